@@ -1,0 +1,1 @@
+"""When it is computed: each stage reads, calls descent, writes."""
