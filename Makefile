@@ -1,0 +1,55 @@
+# Each target first makes .venv from the lock, when it is missing or older than the lock. Prefer your own environment?
+# pip install -r requirements.txt, then dvc repro and pytest: nothing below is needed for them.
+
+LOCK := requirements$(if $(GPU),-gpu).txt
+STAMP := .venv/$(LOCK).installed
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help repro test lint bench clean lock readme
+
+help:  ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
+
+repro: $(STAMP)  ## Reproduce everything that is out of date, and print the ranking
+	@python -m stages.check
+	@dvc repro
+	@echo && cat results/report/ranking.md
+	@echo "Figures: results/report/figures/"
+
+test: $(STAMP)  ## Run all tests
+	@pytest
+
+lint: $(STAMP)  ## Check style and formatting
+	@ruff check .
+	@ruff format --check .
+
+bench: $(STAMP)  ## Measure the training speed against model.fit and bare matrix products (several minutes)
+	@python -m tools.benchmark
+
+clean:  ## Remove what tools leave behind; results, data, the DVC cache and .venv stay
+	@rm -rf .pytest_cache .ruff_cache dvc_plots logs
+	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+readme: $(STAMP)  ## Write the committed results into README.md
+	@python -m tools.readme
+
+lock: $(STAMP)  ## Renew the locks from pyproject.toml
+	@pip install --quiet uv
+	@for extra in "" gpu; do uv pip compile pyproject.toml --extra test $${extra:+--extra $$extra} --universal \
+		--generate-hashes --no-annotate --no-emit-index-url --quiet --upgrade --custom-compile-command "make lock" \
+		--output-file requirements$${extra:+-$$extra}.txt; done
+
+$(STAMP): $(LOCK)
+	@test -n "$(PYTHON)" || { echo "descent needs Python 3.11, 3.12 or 3.13; name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "descent needs Python 3.11, 3.12 or 3.13, $(PYTHON) is another version" >&2; exit 1; }
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@echo "Installing $(LOCK) into .venv (TensorFlow is some 600 MB; this is the slow part of the first run)"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@rm -f .venv/*.installed && touch $@

@@ -1,0 +1,29 @@
+"""Checks every parameter, and computes nothing: what is wrong is said before DVC removes or trains anything.
+
+Not a stage of dvc.yaml: DVC removes a stage's outputs before it starts the stage. Usage: python -m stages.check
+"""
+
+from descent import datasets, networks, optimizers, parameters, sources, tables, training
+
+SECTIONS = {
+    "download": sources.DownloadParameters,
+    "data": datasets.DataParameters,
+    "network": networks.NetworkParameters,
+    "training": training.TrainingParameters,
+    "optimizers": parameters.Optimizers,
+    "own_optimizers": parameters.OwnOptimizers,
+    "report": tables.ReportParameters,
+}
+
+
+@parameters.end_with_message
+def main() -> None:
+    """Read every section, and make every optimizer once."""
+    checked = {key: parameters.read("params.yaml", key, schema) for key, schema in SECTIONS.items()}
+    for section in ("optimizers", "own_optimizers"):
+        for name, entry in checked[section].items():
+            optimizers.build(entry, f"params.yaml: {section}.{name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""Trains one optimizer, all seeds at once: prepared images -> history, metrics, weights, environment.
+
+Usage: python -m stages.train optimizers.adam        (the key path of its entry in params.yaml)
+"""
+
+import json
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from descent import datasets, files, metrics, networks, optimizers, parameters, training
+
+SCHEMAS = {"optimizers": parameters.Optimizers, "own_optimizers": parameters.OwnOptimizers}
+
+
+@parameters.end_with_message
+def main(key: str) -> None:
+    """Read the parameters and images, train every seed, write what came of it."""
+    section, name = key.split(".")
+    entries = parameters.read("params.yaml", section, SCHEMAS[section])
+    network = parameters.read("params.yaml", "network", networks.NetworkParameters)
+    settings = parameters.read("params.yaml", "training", training.TrainingParameters)
+    print(training.configure(), flush=True)
+    fresh = {other: partial(optimizers.build, entries[other], f"params.yaml: {section}.{other}") for other in entries}
+    for build in fresh.values():  # the others too: better refused now than when their turn comes
+        build()
+    data = datasets.load(Path("data/prepared/mnist.npz"))
+
+    elementwise = optimizers.is_elementwise(fresh[name])
+    groups = training.groups(network, data.train.images.shape[1], settings.seeds, fresh[name], elementwise)
+    started, epochs = time.monotonic(), []
+    history = Path("results/history", f"{name}.csv")
+    history.parent.mkdir(parents=True, exist_ok=True)
+    with history.open("w", encoding="utf-8", newline="") as file:
+        print("seed", "epoch", *training.FIGURES, sep=",", file=file, flush=True)
+        for epoch in training.train(groups, data.train, data.validation, settings):
+            epochs.append(epoch)
+            file.write(metrics.history_rows(len(epochs), settings.seeds, epoch))
+            file.flush()  # so that an editor or tail -f shows how far it is
+            print(metrics.progress_line(name, epochs, settings.epochs, time.monotonic() - started), flush=True)
+
+    curves = {figure: np.stack([epoch[figure] for epoch in epochs]) for figure in training.FIGURES}
+    test_loss, test_accuracy = training.evaluate(groups, data.test)
+    summary = metrics.summarize(curves, test_loss, test_accuracy, settings.target_val_accuracy)
+    files.write(Path("results/metrics", f"{name}.json"), _json(summary))
+    files.write(Path("results/environment", f"{name}.json"), _json(training.environment()))
+    files.write(Path("logs", f"{name}.json"), _json({"train_seconds": round(time.monotonic() - started, 3)}))
+    weights = Path("results/models", f"{name}.weights.h5")
+    weights.parent.mkdir(parents=True, exist_ok=True)
+    training.first_run(groups, network).save_weights(weights)
+
+
+def _json(values: dict) -> bytes:
+    return (json.dumps(values, indent=2) + "\n").encode()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

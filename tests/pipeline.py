@@ -1,0 +1,82 @@
+"""A temporary copy of the whole project with a small configuration, and what real DVC did in it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+yaml = YAML()
+
+
+def shrink(parameters: dict[str, Any], mnist_archive: Path) -> None:
+    """Shrink the project's own parameters, in place: the same keys, two optimizers, seconds instead of minutes."""
+    parameters["download"]["sources"] = [{"kind": "file", "path": str(mnist_archive)}]
+    parameters["data"] = {"train_size": 256, "validation_size": 100}
+    parameters["network"]["hidden_units"] = [8]
+    parameters["training"].update(epochs=2, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
+    for name in [name for name in parameters["optimizers"] if name not in ("adam", "sgd")]:
+        del parameters["optimizers"][name]
+
+
+class Project:
+    """A project in a folder of its own; commands run there as a user types them."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    @classmethod
+    def copy(cls, folder: Path, mnist_archive: Path) -> "Project":
+        """Copy the files that Git knows or would add, shrink the parameters, forget all results, and commit."""
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+            cwd=ROOT, check=True, capture_output=True, text=True,
+        ).stdout.splitlines()  # fmt: skip
+        for name in listed:
+            if (ROOT / name).is_file() and not name.startswith(("results/", "dvc.lock")):
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(ROOT / name, folder / name)
+        project = cls(folder)
+        project.edit(lambda parameters: shrink(parameters, mnist_archive))
+        project.run("git init --quiet --initial-branch=main")
+        project.commit("Start")
+        return project
+
+    def run(self, command: str, check: bool = True) -> str:
+        """Run a command line with this interpreter's programs first on PATH; returns its stdout."""
+        done = self.attempt(command)
+        assert not check or done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+        return done.stdout
+
+    def attempt(self, command: str) -> subprocess.CompletedProcess:
+        """Run a command line that may fail."""
+        path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+        environment = {"PATH": path, "HOME": str(self.folder.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        identity = {f"GIT_{who}_{what}": f"test@{what.lower()}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        return subprocess.run(
+            command, shell=True, cwd=self.folder, env=environment | identity, capture_output=True, text=True, check=False
+        )  # fmt: skip
+
+    def repro(self, options: str = "") -> list[str]:
+        """Run `dvc repro`; returns the stages whose commands ran, sorted."""
+        return stages_run(self.run(f"dvc repro {options}"))
+
+    def commit(self, message: str) -> None:
+        """Commit everything."""
+        self.run(f"git add --all && git commit --quiet --message '{message}'")
+
+    def edit(self, change) -> None:
+        """Change params.yaml through a function of its mapping."""
+        path = self.folder / "params.yaml"
+        parameters = yaml.load(path)
+        change(parameters)
+        yaml.dump(parameters, path)
+
+
+def stages_run(output: str) -> list[str]:
+    """Read from DVC's output which stages ran their command; what comes from the run-cache did not."""
+    return sorted(re.findall(r"Running stage '(.+)':", output))

