@@ -1,6 +1,5 @@
 """Writes a file whole or not at all."""
 
-import os
 from pathlib import Path
 
 
@@ -10,6 +9,6 @@ def write(path: Path, content: bytes) -> None:
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(content)
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)

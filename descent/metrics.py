@@ -67,12 +67,19 @@ def history_rows(epoch: int, seeds: Sequence[int], figures: Mapping[str, np.ndar
     return "".join(rows)
 
 
-def progress_line(name: str, epochs: Sequence[Mapping[str, np.ndarray]], total: int, seconds: float) -> str:
-    """Say how far a training is: means over the runs that have not diverged, and the time left at this pace."""
+def progress_line(name: str, epochs: Sequence[Mapping[str, np.ndarray]], total: int, clock: Sequence[float]) -> str:
+    """Say how far a training is: means over the runs that have not diverged, and the time left.
+
+    Args:
+        name: of the optimizer.
+        epochs: figures [runs] of every epoch so far.
+        total: epochs to come in all.
+        clock: seconds at the start and after each epoch so far.
+    """
     latest = epochs[-1]
     going = np.isfinite(latest["val_loss"])
     means = {key: latest[key][going].mean() if going.any() else np.nan for key in ("loss", "val_accuracy")}
-    left = seconds / len(epochs) * (total - len(epochs))
+    left = np.median(np.diff(clock)) * (total - len(epochs))  # the median: the first epoch includes compilation
     diverged = "" if going.all() else f"  {np.sum(~going)} of {going.size} runs diverged"
     return (
         f"{name}  epoch {len(epochs)}/{total}  loss {means['loss']:.4f}  val_accuracy {means['val_accuracy']:.4f}"

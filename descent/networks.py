@@ -1,6 +1,7 @@
 """The multilayer perceptron that every optimizer trains: many runs stacked in one Keras model, or one run alone."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Annotated
 
 import keras
@@ -52,7 +53,7 @@ def initial_weights(parameters: NetworkParameters, inputs: int, seed: int) -> li
     random = np.random.default_rng(stream(seed, WEIGHTS))
     sizes = [inputs, *parameters.hidden_units, CLASSES]
     weights = []
-    for fan_in, fan_out in zip(sizes, sizes[1:], strict=False):
+    for fan_in, fan_out in pairwise(sizes):
         limit = np.sqrt(6 / (fan_in + fan_out))
         weights += [random.uniform(-limit, limit, (fan_in, fan_out)).astype("float32"), np.zeros(fan_out, "float32")]
     return weights
@@ -130,7 +131,8 @@ class StackedDense(layers.Layer):
 class PairedDropout(layers.Layer):
     """Dropout whose masks depend on the run's seed, the layer and the step alone, so that optimizers can be paired.
 
-    The numbers are Threefry's: under XLA on a CPU, TensorFlow's default generator (Philox) takes seconds an epoch.
+    The numbers are Threefry's: under XLA on a CPU, TensorFlow's default generator (Philox) takes seconds an epoch. On a
+    CPU, TensorFlow has Threefry under XLA alone, so that this layer drops in compiled programs only.
 
     Args:
         rate: share of units dropped, [0, 1).

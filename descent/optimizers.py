@@ -43,8 +43,8 @@ RANGES = {
 _TYPES = {bool: bool, int: int, float: Annotated[float, Field(allow_inf_nan=False)], str: str}
 
 
-# The trial of `is_elementwise`: a kernel and a bias, as `networks.stacked` shapes them, and gradients of three sizes, the
-# last one beyond any threshold at which clipping by a norm would begin.
+# The trial of `is_elementwise`: a kernel and a bias, as `networks.stacked` shapes them, and gradients of three sizes,
+# the last one beyond any threshold at which clipping by a norm would begin.
 _SHAPES = [(16, 8), (1, 8)]
 _POWERS = [1e-6, 1.0, 1e9]
 
@@ -62,8 +62,8 @@ def build(entry: OptimizerEntry, where: str) -> keras.optimizers.Optimizer:
     """Make a fresh optimizer from its entry, with every hyperparameter checked first.
 
     Args:
-        entry: class and config. `class_name` is a class of `keras.optimizers`; or `keras2>Name`, one of `descent.keras2`;
-            or, in an entry that names a `file`, a class of that Python file.
+        entry: class and config. `class_name` is a class of `keras.optimizers`; or `keras2>Name`, one of
+            `descent.keras2`; or, in an entry that names a `file`, a class of that Python file.
         where: file and key path of the entry, for messages.
 
     Returns:
@@ -123,9 +123,9 @@ def is_elementwise(fresh: Callable[[], keras.optimizers.Optimizer]) -> bool:
     """Find out whether an optimizer updates every weight by that weight's own gradients alone.
 
     If so, one optimizer may train many runs whose weights are stacked along a leading axis, and each run goes as if it
-    were alone. Norms and other sums over a tensor (clipnorm, LAMB, Adafactor, Muon) mix the runs. The answer is measured,
-    not looked up, so that it holds for an optimizer of the user's own too: two runs whose gradients differ a
-    thousandfold and more take three steps stacked and three steps apart.
+    were alone. Norms and other sums over a tensor (clipnorm, LAMB, Adafactor, Muon) mix the runs. The answer is
+    measured, not looked up, so that it holds for an optimizer of the user's own too: two runs whose gradients differ a
+    thousandfold take three steps stacked and three steps apart.
 
     Args:
         fresh: makes the optimizer anew; called three times.

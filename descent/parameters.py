@@ -1,7 +1,7 @@
 """Reads a section of params.yaml strictly: what is not understood is refused, by name, before anything runs."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,6 +82,7 @@ def _check_name(name: str) -> str:
 OptimizerName = Annotated[str, AfterValidator(_check_name)]
 Optimizers = Annotated[dict[OptimizerName, OptimizerEntry], Field(min_length=1)]
 OwnOptimizers = dict[OptimizerName, OwnOptimizerEntry]
+_OPTIMIZER_SECTIONS = {"optimizers": Optimizers, "own_optimizers": OwnOptimizers}
 
 
 def read(path: str | Path, key: str, schema: Any) -> Any:
@@ -100,6 +101,13 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
     Raises:
         ParametersError: with one line for each thing that is wrong.
     """
+    document = _load(path)
+    if key not in document:
+        raise ParametersError(f"{path}: {key}: missing; the file has {', '.join(map(str, document))}")
+    return validate(document[key], schema, f"{path}: {key}")
+
+
+def _load(path: str | Path) -> dict[str, Any]:
     try:
         document = YAML(typ="safe").load(Path(path))
     except FileNotFoundError:
@@ -112,9 +120,32 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
         raise ParametersError(f"{path}: not readable as YAML: {error}") from None
     if not isinstance(document, dict):
         raise ParametersError(f"{path}: expected a mapping of sections, got {document!r}")
-    if key not in document:
-        raise ParametersError(f"{path}: {key}: missing; the file has {', '.join(map(str, document))}")
-    return validate(document[key], schema, f"{path}: {key}")
+    return document
+
+
+def read_optimizers(path: str | Path, key: str) -> tuple[str, dict[str, OptimizerEntry], str]:
+    """Read the optimizers beside the one at a key path such as `optimizers.adam` or `own_optimizers.nesterov`.
+
+    Returns:
+        The section's name, its entries by name, and the name of the one at `key`.
+
+    Raises:
+        ParametersError: if the key path is not of this form, the section is wrong, or it has no such entry.
+    """
+    section, _, name = key.partition(".")
+    if section not in _OPTIMIZER_SECTIONS:
+        allowed = " or ".join(f"{known}.NAME" for known in _OPTIMIZER_SECTIONS)
+        raise ParametersError(f"{path}: expected the key path of an optimizer, {allowed}, got {key!r}")
+    entries = read(path, section, _OPTIMIZER_SECTIONS[section])
+    if name not in entries:
+        raise ParametersError(f"{path}: {section}: expected one of {', '.join(entries) or 'none'}, got {name!r}")
+    return section, entries, name
+
+
+def refuse_unknown_sections(path: str | Path, known: Collection[str]) -> None:
+    """Raise ParametersError if a YAML file has a top-level key that nothing reads."""
+    if unknown := _load(path).keys() - known:
+        raise ParametersError(f"{path}: unknown section {', '.join(sorted(unknown))}; allowed are {', '.join(known)}")
 
 
 def validate(value: Any, schema: Any, where: str) -> Any:

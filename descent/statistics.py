@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
+from descent.metrics import median_epochs
+
 RESOLUTION = 1e-9  # differences of accuracies that agree to this are equal; float64 rounding is far below
 
 
@@ -189,7 +191,7 @@ def accuracy_errors(accuracy: float, accuracy_sd: float, runs: int, images: int)
 
 
 def time_to_target(epochs: np.ndarray) -> TimeToTarget:
-    """Count the runs that reached the target, and take the median of all runs, a miss being infinite.
+    """Count the runs that reached the target, and find the epoch by which half of them had; inf if fewer ever do.
 
     Args:
         epochs: [runs], inf for a run that never reached the target.
@@ -198,7 +200,7 @@ def time_to_target(epochs: np.ndarray) -> TimeToTarget:
         Dahl et al., Benchmarking Neural Network Training Algorithms (2023), arXiv 2306.07179: a missed target costs
         infinite time.
     """
-    return TimeToTarget(int(np.isfinite(epochs).sum()), len(epochs), float(np.median(epochs)))
+    return TimeToTarget(int(np.isfinite(epochs).sum()), len(epochs), median_epochs(epochs))
 
 
 def pooled_sd(sds: Sequence[float]) -> float:

@@ -107,7 +107,7 @@ class Rank(NamedTuple):
     val_accuracy_high: float
     test_accuracy: float
     test_accuracy_sd: float
-    epochs_to_target: float  # inf unless more than half of the runs reach the target
+    epochs_to_target: float  # inf if fewer than half of the runs reach the target
     reached: int
     diverged: int
     runs: int

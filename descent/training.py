@@ -181,10 +181,11 @@ def _compile(group: Group, train: Split, validation: Split) -> Callable[[tf.Tens
     @tf.function(jit_compile=True)
     def epoch(full, last):  # tensors: a Python number that changes per epoch would compile anew
         loss, hits = tf.zeros(group.run_axis), tf.zeros(group.run_axis)
-        for rows in full:  # a loop on the device
-            batch_loss, batch_hits, _ = step(rows)
-            loss += batch_loss
-            hits += batch_hits
+        if full.shape[0]:  # XLA refuses a loop over nothing
+            for rows in full:  # a loop on the device
+                batch_loss, batch_hits, _ = step(rows)
+                loss += batch_loss
+                hits += batch_hits
         # The last batch stands apart: it may be shorter, and it is the one that is looked at more closely.
         before = flat([tf.identity(weight) for weight in weights])
         batch_loss, batch_hits, gradients = step(last)

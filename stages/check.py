@@ -19,6 +19,7 @@ SECTIONS = {
 @parameters.end_with_message
 def main() -> None:
     """Read every section, and make every optimizer once."""
+    parameters.refuse_unknown_sections("params.yaml", SECTIONS)
     checked = {key: parameters.read("params.yaml", key, schema) for key, schema in SECTIONS.items()}
     for section in ("optimizers", "own_optimizers"):
         for name, entry in checked[section].items():

@@ -13,14 +13,11 @@ import numpy as np
 
 from descent import datasets, files, metrics, networks, optimizers, parameters, training
 
-SCHEMAS = {"optimizers": parameters.Optimizers, "own_optimizers": parameters.OwnOptimizers}
-
 
 @parameters.end_with_message
 def main(key: str) -> None:
     """Read the parameters and images, train every seed, write what came of it."""
-    section, name = key.split(".")
-    entries = parameters.read("params.yaml", section, SCHEMAS[section])
+    section, entries, name = parameters.read_optimizers("params.yaml", key)
     network = parameters.read("params.yaml", "network", networks.NetworkParameters)
     settings = parameters.read("params.yaml", "training", training.TrainingParameters)
     print(training.configure(), flush=True)
@@ -31,23 +28,24 @@ def main(key: str) -> None:
 
     elementwise = optimizers.is_elementwise(fresh[name])
     groups = training.groups(network, data.train.images.shape[1], settings.seeds, fresh[name], elementwise)
-    started, epochs = time.monotonic(), []
+    clock, epochs = [time.monotonic()], []
     history = Path("results/history", f"{name}.csv")
     history.parent.mkdir(parents=True, exist_ok=True)
     with history.open("w", encoding="utf-8", newline="") as file:
         print("seed", "epoch", *training.FIGURES, sep=",", file=file, flush=True)
         for epoch in training.train(groups, data.train, data.validation, settings):
             epochs.append(epoch)
+            clock.append(time.monotonic())
             file.write(metrics.history_rows(len(epochs), settings.seeds, epoch))
             file.flush()  # so that an editor or tail -f shows how far it is
-            print(metrics.progress_line(name, epochs, settings.epochs, time.monotonic() - started), flush=True)
+            print(metrics.progress_line(name, epochs, settings.epochs, clock), flush=True)
 
     curves = {figure: np.stack([epoch[figure] for epoch in epochs]) for figure in training.FIGURES}
     test_loss, test_accuracy = training.evaluate(groups, data.test)
     summary = metrics.summarize(curves, test_loss, test_accuracy, settings.target_val_accuracy)
     files.write(Path("results/metrics", f"{name}.json"), _json(summary))
     files.write(Path("results/environment", f"{name}.json"), _json(training.environment()))
-    files.write(Path("logs", f"{name}.json"), _json({"train_seconds": round(time.monotonic() - started, 3)}))
+    files.write(Path("logs", f"{name}.json"), _json({"epoch_seconds": np.diff(clock).round(3).tolist()}))
     weights = Path("results/models", f"{name}.weights.h5")
     weights.parent.mkdir(parents=True, exist_ok=True)
     training.first_run(groups, network).save_weights(weights)

@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,8 @@ ROOT = Path(__file__).parents[1]
 yaml = YAML()
 
 
-def shrink(parameters: dict[str, Any], mnist_archive: Path) -> None:
+def shrink(parameters: dict[str, Any]) -> None:
     """Shrink the project's own parameters, in place: the same keys, two optimizers, seconds instead of minutes."""
-    parameters["download"]["sources"] = [{"kind": "file", "path": str(mnist_archive)}]
     parameters["data"] = {"train_size": 256, "validation_size": 100}
     parameters["network"]["hidden_units"] = [8]
     parameters["training"].update(epochs=2, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
@@ -30,8 +30,8 @@ class Project:
         self.folder = folder
 
     @classmethod
-    def copy(cls, folder: Path, mnist_archive: Path) -> "Project":
-        """Copy the files that Git knows or would add, shrink the parameters, forget all results, and commit."""
+    def copy(cls, folder: Path, mnist_archive: Path, change: Callable[[dict], None] = shrink) -> "Project":
+        """Copy the files that Git knows or would add, without results, change the parameters, and commit."""
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
             cwd=ROOT, check=True, capture_output=True, text=True,
@@ -41,7 +41,9 @@ class Project:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
         project = cls(folder)
-        project.edit(lambda parameters: shrink(parameters, mnist_archive))
+        project.edit(change)
+        source = {"kind": "file", "path": str(mnist_archive)}
+        project.edit(lambda parameters: parameters["download"].update(sources=[source]))
         project.run("git init --quiet --initial-branch=main")
         project.commit("Start")
         return project
@@ -54,12 +56,16 @@ class Project:
 
     def attempt(self, command: str) -> subprocess.CompletedProcess:
         """Run a command line that may fail."""
-        path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-        environment = {"PATH": path, "HOME": str(self.folder.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
-        identity = {f"GIT_{who}_{what}": f"test@{what.lower()}" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+        environment = {
+            "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
+            "HOME": str(self.folder.parent),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+            **{f"GIT_{who}_NAME": "A tester" for who in ("AUTHOR", "COMMITTER")},
+            **{f"GIT_{who}_EMAIL": "tester@example.org" for who in ("AUTHOR", "COMMITTER")},
+        }
         return subprocess.run(
-            command, shell=True, cwd=self.folder, env=environment | identity, capture_output=True, text=True, check=False
-        )  # fmt: skip
+            command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
 
     def repro(self, options: str = "") -> list[str]:
         """Run `dvc repro`; returns the stages whose commands ran, sorted."""

@@ -29,7 +29,8 @@ def test_nothing_changed_reruns_nothing(project):
 
 
 def test_hyperparameter_reruns_its_optimizer_and_compare(project):
-    assert stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003")) == ["compare", "train@adam"]
+    ran = stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003"))
+    assert ran == ["compare", "train@adam"]
 
 
 def test_hyperparameter_written_as_dvc_writes_it_is_a_number(project):

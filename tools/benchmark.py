@@ -1,9 +1,9 @@
-"""Measures how fast training is, side by side in one process: ours, model.fit, bare matrix products, three seeds stacked.
+"""Measures how fast training is, side by side in one process: ours, model.fit, bare matrix products, stacked seeds.
 
 Usage: python -m tools.benchmark [ROUNDS]        (5 unless told; alone on the machine; needs data/prepared/mnist.npz)
 
-Every round times each contender once, for the epochs of params.yaml, compilation excluded; the order rotates. The task is
-that of params.yaml with the optimizer `adam`.
+Every round times each contender once, for the epochs of params.yaml, compilation excluded; the order rotates. The task
+is that of params.yaml with the optimizer `adam`.
 """
 
 import itertools
@@ -106,7 +106,8 @@ def main(rounds: int) -> None:
         f"\n{settings.epochs} epochs, {len(data.train.labels)} images, batch {settings.batch_size}, n = {rounds} rounds"
     )
     print(
-        f"TensorFlow {tf.__version__}, Keras {keras.__version__}, NumPy {np.__version__}, Python {platform.python_version()}"
+        f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
+        f"NumPy {np.__version__}"
     )
     for name, values in seconds.items():
         print(f"{name:26} median {median[name]:6.2f} s   {min(values):6.2f} to {max(values):6.2f} s")

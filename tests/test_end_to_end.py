@@ -1,0 +1,78 @@
+"""The whole pipeline on real MNIST at a small size: the accuracies known for it, and equal bytes when repeated."""
+
+import json
+
+import pytest
+from pipeline import Project
+
+from descent import datasets, networks
+
+# Validation accuracy that 10000 images and 5 epochs give at these hyperparameters, over seeds and versions.
+BANDS = {
+    "sgd": (0.82, 0.87),
+    "rmsprop": (0.93, 0.965),
+    "adam": (0.93, 0.965),
+    "nadam": (0.93, 0.965),
+    "keras3-adagrad": (0.67, 0.78),
+    "keras3-adadelta": (0.0, 0.5),
+}
+
+
+def known_task(parameters):
+    """The small task for which the bands are known, with Keras 3's defaults for the two whose defaults matter most."""
+    parameters["data"] = {"train_size": 10000, "validation_size": 3000}
+    parameters["training"].update(epochs=5, seeds=[0], batch_size=128)
+    parameters["network"]["hidden_units"] = [512, 512]
+    optimizers = parameters["optimizers"]
+    optimizers["keras3-adagrad"] = {"class_name": "Adagrad", "config": {"learning_rate": 0.001}}
+    optimizers["keras3-adadelta"] = {"class_name": "Adadelta", "config": {"learning_rate": 0.001}}
+    for name in optimizers.keys() - BANDS:
+        del optimizers[name]
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory, mnist_archive):
+    """The pipeline of the bands, reproduced; the download stage takes MNIST from this session's archive."""
+    project = Project.copy(tmp_path_factory.mktemp("known") / "project", mnist_archive, known_task)
+    project.repro()
+    return project
+
+
+@pytest.mark.parametrize("name", BANDS)
+def test_accuracy_is_in_the_known_band(name, reproduced):
+    metrics = json.loads((reproduced.folder / f"results/metrics/{name}.json").read_text())
+    low, high = BANDS[name]
+    assert low <= metrics["val_accuracy"] <= high
+    assert abs(metrics["test_accuracy"] - metrics["val_accuracy"]) < 0.05
+
+
+# Keras 3.15's Variable.__array__ lacks NumPy 2's argument `copy`, which h5py asks for.
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
+def test_saved_model_gives_the_recorded_accuracy(reproduced):
+    network = networks.NetworkParameters(hidden_units=[512, 512], activation="relu", dropout=0.2)
+    model = networks.plain(network, 784)
+    model.load_weights(reproduced.folder / "results/models/adam.weights.h5")
+    test = datasets.load(reproduced.folder / "data/prepared/mnist.npz").test
+    accuracy = (model.predict(test.images, verbose=0, batch_size=1000).argmax(-1) == test.labels).mean()
+    recorded = json.loads((reproduced.folder / "results/metrics/adam.json").read_text())
+    assert accuracy == pytest.approx(recorded["test_accuracy"], abs=1e-6)
+
+
+def test_trained_again_gives_equal_bytes(reproduced):
+    reproduced.commit("Reproduce")
+    before = (reproduced.folder / "dvc.lock").read_bytes()
+    assert reproduced.repro("--force --single-item train@adam") == ["train@adam"]
+    assert (reproduced.folder / "dvc.lock").read_bytes() == before
+    assert reproduced.run("git status --porcelain") == ""
+
+
+def test_training_says_where_it_runs_and_history_grows_meanwhile(reproduced):
+    log = reproduced.run(
+        'python -m stages.train optimizers.sgd | while read -r line; do echo "$line";'
+        " echo \"$line\" | grep -q 'epoch 2/' && wc -l < results/history/sgd.csv; done; true"
+    ).splitlines()
+    assert log[0].startswith(("CPU: ", "GPU: "))
+    after_second = next(number for number, line in enumerate(log) if "epoch 2/5" in line)
+    assert int(log[after_second + 1]) in (3, 4)  # the header and the rows so far: two epochs of one seed, or three
+    environment = json.loads((reproduced.folder / "results/environment/sgd.json").read_text())
+    assert environment["device"] == log[0][:3]
