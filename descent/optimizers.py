@@ -38,7 +38,25 @@ RANGES = {
     "clipvalue": _Positive | None,
     "global_clipnorm": _Positive | None,
     "ema_momentum": Annotated[float, Field(ge=0, le=1)],
+    "ema_overwrite_frequency": Annotated[int, Field(ge=1)] | None,
+    "use_ema": bool,
+    "gradient_accumulation_steps": Annotated[int, Field(ge=2)] | None,
+    "loss_scale_factor": None,  # for float16; the gradients would be divided by it, and nothing multiplies the loss
+    "adam_lr_ratio": _Positive,  # the default of Muon is the integer 1
+    "exclude_layers": list[str] | None,
+    # Learning-rate schedules; a rate may start or end at zero.
+    "initial_learning_rate": _NotNegative,
+    "end_learning_rate": _NotNegative,
+    "warmup_target": _NotNegative | None,
+    "values": Annotated[list[_NotNegative], Field(min_length=2)],
+    "boundaries": Annotated[list[int], Field(min_length=1)],
+    "decay_rate": _NotNegative,
+    "decay_steps": Annotated[int, Field(ge=1)],
+    "first_decay_steps": Annotated[int, Field(ge=1)],
+    "warmup_steps": Annotated[int, Field(ge=0)],
 }
+# They hold other optimizers, which no plain config can name, and have no rule of their own.
+_CONTAINERS = ("LossScaleOptimizer", "MultiOptimizer")
 # Any other hyperparameter must be of the type of its default.
 _TYPES = {bool: bool, int: int, float: Annotated[float, Field(allow_inf_nan=False)], str: str}
 
@@ -82,20 +100,25 @@ def build(entry: OptimizerEntry, where: str) -> keras.optimizers.Optimizer:
 
 
 def _load(file: str, where: str) -> ModuleType:
-    if not Path(file).is_file():
-        raise ParametersError(f"{where}.file: expected a Python file, got {file!r}, which does not exist")
+    if not (Path(file).is_file() and Path(file).suffix == ".py"):
+        raise ParametersError(f"{where}.file: expected a Python file that exists (.py), got {file!r}")
     spec = importlib.util.spec_from_file_location(Path(file).stem, file)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever code of the user's own may raise
+        reason = f"{type(error).__name__}: {error}"
+        raise ParametersError(f"{where}.file: expected a file that Python can run, got {file!r}: {reason}") from error
     return module
 
 
 def _make(home: ModuleType, name: str, kind: type, config: dict[str, Any], where: str) -> Any:
     classes = {key: value for key, value in vars(home).items() if inspect.isclass(value) and issubclass(value, kind)}
-    classes.pop(kind.__name__, None)
+    for abstract in (kind.__name__, *_CONTAINERS):
+        classes.pop(abstract, None)
     if name not in classes:
         raise ParametersError(
-            f"{where}.class_name: expected one of {', '.join(sorted(classes))} in {home.__name__}, got {name!r}"
+            f"{where}.class_name: expected one of {', '.join(sorted(classes)) or 'none'} in {home.__name__}, got {name!r}"
         )
     known = inspect.signature(classes[name]).parameters
     checked = {key: _check(key, value, known, f"{where}.config.{key}") for key, value in config.items()}
@@ -104,8 +127,9 @@ def _make(home: ModuleType, name: str, kind: type, config: dict[str, Any], where
             warnings.simplefilter("error")  # Keras 3 takes `decay` with a warning, and ignores it
             return classes[name].from_config(checked)
     except (TypeError, ValueError, UserWarning) as error:
-        allowed = ", ".join(key for key in known if key not in ("name", "kwargs"))
-        raise ParametersError(f"{where}.config: {error} {name} takes {allowed}; got {config!r}") from error
+        named = [key for key in known if key != "name" and known[key].kind is not inspect.Parameter.VAR_KEYWORD]
+        reason, allowed = str(error).rstrip("."), ", ".join(named)
+        raise ParametersError(f"{where}.config: {reason}. {name} takes {allowed}; got {config!r}") from error
 
 
 def _check(key: str, value: Any, known: dict[str, inspect.Parameter], where: str) -> Any:
@@ -125,15 +149,18 @@ def is_elementwise(fresh: Callable[[], keras.optimizers.Optimizer]) -> bool:
     If so, one optimizer may train many runs whose weights are stacked along a leading axis, and each run goes as if it
     were alone. Norms and other sums over a tensor (clipnorm, LAMB, Adafactor, Muon) mix the runs. The answer is
     measured, not looked up, so that it holds for an optimizer of the user's own too: two runs whose gradients differ a
-    thousandfold take three steps stacked and three steps apart.
+    thousandfold take three steps stacked and three steps apart. An optimizer that does not move in these steps, such as
+    one whose schedule starts at zero, shows nothing: it counts as not elementwise, which is slower and never wrong.
 
     Args:
-        fresh: makes the optimizer anew; called three times.
+        fresh: makes the optimizer anew; called four times.
     """
     random = np.random.default_rng(0)
     scale = np.array([1.0, 1e3]).reshape(2, 1, 1)
     start = [scale * random.normal(0, 0.01, (2, *shape)) for shape in _SHAPES]
-    gradients = [[power * scale * random.normal(size=(2, *shape)) for shape in _SHAPES] for power in _POWERS]
+    gradients_per_step = fresh().gradient_accumulation_steps or 1
+    powers = [power for power in _POWERS for _ in range(gradients_per_step)]
+    gradients = [[power * scale * random.normal(size=(2, *shape)) for shape in _SHAPES] for power in powers]
 
     def change(cut: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         variables = [keras.Variable(cut(weights), dtype="float32") for weights in start]
@@ -144,6 +171,8 @@ def is_elementwise(fresh: Callable[[], keras.optimizers.Optimizer]) -> bool:
         return [variable.numpy() - old for variable, old in zip(variables, before, strict=True)]
 
     together = change(lambda values: values)
+    if not all(np.any(stack) for stack in together):
+        return False
     for run in range(2):
         alone = change(lambda values, run=run: np.squeeze(values[run]))
         for stack, one in zip(together, alone, strict=True):

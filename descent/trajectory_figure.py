@@ -40,9 +40,9 @@ def trajectories(
         _draw_surface(axes, surface, parameters.half_width)
         left = {}
         for optimizer, by_surface in paths.items():
-            path = by_surface[name]
-            left[optimizer] = leaves_at(path, parameters.half_width)
-            axes.plot(*path[: None if left[optimizer] is None else left[optimizer] + 1].T, **look[optimizer], markevery=every)
+            left[optimizer] = leaves_at(by_surface[name], parameters.half_width)
+            end = parameters.steps if left[optimizer] is None else left[optimizer]
+            axes.plot(*by_surface[name][: end + 1].T, **look[optimizer], linewidth=1.1, markevery=every)
         axes.plot(*surface.start, "*", color="black", markersize=13, markeredgecolor="white", zorder=4)
         gone = sorted((step, optimizer) for optimizer, step in left.items() if step is not None)
         note = "leave the picture at step: " + ", ".join(f"{optimizer} {step}" for step, optimizer in gone)
@@ -52,16 +52,17 @@ def trajectories(
     steps = np.arange(1, parameters.steps + 1)
     for optimizer, updates in sizes.items():
         last.plot(steps, updates, **look[optimizer], markevery=every, label=optimizer)
-    last.set(title=f"Size of the update, for a gradient of {parameters.constant_gradient:g} at every step")
+    last.set(title=f"size of the update, for a gradient of {parameters.constant_gradient:g} at every step", box_aspect=1)
     last.set(xlabel="step, log scale", ylabel="change of the weight, log scale", xscale="log", yscale="log")
     for axis in (last.xaxis, last.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axis.set_minor_locator(NullLocator())
-    figure.legend(loc="outside lower center", ncols=8, frameon=False, handlelength=4)
-    figure.supxlabel(
-        f"{parameters.steps} steps from the star, a mark every {every}; hyperparameters as in training, tuned to nothing here.",
-        fontsize=9,
+    figure.legend(loc="outside lower center", ncols=math.ceil(len(sizes) / 2), frameon=False, handlelength=5)
+    figure.suptitle(
+        f"{parameters.steps} steps from the star, a mark every {every}. "
+        "Hyperparameters as in training, tuned to nothing here.",
+        fontsize=10,
     )
     return figure
 
@@ -72,7 +73,7 @@ def _draw_surface(axes: Axes, surface: Surface, half_width: float) -> None:
     heights = np.einsum("...i,ij,...j->...", points, hessian(surface), points) / 2
     # Levels that grow with the square are equally far apart in the plane.
     top = np.abs(heights).max()
-    levels = top * np.linspace(-1, 1, 25) * np.abs(np.linspace(-1, 1, 25))
+    levels = top * np.linspace(-1, 1, 19) * np.abs(np.linspace(-1, 1, 19))
     axes.contour(line, line, heights, levels=levels, colors="#BBBBBB", linewidths=0.6, linestyles="solid")
     axes.set(xlim=(-half_width, half_width), ylim=(-half_width, half_width), aspect="equal", ylabel="second weight")
     axes.grid(False)

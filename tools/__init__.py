@@ -1,0 +1,1 @@
+"""Tools for those who work on descent itself; the pipeline needs none of them."""

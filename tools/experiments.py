@@ -1,0 +1,64 @@
+"""Runs the experiments that README and docs quote, with real DVC in a clone, and writes commands and output as Markdown.
+
+Usage: python -m tools.experiments [NAME ...]        (all of them unless told; each trains, so this takes minutes)
+
+The clone shares this repository's DVC cache, so that it starts from the committed results without training them again.
+What is written to docs/experiments/NAME.md is what the commands printed.
+"""
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+FOLDER = Path("docs/experiments")
+ROWS = "grep -E 'Path|--|val_accuracy |epochs_to_target'"
+
+EXPERIMENTS = {
+    "adam-lr3": [
+        "dvc exp run -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3",
+        "dvc params diff main adam-lr3 --md",
+        "dvc metrics diff main adam-lr3 --md",
+    ],
+    "keras3-defaults": [
+        "dvc exp run -n keras3-defaults"
+        " -S optimizers.rmsprop.class_name=RMSprop"
+        " -S optimizers.adagrad.class_name=Adagrad -S optimizers.adagrad.config.learning_rate=0.001"
+        " -S '+optimizers.adagrad.config.initial_accumulator_value=0.1'"
+        " -S optimizers.adadelta.config.learning_rate=0.001"
+        " -S optimizers.adamax.config.learning_rate=0.001"
+        " -S optimizers.nadam.class_name=Nadam -S optimizers.nadam.config.learning_rate=0.001"
+        " -S '~optimizers.nadam.config.schedule_decay'",
+        f"dvc metrics diff main keras3-defaults --md | {ROWS}",
+    ],
+    "ten-seeds": [
+        "dvc exp run -S 'training.seeds=[0,1,2,3,4,5,6,7,8,9]' -n ten-seeds",
+        "cat results/report/ranking.md results/report/summary.md",
+    ],
+}
+
+
+def run(command: str, folder: Path) -> str:
+    """Run a command line in a folder; returns its stdout. What it says on stderr passes through."""
+    return subprocess.run(command, shell=True, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main(names: list[str]) -> None:
+    """Run each experiment in a clone and write its page."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "descent")
+        run(f"git clone --quiet . {clone} && git -C {clone} checkout --quiet -B main", Path.cwd())
+        run(f"dvc cache dir --local {Path('.dvc/cache').resolve()} && dvc checkout --quiet", clone)
+        for name in names:
+            experiment, *views = EXPERIMENTS[name]
+            run(experiment, clone)  # prints its progress; the page shows what came of it
+            page = f"`tools/experiments.py` made this page.\n\n```console\n$ {experiment}\n```\n"
+            for view in views:
+                page += f"\n```console\n$ {view}\n```\n\n{run(view, clone).strip()}\n"
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            Path(FOLDER, f"{name}.md").write_text(page, encoding="utf-8")
+            run("git checkout --quiet . && dvc checkout --quiet", clone)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:] or list(EXPERIMENTS))

@@ -1,0 +1,25 @@
+"""Puts generated text into README.md, between `<!-- begin FILE -->` and `<!-- end -->`.
+
+Usage: python -m tools.readme
+"""
+
+import re
+from pathlib import Path
+
+ORIGIN = "`tools/experiments.py` made this page.\n"
+BLOCK = re.compile(r"(?<=<!-- begin )(?P<file>\S+)(?P<mark> -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def embed(text: str, root: Path) -> str:
+    """Replace what stands in each block by the file that the block names, without that file's first line of origin."""
+
+    def content(block: re.Match) -> str:
+        text = (root / block["file"]).read_text(encoding="utf-8")
+        return f"{block['file']}{block['mark']}{text.removeprefix(ORIGIN).strip()}\n"
+
+    return BLOCK.sub(content, text)
+
+
+if __name__ == "__main__":
+    readme = Path("README.md")
+    readme.write_text(embed(readme.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")
