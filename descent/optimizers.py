@@ -117,9 +117,8 @@ def _make(home: ModuleType, name: str, kind: type, config: dict[str, Any], where
     for abstract in (kind.__name__, *_CONTAINERS):
         classes.pop(abstract, None)
     if name not in classes:
-        raise ParametersError(
-            f"{where}.class_name: expected one of {', '.join(sorted(classes)) or 'none'} in {home.__name__}, got {name!r}"
-        )
+        there = ", ".join(sorted(classes)) or "none"
+        raise ParametersError(f"{where}.class_name: expected one of {there} in {home.__name__}, got {name!r}")
     known = inspect.signature(classes[name]).parameters
     checked = {key: _check(key, value, known, f"{where}.config.{key}") for key, value in config.items()}
     try:

@@ -52,8 +52,9 @@ def trajectories(
     steps = np.arange(1, parameters.steps + 1)
     for optimizer, updates in sizes.items():
         last.plot(steps, updates, **look[optimizer], markevery=every, label=optimizer)
-    last.set(title=f"size of the update, for a gradient of {parameters.constant_gradient:g} at every step", box_aspect=1)
+    last.set_title(f"size of the update, for a gradient of {parameters.constant_gradient:g} at every step")
     last.set(xlabel="step, log scale", ylabel="change of the weight, log scale", xscale="log", yscale="log")
+    last.set_box_aspect(1)
     for axis in (last.xaxis, last.yaxis):
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_major_formatter(StrMethodFormatter("{x:g}"))

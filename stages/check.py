@@ -3,7 +3,7 @@
 Not a stage of dvc.yaml: DVC removes a stage's outputs before it starts the stage. Usage: python -m stages.check
 """
 
-from descent import datasets, networks, optimizers, parameters, sources, tables, training
+from descent import datasets, networks, optimizers, parameters, sources, tables, training, trajectories
 
 SECTIONS = {
     "download": sources.DownloadParameters,
@@ -12,6 +12,7 @@ SECTIONS = {
     "training": training.TrainingParameters,
     "optimizers": parameters.Optimizers,
     "own_optimizers": parameters.OwnOptimizers,
+    "trajectories": trajectories.TrajectoryParameters,
     "report": tables.ReportParameters,
 }
 

@@ -22,17 +22,18 @@ class Visit(NamedTuple):
     requests: list[str]
 
 
-def visit(page: Path, width: int = 1280) -> Visit:
+def visit(page: Path, width: int = 1280, *flags: str) -> Visit:
     """Open a file in Chromium with every host name unknown.
 
     Args:
         page: HTML file.
         width: of the window, pixels.
+        flags: for Chromium, besides its usual ones.
     """
     program = _program()
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder, "net.json")
-        flags = [
+        usual = [
             "--headless",
             "--no-sandbox",  # containers give Chromium's sandbox no name spaces
             "--disable-gpu",
@@ -48,7 +49,8 @@ def visit(page: Path, width: int = 1280) -> Visit:
             f"--log-net-log={log}",
             "--dump-dom",
         ]
-        run = subprocess.run([program, *flags, page.as_uri()], capture_output=True, text=True, timeout=60, check=True)
+        command = [program, *usual, *flags, page.as_uri()]
+        run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
         return Visit(run.stdout, _console(run.stderr), _requests(log))
 
 

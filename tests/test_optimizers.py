@@ -79,7 +79,7 @@ def test_ratio_whose_default_happens_to_be_whole_may_be_a_fraction():
 def test_unknown_class_is_refused_with_those_that_exist(class_name, home):
     message = refusal(class_name, {"learning_rate": 0.1})
     assert message.startswith(f"{WHERE}.class_name: expected one of Ada")
-    assert message.endswith(f" in {home}, got {class_name!r}")
+    assert message.endswith(f" in {home}, got {class_name.removeprefix('keras2>')!r}")
     assert "RMSprop, " in message
     assert "MultiOptimizer, " not in message
 
@@ -118,8 +118,6 @@ def test_hyperparameters_that_a_class_does_not_take_are_refused_by_name(class_na
         ("momentum", None, "a valid number"),
         ("learning_rate", 0, "greater than 0"),
         ("learning_rate", -0.1, "greater than 0"),
-        ("learning_rate", float("inf"), "a finite number"),
-        ("learning_rate", float("nan"), "greater than 0"),
         ("learning_rate", "ExponentialDecay", "a valid number"),
         ("learning_rate", [0.1], "a valid number"),
         ("nesterov", 1, "a valid boolean"),
@@ -208,8 +206,8 @@ def test_module_and_registered_name_of_a_schedule_may_be_left_out():
             f"{RATE}.config: The length of boundaries should be 1 less than the length of values",
         ),
         (
-            schedule("PiecewiseConstantDecay", boundaries=["1"], values=[0.1, 0.2]),
-            f"{RATE}.config.boundaries.0: input should be a valid integer, got '1'",
+            schedule("PiecewiseConstantDecay", boundaries=[1.5], values=[0.1, 0.2]),
+            f"{RATE}.config.boundaries.0: input should be a valid integer, got 1.5",
         ),
     ],
 )

@@ -21,6 +21,7 @@ EPOCHS = 4
 REPORT = tables.ReportParameters(confidence=0.95, interval="t", power=0.8, gaps_points=[0.5, 1.0])
 DATA = tables.DataConditions(train_size=8192, validation_size=3000)
 NETWORK = tables.NetworkConditions(hidden_units=[512, 256], activation="relu", dropout=0.2)
+RECORDS = ("environment", "history", "metrics")  # what each training leaves, a folder each
 LEVELS = {"sgd": 0.85, "adam": 0.95, "rmsprop": 0.951, "own": 0.9}  # last validation accuracy, about
 
 
@@ -242,12 +243,16 @@ def results(folder, names, seeds=(0, 1, 2)):
     document["training"] |= {"epochs": EPOCHS, "seeds": list(seeds)}
     YAML().dump(document, folder / "params.yaml")
     shutil.copytree(ROOT / "data/reference", folder / "data/reference")
-    for kind in ("history", "metrics"):
+    for path in compare.CODE:
+        (folder / path.parent).mkdir(exist_ok=True)
+        shutil.copy(ROOT / path, folder / path)
+    for kind in RECORDS:
         (folder / "results" / kind).mkdir(parents=True)
     for name in names:
         (folder / f"results/history/{name}.csv").write_text(history_text(LEVELS[name]), encoding="utf-8")
         metrics = {"loss": 0.1, "test_accuracy": LEVELS[name], "test_accuracy_sd": 0.002, "diverged": 0}
         (folder / f"results/metrics/{name}.json").write_text(json.dumps(metrics), encoding="utf-8")
+        (folder / f"results/environment/{name}.json").write_text('{"device": "CPU"}', encoding="utf-8")
     return folder
 
 
@@ -262,7 +267,9 @@ def compared(tmp_path_factory):
     """The stage, run as users run it; its folder and what it printed."""
     folder = results(tmp_path_factory.mktemp("compared"), ["sgd", "adam", "own"])
     (folder / "results/history/ghost.csv").write_text("removed", encoding="utf-8")
-    (folder / "results/metrics/ghost.json").write_text("removed", encoding="utf-8")
+    (folder / "results/models").mkdir()
+    for name in ("environment/ghost.json", "metrics/ghost.json", "models/ghost.weights.h5"):
+        (folder / "results" / name).write_text("removed", encoding="utf-8")
     code = (
         f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r})\n"
         "runpy.run_module('stages.compare', run_name='__main__')\n"
@@ -279,6 +286,7 @@ def test_compare_writes_its_outputs_and_nothing_else(compared):
         "curves.csv",
         "diagnostics.csv",
         "differences.csv",
+        "index.html",
         "ranking.csv",
         "ranking.md",
         "summary.md",
@@ -300,17 +308,33 @@ def test_compare_loads_neither_keras_nor_pyplot(compared):
 
 def test_compare_drops_what_params_yaml_lists_no_more(compared):
     folder, _ = compared
-    left = sorted(path.name for kind in ("history", "metrics") for path in (folder / "results" / kind).iterdir())
-    assert left == ["adam.csv", "adam.json", "own.csv", "own.json", "sgd.csv", "sgd.json"]
+    left = {kind: sorted(path.stem for path in (folder / "results" / kind).iterdir()) for kind in RECORDS}
+    assert left == {kind: ["adam", "own", "sgd"] for kind in RECORDS}
+    assert list((folder / "results/models").iterdir()) == []
 
 
-def test_order_of_params_yaml_changes_no_byte_of_the_report(compared, tmp_path, monkeypatch):
-    monkeypatch.chdir(results(tmp_path, ["own", "adam", "sgd"], seeds=(1, 2, 0)))
+def test_order_of_optimizers_changes_no_byte_of_the_report(compared, tmp_path, monkeypatch):
+    monkeypatch.chdir(results(tmp_path, ["own", "adam", "sgd"]))
     compare.main()
     assert report(tmp_path) == report(compared[0])
 
 
-@pytest.mark.parametrize("missing", ["results/history/adam.csv", "results/metrics/adam.json"])
+def test_order_of_seeds_changes_no_byte_of_the_report_but_its_digest_and_the_seeds_it_states(
+    compared, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(results(tmp_path, ["sgd", "adam", "own"], seeds=(1, 2, 0)))
+    compare.main()
+    ours, theirs = report(tmp_path), report(compared[0])
+    page = [files.pop(Path("results/report/index.html")).decode().splitlines() for files in (ours, theirs)]
+    assert ours == theirs
+    differing = [line for lines in zip(*page, strict=True) for line in lines if lines[0] != lines[1]]
+    assert len(differing) == 4
+    assert all("digest" in line or "training.seeds" in line for line in differing)
+
+
+@pytest.mark.parametrize(
+    "missing", ["results/history/adam.csv", "results/metrics/adam.json", "results/environment/adam.json"]
+)
 def test_a_listed_optimizer_without_its_file_is_named_and_nothing_is_touched(missing, tmp_path, monkeypatch):
     monkeypatch.chdir(results(tmp_path, ["adam", "sgd"]))
     Path(missing).unlink()

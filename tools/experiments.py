@@ -1,4 +1,4 @@
-"""Runs the experiments that README and docs quote, with real DVC in a clone, and writes commands and output as Markdown.
+"""Runs the experiments that README and docs quote, with real DVC in a clone, and writes what they printed.
 
 Usage: python -m tools.experiments [NAME ...]        (all of them unless told; each trains, so this takes minutes)
 

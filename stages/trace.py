@@ -1,0 +1,37 @@
+"""Draws the paths of all `optimizers` of params.yaml over surfaces of two weights -> results/trajectories/.
+
+Usage: python -m stages.trace
+"""
+
+import io
+from functools import partial
+from pathlib import Path
+
+from descent import figures, files, optimizers, parameters, trajectories, trajectory_figure
+
+RESULTS = Path("results/trajectories")
+
+
+@parameters.end_with_message
+@figures.in_house_style
+def main() -> None:
+    """Read every entry, follow its optimizer over every surface, write the tables and the figure."""
+    settings = parameters.read("params.yaml", "trajectories", trajectories.TrajectoryParameters)
+    entries = parameters.read("params.yaml", "optimizers", parameters.Optimizers)
+    fresh = {
+        name: partial(optimizers.build, entries[name], f"params.yaml: optimizers.{name}") for name in sorted(entries)
+    }
+    paths = {name: trajectories.paths(build, settings) for name, build in fresh.items()}
+    sizes = {name: trajectories.update_sizes(build, settings) for name, build in fresh.items()}
+
+    picture = io.BytesIO()
+    figure = trajectory_figure.trajectories(paths, sizes, settings)
+    figure.savefig(picture, format="png", metadata={"Software": None})  # equal figures are equal bytes
+    files.write(RESULTS / "paths.csv", trajectories.paths_csv(paths, settings.half_width).encode())
+    files.write(RESULTS / "updates.csv", trajectories.updates_csv(sizes).encode())
+    files.write(RESULTS / "trajectories.png", picture.getvalue())
+    print(f"Figure: {RESULTS / 'trajectories.png'}")
+
+
+if __name__ == "__main__":
+    main()

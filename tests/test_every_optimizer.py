@@ -1,0 +1,191 @@
+"""Every optimizer of the installed Keras, every schedule and every option of the base class trains an epoch."""
+
+import inspect
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from ruamel.yaml import YAML
+
+from descent import networks, optimizers, parameters, training
+from descent.datasets import Split
+from descent.parameters import OptimizerEntry, OwnOptimizerEntry
+
+ROOT = Path(__file__).parents[1]
+ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", parameters.Optimizers)
+INPUTS = 12
+TINY = networks.NetworkParameters(hidden_units=[8], activation="relu", dropout=0.2)
+SETTINGS = training.TrainingParameters(epochs=1, batch_size=32, seeds=[0, 1], target_val_accuracy=0.5)
+
+
+def split(images, inputs=INPUTS):
+    random = np.random.default_rng(images)
+    labels = random.integers(0, networks.CLASSES, images, dtype=np.int32)
+    return Split((random.random((images, inputs)) + labels[:, None] / 10).astype("float32"), labels)
+
+
+TRAIN, VALIDATION = split(64), split(20)
+
+# They hold other optimizers, which a plain config cannot name; optimizers.build refuses them.
+CONTAINERS = {"LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
+KERAS = [
+    name
+    for name, value in inspect.getmembers(keras.optimizers, inspect.isclass)
+    if name not in CONTAINERS | {"Optimizer"}  # the abstract base
+]
+MIXING = {"Adafactor", "Lamb", "Muon"}  # norms or products over a whole tensor
+SCHEDULES = {
+    "CosineDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "warmup_target": 0.2, "warmup_steps": 1},
+    "CosineDecayRestarts": {"initial_learning_rate": 0.1, "first_decay_steps": 10},
+    "ExponentialDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9},
+    "InverseTimeDecay": {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9},
+    "PiecewiseConstantDecay": {"boundaries": [0], "values": [0.1, 0.05]},
+    "PolynomialDecay": {"initial_learning_rate": 0.1, "decay_steps": 10},
+}
+OPTIONS = {
+    "weight_decay": {"weight_decay": 0.1},
+    "clipnorm": {"clipnorm": 0.1},
+    "global_clipnorm": {"global_clipnorm": 0.1},
+    "clipvalue": {"clipvalue": 0.001},
+    "use_ema": {"use_ema": True, "ema_momentum": 0.5},
+    "gradient_accumulation_steps": {"gradient_accumulation_steps": 2},
+}
+
+
+def fresh(class_name, **config):
+    entry = OptimizerEntry(class_name=class_name, config={"learning_rate": 0.1} | config)
+    return partial(optimizers.build, entry, "params.yaml: optimizers.mine")
+
+
+def train(make, elementwise):
+    """Train an epoch; returns the weights of each run."""
+    groups = training.groups(TINY, INPUTS, SETTINGS.seeds, make, elementwise)
+    [figures] = training.train(groups, TRAIN, VALIDATION, SETTINGS)
+    for name, values in figures.items():
+        assert np.isfinite(values).all(), name
+        assert values.shape == (2,), name
+    return weights_of(groups)
+
+
+def weights_of(groups):
+    return [
+        networks.run_weights(group.model, run if group.run_axis else None)
+        for group in groups
+        for run in range(len(group.seeds))
+    ]
+
+
+def assert_all_weights_moved(trained):
+    for seed, weights in zip(SETTINGS.seeds, trained, strict=True):
+        for before, after in zip(networks.initial_weights(TINY, INPUTS, seed), weights, strict=True):
+            assert after.shape == before.shape
+            assert (after != before).any()
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_every_class_trains_an_epoch_stacked_where_it_is_elementwise(name):
+    make = fresh(name)
+    elementwise = optimizers.is_elementwise(make)
+    assert elementwise == (name not in MIXING)
+    assert_all_weights_moved(train(make, elementwise))
+
+
+def test_containers_are_the_only_optimizers_of_keras_that_an_entry_cannot_name():
+    for name in CONTAINERS - {"OptimizerMap"}:  # this one is no Optimizer in the first place
+        assert issubclass(getattr(keras.optimizers, name), keras.optimizers.Optimizer)
+        with pytest.raises(parameters.ParametersError, match=f"got '{name}'"):
+            fresh(name)()
+    assert not issubclass(keras.optimizers.OptimizerMap, keras.optimizers.Optimizer)
+
+
+def test_every_schedule_of_the_installed_keras_is_tried():
+    found = inspect.getmembers(keras.optimizers.schedules, inspect.isclass)
+    assert set(SCHEDULES) == {name for name, _ in found} - {"LearningRateSchedule"}
+
+
+CONSTANT = train(fresh("SGD"), elementwise=True)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_trains_an_epoch_and_is_no_constant_rate(name):
+    make = fresh("SGD", learning_rate={"class_name": name, "config": SCHEDULES[name]})
+    trained = train(make, optimizers.is_elementwise(make))
+    assert_all_weights_moved(trained)
+    assert not np.array_equal(trained[0][0], CONSTANT[0][0])
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_every_option_of_the_base_class_trains_an_epoch_and_has_an_effect(name):
+    make = fresh("SGD", **OPTIONS[name])
+    trained = train(make, optimizers.is_elementwise(make))
+    assert_all_weights_moved(trained)
+    assert not np.array_equal(trained[0][0], CONSTANT[0][0])
+
+
+def stacked_and_alone(name, network, inputs, batch_size):
+    """Train seed 1 stacked with seed 0, and alone; returns weights and figures of both."""
+    make, data = partial(optimizers.build, ENTRIES[name], name), split(200, inputs)
+    for seeds, run, elementwise in (([0, 1], 1, True), ([1], 0, False)):
+        settings = SETTINGS.model_copy(update={"seeds": seeds, "batch_size": batch_size})
+        groups = training.groups(network, inputs, seeds, make, elementwise)
+        [figures] = training.train(groups, data, data, settings)
+        yield weights_of(groups)[run], [figures[figure][run] for figure in training.FIGURES]
+
+
+def assert_same_run(stacked, alone):
+    """Equal bits in the weights; in the figures, float32 sums over images that XLA may order in another way."""
+    for one, other in zip(stacked[0], alone[0], strict=True):
+        assert np.array_equal(one, other)
+    np.testing.assert_allclose(stacked[1], alone[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ENTRIES)
+def test_weights_trained_stacked_equal_those_trained_alone_bit_for_bit(name):
+    assert_same_run(*stacked_and_alone(name, TINY, INPUTS, batch_size=64))
+
+
+def test_stacked_equals_alone_bit_for_bit_with_the_network_and_batches_of_params_yaml():
+    network = parameters.read(ROOT / "params.yaml", "network", networks.NetworkParameters)
+    settings = parameters.read(ROOT / "params.yaml", "training", training.TrainingParameters)
+    assert_same_run(*stacked_and_alone("adam", network, 784, settings.batch_size))
+
+
+def test_shapes_that_xla_sums_in_another_order_when_stacked_differ_by_rounding_alone():
+    network = TINY.model_copy(update={"hidden_units": [512]})
+    (stacked, _), (alone, _) = stacked_and_alone("sgd", network, 100, batch_size=32)
+    for one, other in zip(stacked, alone, strict=True):
+        np.testing.assert_allclose(one, other, rtol=0, atol=1e-7)
+
+
+EXAMPLE = YAML(typ="safe").load(
+    (ROOT / "docs/own_optimizer.md").read_text("utf-8").split("```yaml\n")[1].split("```")[0]
+)
+
+
+def own(monkeypatch, **config):
+    [entry] = EXAMPLE["own_optimizers"].values()
+    monkeypatch.chdir(ROOT)  # the file is named from there
+    checked = OwnOptimizerEntry(**entry | {"config": entry["config"] | config})
+    return partial(optimizers.build, checked, "params.yaml: own_optimizers.mine")
+
+
+def test_documented_own_optimizer_trains_an_epoch(monkeypatch):
+    make = own(monkeypatch)
+    assert optimizers.is_elementwise(make)
+    assert_all_weights_moved(train(make, elementwise=True))
+
+
+@pytest.mark.parametrize("weight_decay", [None, 0.1])
+def test_own_lion_is_the_lion_of_keras_bit_for_bit(monkeypatch, weight_decay):
+    hyperparameters = {"learning_rate": 0.01, "beta_1": 0.8, "beta_2": 0.95, "weight_decay": weight_decay}
+    random = np.random.default_rng(0)
+    ours, theirs = keras.Variable(np.ones((5, 3), "float32")), keras.Variable(np.ones((5, 3), "float32"))
+    mine, keras_lion = own(monkeypatch, **hyperparameters)(), keras.optimizers.Lion(**hyperparameters)
+    for _ in range(50):
+        gradient = keras.ops.convert_to_tensor(random.normal(size=(5, 3)), "float32")
+        mine.apply([gradient], [ours])
+        keras_lion.apply([gradient], [theirs])
+        assert np.array_equal(ours.numpy(), theirs.numpy())
+    assert np.ptp(ours.numpy()) > 0.01

@@ -1,0 +1,82 @@
+"""README and docs are true: every command exists, every link leads somewhere, every quoted figure is committed."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dvc.cli import parse_args
+from pipeline import ROOT, Project
+
+from tools import experiments, readme
+
+PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
+
+
+def commands():
+    """Every command line that a page shows, once."""
+    found = set()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for language, block in re.findall(r"```(sh|console)\n(.*?)```", text, re.DOTALL):
+            lines = [line.split("  #")[0].strip() for line in block.splitlines()]
+            found |= {line.removeprefix("$ ") for line in lines if line and (language == "sh" or line.startswith("$ "))}
+    return sorted(found)
+
+
+def test_pages_show_commands():
+    assert {"make repro", "make test"} <= set(commands())
+
+
+@pytest.mark.parametrize("line", commands())
+def test_shown_command_exists(line):
+    program, *arguments = shlex.split(line.split(" | ")[0])
+    if program == "make":
+        subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, check=True, capture_output=True)
+    elif program == "dvc":
+        parse_args(arguments)  # raises for a command or an option that DVC does not have
+    elif program == "python":
+        assert (ROOT / Path(*arguments[1].split(".")).with_suffix(".py")).is_file()
+    else:
+        assert program in ("pip", "pytest", "cat", "git"), program
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_and_pictures_lead_somewhere(page):
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """A copy of the project in which `compare` ran on the committed histories and metrics."""
+    folder = tmp_path_factory.mktemp("compared") / "project"
+    subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    Project(folder).run("python -m stages.compare")
+    return folder
+
+
+def test_quoted_text_is_what_the_committed_results_give(compared):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text.count("<!-- begin ") == 6
+    assert readme.embed(text, compared) == text
+
+
+def test_committed_tables_and_figures_are_what_the_committed_histories_give(compared):
+    status = Project(compared).run("git status --porcelain")
+    assert status == ""
+
+
+def test_experiments_quote_their_own_commands():
+    for name, lines in experiments.EXPERIMENTS.items():
+        page = (ROOT / experiments.FOLDER / f"{name}.md").read_text(encoding="utf-8")
+        assert re.findall(r"^\$ (.*)$", page, re.MULTILINE) == lines
+
+
+def test_python_versions_are_the_same_everywhere():
+    versions = "3.11 to 3.13"
+    assert versions in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert ">=3.11,<3.14" in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert sys.version_info[:2] in ((3, 11), (3, 12), (3, 13))

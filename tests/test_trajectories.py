@@ -1,0 +1,189 @@
+"""Claims about paths over surfaces: they follow the rule and the surface, and what leaves the picture is said to."""
+
+import io
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from matplotlib.text import Text
+
+from descent import figures, optimizers, parameters, trajectories, trajectory_figure
+from descent.parameters import OptimizerEntry, ParametersError
+
+ROOT = Path(__file__).parents[1]
+VALLEY = {"curvatures": [1.0, 20.0], "angle_degrees": 30.0, "start": [-0.2, 0.1], "noise": 0.0}
+SADDLE = {"curvatures": [1.0, -1.0], "angle_degrees": 0.0, "start": [-0.2, 0.1], "noise": 0.0}
+FLAT = {"curvatures": [0.0, 0.0], "angle_degrees": 0.0, "start": [0.1, 0.1], "noise": 1.0}
+
+
+def settings(**changes):
+    values = {"steps": 20, "seed": 0, "half_width": 0.3, "constant_gradient": 0.5, "surfaces": {"valley": VALLEY}}
+    return parameters.validate(values | changes, trajectories.TrajectoryParameters, "params.yaml: trajectories")
+
+
+def sgd(learning_rate=0.05):
+    return keras.optimizers.SGD(learning_rate)
+
+
+def built(class_name, **config):
+    return partial(optimizers.build, OptimizerEntry(class_name=class_name, config=config), "mine")
+
+
+def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
+    hessian = trajectories.hessian(trajectories.Surface(**VALLEY))
+    axis = np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)])
+    np.testing.assert_allclose(hessian @ axis, 1.0 * axis)
+    np.testing.assert_allclose(hessian @ [-axis[1], axis[0]], 20.0 * np.array([-axis[1], axis[0]]))
+
+
+def test_path_of_sgd_is_that_of_its_equation():
+    path = trajectories.paths(sgd, settings())["valley"]
+    step = np.eye(2) - 0.05 * trajectories.hessian(trajectories.Surface(**VALLEY))
+    expected = [np.linalg.matrix_power(step, t) @ VALLEY["start"] for t in range(21)]
+    np.testing.assert_allclose(path, expected, atol=1e-6)
+
+
+def test_path_uses_the_hyperparameters_of_the_entry():
+    path = trajectories.paths(built("Adam", learning_rate=0.02), settings(steps=1))["valley"]
+    np.testing.assert_allclose(np.abs(path[1] - path[0]), 0.02, rtol=1e-4)  # Adam's first step, whatever the gradient
+
+
+def test_noise_is_the_same_for_every_optimizer_and_another_for_another_seed():
+    def moved(learning_rate, seed=0):
+        path = trajectories.paths(partial(sgd, learning_rate), settings(surfaces={"flat": FLAT}, seed=seed))["flat"]
+        return path[1:] - path[0]
+
+    np.testing.assert_allclose(moved(0.02), 2 * moved(0.01), atol=1e-6)
+    assert np.std(np.diff(moved(1.0), axis=0)) == pytest.approx(1, abs=0.3)
+    assert not np.allclose(moved(0.01), moved(0.01, seed=1))
+
+
+def test_surfaces_do_not_share_an_optimizers_state():
+    make = built("Lamb", learning_rate=0.01)  # its norms would mix them, too
+    both = trajectories.paths(make, settings(surfaces={"saddle": SADDLE, "valley": VALLEY}))
+    assert np.array_equal(both["valley"], trajectories.paths(make, settings())["valley"])
+
+
+def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
+    class Noisy(keras.optimizers.SGD):
+        def __init__(self):
+            super().__init__(0.1)
+            self.generator = keras.random.SeedGenerator()
+
+        def update_step(self, gradient, variable, learning_rate):
+            noise = keras.random.normal(variable.shape, seed=self.generator)
+            super().update_step(gradient + noise, variable, learning_rate)
+
+    first, second = (trajectories.paths(Noisy, settings())["valley"] for _ in range(2))
+    assert np.array_equal(first, second)
+    assert not np.allclose(first, trajectories.paths(partial(sgd, 0.1), settings())["valley"])
+
+
+@pytest.mark.parametrize(
+    ("make", "expected"),
+    [
+        (sgd, lambda t: 0.05 * 0.5 + 0 * t),
+        (built("keras2>Adagrad", learning_rate=0.01, epsilon=1e-7), lambda t: 0.01 / np.sqrt(t)),
+        (built("SGD", learning_rate=0.1, momentum=0.9), lambda t: 0.1 * 0.5 * (1 - 0.9**t) / (1 - 0.9)),
+    ],
+    ids=["sgd", "adagrad", "momentum"],
+)
+def test_update_sizes_under_a_constant_gradient_are_those_of_the_equations(make, expected):
+    np.testing.assert_allclose(trajectories.update_sizes(make, settings()), expected(np.arange(1, 21)), rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        ([[0, 0], [0.3, -0.3], [0, 0]], None),
+        ([[0, 0], [0, -0.31], [0, 0]], 1),
+        ([[0, 0], [0, 0], [np.nan, 0]], 2),
+        ([[0, 0], [np.inf, 0], [np.nan, 0]], 1),
+        ([[1, 0], [0, 0], [0, 0]], 0),
+    ],
+)
+def test_path_leaves_at_its_first_step_outside_or_not_finite(path, step):
+    assert trajectories.leaves_at(np.array(path), 0.3) == step
+
+
+def test_table_says_from_which_step_on_a_path_is_out_of_the_picture():
+    path = np.array([[0.1, 0.2], [0.4, 0.2], [0.1, np.nan]], "float32")
+    assert trajectories.paths_csv({"sgd": {"saddle": path}}, 0.3).splitlines() == [
+        "surface,optimizer,step,x,y,inside",
+        "saddle,sgd,0,0.1,0.2,true",
+        "saddle,sgd,1,0.4,0.2,false",
+        "saddle,sgd,2,0.1,nan,false",
+    ]
+
+
+def test_table_of_updates_counts_steps_from_one():
+    assert trajectories.updates_csv({"sgd": np.array([0.5, 0.25])}) == "optimizer,step,update\nsgd,1,0.5\nsgd,2,0.25\n"
+
+
+def draw(**changes):
+    chosen = settings(surfaces={"narrow_valley": VALLEY, "saddle": SADDLE}, steps=40, **changes)
+    makes = {"sgd": sgd, "adam": built("Adam", learning_rate=0.001), "wild": partial(sgd, 1.5)}
+    paths = {name: trajectories.paths(make, chosen) for name, make in makes.items()}
+    sizes = {name: trajectories.update_sizes(make, chosen) for name, make in makes.items()}
+    return trajectory_figure.trajectories(paths, sizes, chosen)
+
+
+def test_figure_says_which_paths_leave_each_panel_and_when():
+    valley, saddle, *_ = (axes.get_xlabel().replace("\n", " ") for axes in draw().axes)
+    assert valley.endswith("leave the picture at step: wild 1")
+    assert saddle.endswith("leave the picture at step: wild 2, sgd 23")  # 0.1 * 2.5^2 and 0.1 * 1.05^23 exceed 0.3
+    valley, saddle, *_ = (axes.get_xlabel().replace("\n", " ") for axes in draw(half_width=1e30).axes)
+    assert saddle.endswith("no path leaves the picture")
+
+
+def test_figure_names_every_optimizer_and_shows_the_updates():
+    figure = draw()
+    figure.draw_without_rendering()
+    written = {text.get_text() for text in figure.findobj(Text)}
+    assert {"sgd", "adam", "wild", "narrow valley", "saddle"} <= written
+    updates = figure.axes[2]
+    assert updates.get_title() == "size of the update, for a gradient of 0.5 at every step"
+    assert len(updates.lines) == 3
+    for axes in figure.axes[:2]:
+        assert len(axes.lines) == 3 + 1  # and the star
+
+
+@figures.in_house_style
+def png():
+    stream = io.BytesIO()
+    draw().savefig(stream, format="png", metadata={"Software": None})
+    return stream.getvalue()
+
+
+def test_equal_parameters_give_equal_bytes():
+    assert png() == png()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": 3}, "unknown key 'step'"),
+        ({"steps": 0}, "trajectories.steps: input should be greater than or equal to 1, got 0"),
+        ({"half_width": 0.0}, "trajectories.half_width: input should be greater than 0, got 0.0"),
+        ({"surfaces": {}}, "trajectories.surfaces: dictionary should have at least 1 item"),
+        ({"surfaces": {"a.b": VALLEY}}, "expected a name of letters, digits, - and _"),
+        ({"surfaces": {"v": VALLEY | {"noise": -1.0}}}, "surfaces.v.noise: input should be greater than or equal to 0"),
+        ({"surfaces": {"v": VALLEY | {"start": [0.1]}}}, "surfaces.v.start: list should have at least 2 items"),
+        ({"surfaces": {"v": VALLEY | {"curvatures": ["a", 1]}}}, "surfaces.v.curvatures.0: input should be a"),
+    ],
+)  # fmt: skip
+def test_impossible_parameters_are_refused_with_their_key_path(changes, message):
+    with pytest.raises(ParametersError) as caught:
+        settings(**changes)
+    assert message in str(caught.value)
+
+
+def test_surfaces_of_params_yaml_are_a_valley_a_saddle_and_a_noisy_bowl():
+    surfaces = parameters.read(ROOT / "params.yaml", "trajectories", trajectories.TrajectoryParameters).surfaces
+    low, high = sorted(surfaces["narrow_valley"].curvatures)
+    assert 0 < 100 * low <= high
+    assert np.prod(surfaces["saddle"].curvatures) < 0
+    assert min(surfaces["noisy_bowl"].curvatures) > 0
+    assert [surface.noise > 0 for surface in surfaces.values()] == [False, False, True]
