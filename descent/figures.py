@@ -1,4 +1,4 @@
-"""Draws the tables of the report; never saves. Rendered `in_house_style`, equal tables give equal pictures.
+"""Draws the tables of the report; never saves. Rendered `looks.in_house_style`, equal tables give equal pictures.
 
 Every optimizer has its colour, line and marker, the same in every figure: told apart in colour, in grey and by its
 name, which stands at the end of its line.
@@ -9,55 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from scipy.optimize import isotonic_regression
 
+from descent.looks import in_house_style, looks
 from descent.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
 
-COLORS = {  # the first seven after Okabe and Ito, Color Universal Design (2008), without its yellow
-    "sgd": "#000000",
-    "rmsprop": "#E69F00",
-    "adagrad": "#56B4E9",
-    "adadelta": "#009E73",
-    "adam": "#D55E00",
-    "adamax": "#0072B2",
-    "nadam": "#CC79A7",
-    "tfoptimizer": "#7F7F7F",
-}
-OTHER_COLORS = ("#882255", "#999933", "#44AA99", "#332288", "#AA4499", "#117733")  # after Paul Tol's muted scheme
-DASHES = ("-", (0, (5, 1.5)), (0, (1, 1)), (0, (4, 1, 1, 1)))
-MARKERS = "os^vDPX<"
 LABEL_GAP = 0.055  # of a panel's height: one line of text in the smallest panel
-STYLE = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#DDDDDD",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.4,
-    "lines.markersize": 4,
-    "figure.dpi": 150,
-}
-
-
-# Decorates what draws or renders: matplotlib looks its settings up as late as that, and the user's are not ours.
-in_house_style = style.context(STYLE, after_reset=True)
-
-
-def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Colour, line and marker of each optimizer; names beyond COLORS take OTHER_COLORS in sorted order, and again."""
-    others = sorted(set(names) - set(COLORS))
-    colors = COLORS | {name: OTHER_COLORS[i % len(OTHER_COLORS)] for i, name in enumerate(others)}
-    return {
-        name: {"color": color, "linestyle": DASHES[i % len(DASHES)], "marker": MARKERS[i % len(MARKERS)]}
-        for i, (name, color) in enumerate(colors.items())
-        if name in names
-    }
 
 
 def _by_optimizer(rows: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from matplotlib.figure import Figure
 
-from descent import figures, page, statistics, tables
+from descent import figures, looks, page, statistics, tables
 from descent.parameters import OptimizerEntry
 
 
@@ -28,7 +28,7 @@ class Records(NamedTuple):
     tutorial: Mapping[str, tables.History]
 
 
-@figures.in_house_style
+@looks.in_house_style
 def png(figure: Figure) -> bytes:
     """Render a figure; without the version of matplotlib in it, equal figures are equal bytes."""
     stream = io.BytesIO()

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from descent.figures import in_house_style, looks
+from descent.looks import in_house_style, looks
 from descent.trajectories import Surface, TrajectoryParameters, hessian, leaves_at
 
 COLUMNS = 2

@@ -18,6 +18,7 @@ CODE = [
     Path("descent/digest.py"),
     Path("descent/figures.py"),
     Path("descent/files.py"),
+    Path("descent/looks.py"),
     Path("descent/metrics.py"),
     Path("descent/page.html"),
     Path("descent/page.py"),

@@ -7,13 +7,13 @@ import io
 from functools import partial
 from pathlib import Path
 
-from descent import figures, files, optimizers, parameters, trajectories, trajectory_figure
+from descent import files, looks, optimizers, parameters, trajectories, trajectory_figure
 
 RESULTS = Path("results/trajectories")
 
 
 @parameters.end_with_message
-@figures.in_house_style
+@looks.in_house_style
 def main() -> None:
     """Read every entry, follow its optimizer over every surface, write the tables and the figure."""
     settings = parameters.read("params.yaml", "trajectories", trajectories.TrajectoryParameters)

@@ -59,10 +59,10 @@ def fresh(class_name, **config):
     return partial(optimizers.build, entry, "params.yaml: optimizers.mine")
 
 
-def train(make, elementwise):
-    """Train an epoch; returns the weights of each run."""
-    groups = training.groups(TINY, INPUTS, SETTINGS.seeds, make, elementwise)
-    [figures] = training.train(groups, TRAIN, VALIDATION, SETTINGS)
+def train(make, elementwise, settings=SETTINGS):
+    """Train; returns the weights of each run."""
+    groups = training.groups(TINY, INPUTS, settings.seeds, make, elementwise)
+    *_, figures = training.train(groups, TRAIN, VALIDATION, settings)
     for name, values in figures.items():
         assert np.isfinite(values).all(), name
         assert values.shape == (2,), name
@@ -85,11 +85,12 @@ def assert_all_weights_moved(trained):
 
 
 @pytest.mark.parametrize("name", KERAS)
-def test_every_class_trains_an_epoch_stacked_where_it_is_elementwise(name):
+def test_every_class_trains_stacked_where_it_is_elementwise(name):
     make = fresh(name)
     elementwise = optimizers.is_elementwise(make)
     assert elementwise == (name not in MIXING)
-    assert_all_weights_moved(train(make, elementwise))
+    whole = SETTINGS.model_copy(update={"batch_size": len(TRAIN.labels), "epochs": 2})  # compiles in half the time
+    assert_all_weights_moved(train(make, elementwise, whole))
 
 
 def test_containers_are_the_only_optimizers_of_keras_that_an_entry_cannot_name():

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import figures
+from descent import figures, looks
+from descent.report import png
 from descent.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
-from stages.compare import png
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]
 EPOCHS = 6
@@ -104,25 +104,25 @@ def test_no_label_needs_no_place():
 
 
 def test_an_optimizer_keeps_its_look_whoever_runs_with_it():
-    assert figures.looks(["adam", "lion"])["adam"] == figures.looks(["adam"])["adam"]
-    assert figures.looks(["adam"])["adam"]["color"] == "#D55E00"
+    assert looks.looks(["adam", "lion"])["adam"] == looks.looks(["adam"])["adam"]
+    assert looks.looks(["adam"])["adam"]["color"] == "#D55E00"
 
 
 def test_other_names_take_the_other_colors_in_sorted_order_and_again():
     names = [f"own{i}" for i in range(7)]
-    taken = figures.looks(["sgd", *reversed(names)])
-    assert [taken[name]["color"] for name in names] == [*figures.OTHER_COLORS, figures.OTHER_COLORS[0]]
+    taken = looks.looks(["sgd", *reversed(names)])
+    assert [taken[name]["color"] for name in names] == [*looks.OTHER_COLORS, looks.OTHER_COLORS[0]]
 
 
 def test_the_eight_are_told_apart_without_colour():
-    taken = figures.looks(EIGHT).values()
+    taken = looks.looks(EIGHT).values()
     assert len({(look["linestyle"], look["marker"]) for look in taken}) == 8
 
 
 def test_the_tutorial_figure_draws_every_mean_and_its_interval():
     figure = figures.tutorial(curves(["adam", "sgd"]), 0.95)
     for axes in figure.axes:
-        assert [line.get_ydata().tolist() for line in axes.lines if line.get_marker() in figures.MARKERS] == [
+        assert [line.get_ydata().tolist() for line in axes.lines if line.get_marker() in looks.MARKERS] == [
             [(1 + 0.01 * i) / epoch for epoch in range(1, EPOCHS + 1)] for i in range(2)
         ]
         band = axes.collections[1].get_paths()[0].vertices

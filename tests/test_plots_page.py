@@ -14,7 +14,7 @@ from typing import NamedTuple
 import browser
 import pytest
 
-from descent import figures
+from descent import looks
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / ".dvc" / "plots_page"
@@ -206,8 +206,8 @@ def test_optimizer_of_the_tutorial_keeps_its_colour_in_any_company(show, diff):
 
 def test_charts_have_the_colours_of_the_figures():
     template = (ROOT / ".dvc" / "plots" / "by_optimizer.json").read_text(encoding="utf8")
-    assert f"indexof({list(figures.COLORS)}, datum.optimizer)" in template
-    assert f"{[*figures.COLORS.values(), *figures.OTHER_COLORS]}[datum.place]" in template
+    assert f"indexof({list(looks.COLORS)}, datum.optimizer)" in template
+    assert f"{[*looks.COLORS.values(), *looks.OTHER_COLORS]}[datum.place]" in template
 
 
 def test_other_optimizers_get_colours_of_their_own(diff):

@@ -5,14 +5,14 @@ import shutil
 import pytest
 from pipeline import Project, stages_run, yaml
 
-TRAINS = ["train@adam", "train@sgd"]  # names are sorted: compare, download, prepare, trace, train@...
+TRAINS = ["train@adam", "train@sgd"]
 
 
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory, mnist_archive):
     """A small project, reproduced and committed, with its run-cache."""
     project = Project.copy(tmp_path_factory.mktemp("reproduced") / "project", mnist_archive)
-    assert project.repro() == ["compare", "download", "prepare", *TRAINS]
+    assert project.repro() == ["compare", "download", "prepare", "trace", *TRAINS]
     project.commit("Reproduce")
     return project
 
@@ -30,12 +30,12 @@ def test_nothing_changed_reruns_nothing(project):
 
 def test_hyperparameter_reruns_its_optimizer_and_compare(project):
     ran = stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003"))
-    assert ran == ["compare", "train@adam"]
+    assert ran == ["compare", "trace", "train@adam"]
 
 
 def test_hyperparameter_written_as_dvc_writes_it_is_a_number(project):
     ran = stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.000001"))
-    assert ran == ["compare", "train@adam"]
+    assert ran == ["compare", "trace", "train@adam"]
     assert "1e-06" in (project.folder / "params.yaml").read_text()
 
 
@@ -45,12 +45,12 @@ def test_added_optimizer_reruns_itself_and_compare(project):
             "dvc exp run -S '+optimizers.lion.class_name=Lion' -S '+optimizers.lion.config.learning_rate=0.001'"
         )
     )
-    assert ran == ["compare", "train@lion"]
+    assert ran == ["compare", "trace", "train@lion"]
     assert "lion" in (project.folder / "results/report/ranking.md").read_text()
 
 
 def test_removed_optimizer_reruns_compare_and_leaves_no_file(project):
-    assert stages_run(project.run("dvc exp run -S '~optimizers.sgd'")) == ["compare"]
+    assert stages_run(project.run("dvc exp run -S '~optimizers.sgd'")) == ["compare", "trace"]
     assert not list(project.folder.glob("results/*/sgd.*"))
     assert "sgd" not in (project.folder / "results/report/ranking.md").read_text()
 
@@ -97,7 +97,7 @@ def test_report_option_and_figures_rerun_compare(project):
 def test_code_that_changes_no_result_stops_at_training(project):
     with (project.folder / "descent/optimizers.py").open("a") as file:
         file.write("# no other result\n")
-    assert project.repro() == TRAINS  # and not compare: equal bytes came out
+    assert project.repro() == ["trace", *TRAINS]  # and not compare: equal bytes came out
 
 
 def test_earlier_values_come_from_the_run_cache(project):
@@ -119,7 +119,7 @@ def test_fresh_clone_with_a_remote_reruns_nothing(project, tmp_path):
 def test_fresh_clone_without_a_remote_gives_the_committed_bytes(project, tmp_path):
     project.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
-    assert clone.repro() == ["download", "prepare", *TRAINS]
+    assert clone.repro() == ["compare", "download", "prepare", "trace", *TRAINS]
     assert clone.run("git status --porcelain") == ""
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import figures, optimizers, parameters, trajectories, trajectory_figure
+from descent import looks, optimizers, parameters, trajectories, trajectory_figure
 from descent.parameters import OptimizerEntry, ParametersError
 
 ROOT = Path(__file__).parents[1]
@@ -150,7 +150,7 @@ def test_figure_names_every_optimizer_and_shows_the_updates():
         assert len(axes.lines) == 3 + 1  # and the star
 
 
-@figures.in_house_style
+@looks.in_house_style
 def png():
     stream = io.BytesIO()
     draw().savefig(stream, format="png", metadata={"Software": None})
