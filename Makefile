@@ -24,7 +24,7 @@ repro: $(STAMP)  ## Reproduce everything that is out of date, and print the rank
 	@echo "Figures: results/report/figures/"
 
 test: $(STAMP)  ## Run all tests
-	@pytest
+	@pytest --numprocesses 2 --dist loadfile
 
 lint: $(STAMP)  ## Check style and formatting
 	@ruff check .
@@ -43,7 +43,7 @@ readme: $(STAMP)  ## Write the committed results into README.md
 lock: $(STAMP)  ## Renew the locks from pyproject.toml
 	@pip install --quiet uv
 	@for extra in "" gpu; do uv pip compile pyproject.toml --extra test $${extra:+--extra $$extra} --universal \
-		--generate-hashes --no-annotate --no-emit-index-url --quiet --upgrade --custom-compile-command "make lock" \
+		--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --quiet --upgrade --custom-compile-command "make lock" \
 		--output-file requirements$${extra:+-$$extra}.txt; done
 
 $(STAMP): $(LOCK)

@@ -150,9 +150,8 @@ class PairedDropout(layers.Layer):
         """Drop units in training, and scale the others so that the expectation stays; else return x."""
         if not training or self.rate == 0:
             return x
-        shape = x.shape[-2:]
-        masks = [
-            tf.random.stateless_uniform(shape, tf.stack([key, self.step.value]), alg="threefry") for key in self.keys
-        ]
+        shape, step = x.shape[-2:], self.step.value
+        draws = [tf.random.stateless_uniform(shape, tf.stack([key, step]), alg="threefry") for key in self.keys]
         self.step.assign_add(1)
-        return tf.where(tf.reshape(tf.stack(masks), x.shape) < self.rate, 0.0, x / (1 - self.rate))
+        kept = tf.reshape(tf.stack(draws), x.shape) >= self.rate
+        return x * (tf.cast(kept, x.dtype) / (1 - self.rate))

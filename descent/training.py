@@ -93,7 +93,7 @@ def train(
         parameters: epochs, batch size, seeds.
 
     Yields:
-        After each epoch, for each name in FIGURES a float32 array [runs], in the order of the seeds. From the epoch at
+        After each epoch, for each name in FIGURES a float64 array [runs], in the order of the seeds. From the epoch at
         which a run's loss is not finite it is diverged, and its figures are nan.
     """
     programs = [_compile(group, train, validation) for group in groups]
@@ -119,7 +119,7 @@ def train(
 
 
 def evaluate(groups: list[Group], split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Score all images of a split with every run as it is now; returns loss and accuracy, float32 [runs] each."""
+    """Score all images of a split with every run as it is now; returns loss and accuracy, float64 [runs] each."""
     figures = []
     for group in groups:
         score = tf.function(lambda group=group: tf.stack(_score(group, split)), jit_compile=True)
@@ -144,16 +144,21 @@ def _batches(rows: np.ndarray, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def _measure(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cross-entropy, and 1 for each image whose label is the likeliest class; [..., images] each."""
+    """Cross-entropy, float32, and whether the label is the likeliest class; [..., images] each."""
     loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-    return loss, tf.cast(tf.argmax(logits, -1, tf.int32) == labels, tf.float32)
+    return loss, tf.argmax(logits, -1, tf.int32) == labels
+
+
+def _sum(values: tf.Tensor) -> tf.Tensor:
+    """Sum over the last axis in float64: how a compiler orders float32 sums depends on how many runs are stacked."""
+    return tf.reduce_sum(tf.cast(values, tf.float64), -1)
 
 
 def _score(group: Group, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
     images = tf.broadcast_to(split.images, [*group.run_axis, *split.images.shape])
     labels = tf.broadcast_to(split.labels, [*group.run_axis, *split.labels.shape])
     loss, hits = _measure(group.model(images, training=False), labels)
-    return tf.reduce_mean(loss, -1), tf.reduce_mean(hits, -1)
+    return _sum(loss) / len(split.labels), _sum(hits) / len(split.labels)
 
 
 def _compile(group: Group, train: Split, validation: Split) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
@@ -167,8 +172,7 @@ def _compile(group: Group, train: Split, validation: Split) -> Callable[[tf.Tens
         return tf.concat([tf.reshape(tensor, [*group.run_axis, -1]) for tensor in tensors], -1)
 
     def norm(vector):
-        # In float64: float32 sums depend on how the compiler orders them, which depends on how many runs are stacked.
-        return tf.cast(tf.norm(tf.cast(vector, tf.float64), axis=-1), tf.float32)
+        return tf.sqrt(_sum(tf.square(tf.cast(vector, tf.float64))))
 
     def step(rows):
         with tf.GradientTape() as tape:
@@ -176,11 +180,11 @@ def _compile(group: Group, train: Split, validation: Split) -> Callable[[tf.Tens
             summed = tf.reduce_sum(tf.reduce_mean(loss, -1))  # over runs: each weight sees its own run's loss only
         gradients = tape.gradient(summed, weights)
         optimizer.apply(gradients, weights)
-        return tf.reduce_sum(loss, -1), tf.reduce_sum(hits, -1), gradients
+        return _sum(loss), _sum(hits), gradients
 
     @tf.function(jit_compile=True)
     def epoch(full, last):  # tensors: a Python number that changes per epoch would compile anew
-        loss, hits = tf.zeros(group.run_axis), tf.zeros(group.run_axis)
+        loss, hits = tf.zeros(group.run_axis, tf.float64), tf.zeros(group.run_axis, tf.float64)
         if full.shape[0]:  # XLA refuses a loop over nothing
             for rows in full:  # a loop on the device
                 batch_loss, batch_hits, _ = step(rows)
@@ -201,7 +205,7 @@ def _compile(group: Group, train: Split, validation: Split) -> Callable[[tf.Tens
                 norm(flat(gradients)),
                 update_norm,
                 update_norm / norm(after),
-                tf.reduce_mean(tf.cast(after == before, tf.float32), -1),
+                _sum(after == before) / after.shape[-1],
             ]
         )
 

@@ -19,6 +19,7 @@ def shrink(parameters: dict[str, Any]) -> None:
     parameters["data"] = {"train_size": 256, "validation_size": 100}
     parameters["network"]["hidden_units"] = [8]
     parameters["training"].update(epochs=2, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
+    parameters["trajectories"]["steps"] = 5
     for name in [name for name in parameters["optimizers"] if name not in ("adam", "sgd")]:
         del parameters["optimizers"][name]
 

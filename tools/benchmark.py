@@ -3,7 +3,7 @@
 Usage: python -m tools.benchmark [ROUNDS]        (5 unless told; alone on the machine; needs data/prepared/mnist.npz)
 
 Every round times each contender once, for the epochs of params.yaml, compilation excluded; the order rotates. The task
-is that of params.yaml with the optimizer `adam`.
+is that of params.yaml with the optimizer `adam`. The output is Markdown.
 """
 
 import itertools
@@ -70,7 +70,7 @@ def epoch_of_products(
 
 def main(rounds: int) -> None:
     """Time every contender in every round, and print medians, spread and ratios."""
-    print(training.configure())
+    device = training.configure()
     data = datasets.load(Path("data/prepared/mnist.npz"))
     network = parameters.read("params.yaml", "network", networks.NetworkParameters)
     settings = parameters.read("params.yaml", "training", training.TrainingParameters)
@@ -100,20 +100,17 @@ def main(rounds: int) -> None:
             contenders[name](settings.epochs)
             seconds[name].append(time.perf_counter() - started)
 
-    median = {name: float(np.median(values)) for name, values in seconds.items()}
-    one, stacked, keras_fit, floor = median.values()
+    one, stacked, fit, products = (float(np.median(values)) for values in seconds.values())
+    print(f"{device}; Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__},")
     print(
-        f"\n{settings.epochs} epochs, {len(data.train.labels)} images, batch {settings.batch_size}, n = {rounds} rounds"
+        f"NumPy {np.__version__}. Adam, {settings.epochs} epochs, {len(data.train.labels)} images, n = {rounds} runs:\n"
     )
-    print(
-        f"Python {platform.python_version()}, TensorFlow {tf.__version__}, Keras {keras.__version__}, "
-        f"NumPy {np.__version__}"
-    )
+    print("| | median | least to most |\n|---|---:|---:|")
     for name, values in seconds.items():
-        print(f"{name:26} median {median[name]:6.2f} s   {min(values):6.2f} to {max(values):6.2f} s")
-    print(f"model.fit / descent        {keras_fit / one:.2f}")
-    print(f"descent / matrix products  {one / floor:.2f}")
-    print(f"3 seeds / 1 seed           {stacked / one:.2f}")
+        print(f"| {name} | {np.median(values):.2f} s | {min(values):.2f} to {max(values):.2f} s |")
+    print(f"| model.fit / descent | {fit / one:.2f} | |")
+    print(f"| descent / matrix products | {one / products:.2f} | |")
+    print(f"| 3 seeds / 1 seed | {stacked / one:.2f} | |")
 
 
 if __name__ == "__main__":
