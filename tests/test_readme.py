@@ -1,5 +1,6 @@
 """README and docs are true: every command exists, every link leads somewhere, every quoted figure is committed."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -10,6 +11,7 @@ import pytest
 from dvc.cli import parse_args
 from pipeline import ROOT, Project
 
+from descent import training
 from tools import experiments, readme
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -51,9 +53,13 @@ def test_links_and_pictures_lead_somewhere(page):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A copy of the project in which `compare` ran on the committed histories and metrics."""
+    """A clone in which `compare` ran on the committed histories and metrics; it says this machine made them."""
     folder = tmp_path_factory.mktemp("compared") / "project"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+    (folder / "results/environment").mkdir()
+    for history in (folder / "results/history").iterdir():
+        path = folder / "results/environment" / f"{history.stem}.json"
+        path.write_text(json.dumps(training.environment()), encoding="utf-8")
     Project(folder).run("python -m stages.compare")
     return folder
 

@@ -31,10 +31,6 @@ EXPERIMENTS = {
         " -S '~optimizers.nadam.config.schedule_decay'",
         f"dvc metrics diff main keras3-defaults --md | {ROWS}",
     ],
-    "ten-seeds": [
-        "dvc exp run -S 'training.seeds=[0,1,2,3,4,5,6,7,8,9]' -n ten-seeds",
-        "cat results/report/ranking.md results/report/summary.md",
-    ],
 }
 
 
