@@ -70,45 +70,42 @@ def plain(parameters: NetworkParameters, inputs: int) -> keras.Sequential:
     return keras.Sequential([*stack, layers.Dense(CLASSES)])
 
 
-def single(parameters: NetworkParameters, inputs: int, seed: int) -> keras.Sequential:
-    """Build one run as it trains: `plain` with this run's initial weights and its own dropout masks."""
+def single(parameters: NetworkParameters, inputs: int) -> keras.Sequential:
+    """Build one run as it trains: `plain`, but with the run's own dropout masks. `start` gives it its seed."""
     stack = [keras.Input((inputs,))]
     for layer, units in enumerate(parameters.hidden_units):
-        stack += [layers.Dense(units, parameters.activation), PairedDropout(parameters.dropout, [seed], layer)]
-    model = keras.Sequential([*stack, layers.Dense(CLASSES)])
-    _assign(model, initial_weights(parameters, inputs, seed))
-    return model
+        stack += [layers.Dense(units, parameters.activation), PairedDropout(parameters.dropout, 1, layer)]
+    return keras.Sequential([*stack, layers.Dense(CLASSES)])
 
 
-def stacked(parameters: NetworkParameters, inputs: int, seeds: Sequence[int]) -> keras.Sequential:
-    """Build R runs as one model: [R, batch, inputs] -> logits [R, batch, 10].
+def stacked(parameters: NetworkParameters, inputs: int, runs: int) -> keras.Sequential:
+    """Build R runs as one model: [R, batch, inputs] -> logits [R, batch, 10]. `start` gives it the seeds.
 
     The runs share nothing: run r of the stack computes what `single` computes with the r-th seed. Its weights are
     slices [r] of the stack's, so that an elementwise optimizer treats each run as if it were alone.
     """
     stack = [keras.Input((None, inputs))]
     for layer, units in enumerate(parameters.hidden_units):
-        stack += [
-            StackedDense(len(seeds), units, parameters.activation),
-            PairedDropout(parameters.dropout, seeds, layer),
-        ]
-    model = keras.Sequential([*stack, StackedDense(len(seeds), CLASSES)])
+        stack += [StackedDense(runs, units, parameters.activation), PairedDropout(parameters.dropout, runs, layer)]
+    return keras.Sequential([*stack, StackedDense(runs, CLASSES)])
+
+
+def start(model: keras.Sequential, parameters: NetworkParameters, inputs: int, seeds: Sequence[int]) -> None:
+    """Put a `single` or `stacked` model where the runs of these seeds start: initial weights, first dropout masks."""
     runs = [initial_weights(parameters, inputs, seed) for seed in seeds]
-    _assign(model, [np.stack(same).reshape(len(seeds), -1, same[0].shape[-1]) for same in zip(*runs, strict=True)])
-    return model
+    for variable, values in zip(model.trainable_variables, zip(*runs, strict=True), strict=True):
+        variable.assign(np.reshape(values, variable.shape))
+    for layer in model.layers:
+        if isinstance(layer, PairedDropout):
+            layer.start(seeds)
 
 
-def run_weights(model: keras.Sequential, run: int | None) -> list[np.ndarray]:
-    """Take one run's weights out of a model, in the order and shapes of `plain`; `run` is None for `single`."""
-    if run is None:
+def run_weights(model: keras.Sequential, run: int) -> list[np.ndarray]:
+    """Take one run's weights out of a model, in the order and shapes of `plain`; a `single` model holds run 0 alone."""
+    if len(model.output_shape) == 2:
         return [weight.numpy() for weight in model.trainable_variables]
     slices = [weight.numpy()[run] for weight in model.trainable_variables]
     return [part[0] if len(part) == 1 and index % 2 else part for index, part in enumerate(slices)]
-
-
-def _assign(model: keras.Sequential, weights: list[np.ndarray]) -> None:
-    for variable, value in zip(model.trainable_variables, weights, strict=True):
-        variable.assign(value)
 
 
 class StackedDense(layers.Layer):
@@ -132,26 +129,42 @@ class PairedDropout(layers.Layer):
     """Dropout whose masks depend on the run's seed, the layer and the step alone, so that optimizers can be paired.
 
     The numbers are Threefry's: under XLA on a CPU, TensorFlow's default generator (Philox) takes seconds an epoch. On a
-    CPU, TensorFlow has Threefry under XLA alone, so that this layer drops in compiled programs only.
+    CPU, TensorFlow has Threefry under XLA alone, so that this layer drops in compiled programs only. One 32-bit number
+    decides over two units, which halves the time: the rate is met to the nearest 1/65536, and the units that are kept
+    are scaled by the rate that is met.
 
     Args:
         rate: share of units dropped, [0, 1).
-        seeds: one for each run; with one seed the input may lack the run axis.
+        runs: number of runs R; with one the input may lack the run axis.
         layer: position of this layer, so that two layers of one run draw different masks.
     """
 
-    def __init__(self, rate: float, seeds: Sequence[int], layer: int):
+    def __init__(self, rate: float, runs: int, layer: int):
         super().__init__()
-        self.rate = rate
-        self.keys = [int(stream(seed, DROPOUT).generate_state(layer + 1)[layer] >> 1) for seed in seeds]
+        self.cut = min(round(rate * 2**16), 2**16 - 1)  # of the numbers from 0 to 65535, those below it drop a unit
+        self.layer = layer
+        self.keys = self.add_weight(shape=(runs,), dtype="int32", initializer="zeros", trainable=False)
         self.step = self.add_weight(shape=(), dtype="int32", initializer="zeros", trainable=False)
+
+    def start(self, seeds: Sequence[int]) -> None:
+        """Go to the first mask of these runs."""
+        states = [stream(seed, DROPOUT).generate_state(self.layer + 1)[self.layer] for seed in seeds]
+        self.keys.assign([int(state >> 1) for state in states])
+        self.step.assign(0)
 
     def call(self, x, training=False):
         """Drop units in training, and scale the others so that the expectation stays; else return x."""
-        if not training or self.rate == 0:
+        if not training or self.cut == 0:
             return x
-        shape, step = x.shape[-2:], self.step.value
-        draws = [tf.random.stateless_uniform(shape, tf.stack([key, step]), alg="threefry") for key in self.keys]
+        images, units = x.shape[-2:]
+        kept = tf.stack([self._kept((images + 1) // 2, units, key)[:images] for key in tf.unstack(self.keys.value)])
         self.step.assign_add(1)
-        kept = tf.reshape(tf.stack(draws), x.shape) >= self.rate
-        return x * (tf.cast(kept, x.dtype) / (1 - self.rate))
+        return x * (tf.cast(tf.reshape(kept, x.shape), x.dtype) / (1 - self.cut / 2**16))
+
+    def _kept(self, rows: int, units: int, key: tf.Tensor) -> tf.Tensor:
+        """Draw the mask of one run, bool [2 * rows, units]."""
+        numbers = tf.random.stateless_uniform(
+            (rows, units), tf.stack([key, self.step.value]), None, None, tf.uint32, alg="threefry"
+        )
+        halves = tf.bitwise.bitwise_and(numbers, 0xFFFF), tf.bitwise.right_shift(numbers, 16)
+        return tf.concat([half >= self.cut for half in halves], 0)

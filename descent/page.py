@@ -8,7 +8,7 @@ from html import escape
 from string import Template
 from typing import Any, NamedTuple
 
-from descent.parameters import InputError, OptimizerEntry, OwnOptimizerEntry, validate
+from descent.parameters import OptimizerEntry, OwnOptimizerEntry
 from descent.statistics import Difference
 from descent.tables import CurvePoint, DiagnosticsPoint, Rank, Replication, percent
 
@@ -41,19 +41,6 @@ class Provenance(NamedTuple):
 
     digest: str
     command: str
-
-
-def parse_environment(text: str, where: str) -> Environment:
-    """Read what computed an optimizer's results; `where` names the file in a message.
-
-    Raises:
-        InputError: if the file is damaged.
-    """
-    try:
-        document = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"{where}: damaged: {error}; run dvc repro") from None
-    return validate(document, Environment, where)
 
 
 def html(

@@ -1,10 +1,7 @@
 """Makes every file of results/report from what the trainings recorded."""
 
-import io
 from collections.abc import Mapping
 from typing import NamedTuple
-
-from matplotlib.figure import Figure
 
 from descent import figures, looks, page, statistics, tables
 from descent.parameters import OptimizerEntry
@@ -26,14 +23,6 @@ class Records(NamedTuple):
     scores: Mapping[str, tables.Score]
     environments: Mapping[str, page.Environment]
     tutorial: Mapping[str, tables.History]
-
-
-@looks.in_house_style
-def png(figure: Figure) -> bytes:
-    """Render a figure; without the version of matplotlib in it, equal figures are equal bytes."""
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png", metadata={"Software": None})
-    return stream.getvalue()
 
 
 def files(
@@ -65,10 +54,10 @@ def files(
     table = tables.ranking_markdown(ranking, data, network, training, report)
     summary = tables.summary_markdown(ranking, differences, replication, data, report)
     pictures = {
-        "accuracy": png(figures.accuracy(ranking, runs, report.confidence)),
-        "diagnostics": png(figures.diagnostics(diagnostics)),
-        "replication": png(figures.replication(replication, curves, tutorial, report.confidence)),
-        "tutorial": png(figures.tutorial(curves, report.confidence)),
+        "accuracy": looks.png(figures.accuracy(ranking, runs, report.confidence)),
+        "diagnostics": looks.png(figures.diagnostics(diagnostics)),
+        "replication": looks.png(figures.replication(replication, curves, tutorial, report.confidence)),
+        "tutorial": looks.png(figures.tutorial(curves, report.confidence)),
     }
     findings = page.Findings(
         ranking, table, summary, differences, curves, diagnostics, replication, pictures, report.confidence

@@ -10,7 +10,7 @@ import json
 import math
 import string
 from collections.abc import Mapping
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -22,6 +22,7 @@ DIAGNOSTICS = ("gradient_norm", "update_norm", "update_to_weight", "unmoved_shar
 HISTORY_COLUMNS = ("seed", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", *DIAGNOSTICS)
 IMAGES_HELD_OUT = 10000  # MNIST's own test images; what validation does not take of them is the test set
 
+Document = TypeVar("Document")
 History = dict[str, np.ndarray]  # column of a history file -> [epochs, runs], runs sorted by seed
 
 
@@ -155,17 +156,17 @@ def parse_history(text: str, where: str, training: TrainingConditions) -> Histor
     return dict(zip(HISTORY_COLUMNS[2:], columns, strict=True))
 
 
-def parse_score(text: str, where: str) -> Score:
-    """Read the score on the test images from an optimizer's metrics; `where` names the file in a message.
+def parse_document(text: str, schema: type[Document], where: str) -> Document:
+    """Read what a training left as JSON; `where` names the file in a message.
 
     Raises:
-        InputError: if the file is damaged.
+        InputError: if the file is damaged, or not what the schema says.
     """
     try:
         document = json.loads(text)
     except ValueError as error:
         raise InputError(f"{where}: damaged: {error}; run dvc repro") from None
-    return validate(document, Score, where)
+    return validate(document, schema, where)
 
 
 def parse_tutorial(text: str) -> dict[str, History]:

@@ -2,9 +2,9 @@
 
 import platform
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 
 import keras
 import numpy as np
@@ -43,104 +43,168 @@ class TrainingParameters(Section):
     target_val_accuracy: Annotated[float, Field(gt=0, le=1)]
 
 
-class Group(NamedTuple):
-    """Runs that train in one program: stacked, or one alone."""
+class Runs:
+    """The runs of one optimizer, one for each seed, and the one compiled program that trains them all.
 
-    model: keras.Sequential
-    optimizer: keras.optimizers.Optimizer
-    seeds: tuple[int, ...]
-
-    @property
-    def run_axis(self) -> tuple[int, ...]:
-        """Leading dimensions of every array of this group: (R,) if stacked, () for a run alone."""
-        return (len(self.seeds),) if len(self.model.output_shape) == 3 else ()
-
-
-def groups(
-    network: networks.NetworkParameters,
-    inputs: int,
-    seeds: Sequence[int],
-    fresh: Callable[[], keras.optimizers.Optimizer],
-    elementwise: bool,
-) -> list[Group]:
-    """Arrange the runs: all stacked in one group, or each in a group of its own.
-
-    Args:
-        network: the network that every run trains.
-        inputs: number of input values.
-        seeds: one for each run.
-        fresh: makes the optimizer anew; one is made for each group.
-        elementwise: whether the optimizer may train stacked runs (`optimizers.is_elementwise`).
-    """
-    if elementwise:
-        return [Group(networks.stacked(network, inputs, seeds), fresh(), tuple(seeds))]
-    return [Group(networks.single(network, inputs, seed), fresh(), (seed,)) for seed in seeds]
-
-
-def train(
-    groups: list[Group], train: Split, validation: Split, parameters: TrainingParameters
-) -> Iterator[dict[str, np.ndarray]]:
-    """Train every group, epoch by epoch; the groups' models hold the trained weights afterwards.
+    In turn, model and optimizer hold one run at a time: each goes through the program for an epoch, then makes room for
+    the next and leaves its weights and slots here. Stacked, they hold all runs at once, [R, ...]. That fills a GPU; on
+    a CPU it is slower, since the weights and slots of three runs no longer fit into its caches (README gives numbers).
 
     The runs are paired: seed s gives every optimizer the same initial weights, order of batches and dropout masks.
-    An incomplete last batch makes an update like any other, from the mean over its own images; in the epoch's loss and
-    accuracy each image counts once. As in Keras, these two are taken while the weights move and units are dropped.
-
-    Args:
-        groups: the runs, untrained.
-        train: images to train on; `batch_size` must not exceed them.
-        validation: images to evaluate on after every epoch.
-        parameters: epochs, batch size, seeds.
-
-    Yields:
-        After each epoch, for each name in FIGURES a float64 array [runs], in the order of the seeds. From the epoch at
-        which a run's loss is not finite it is diverged, and its figures are nan.
     """
-    programs = [_compile(group, train, validation) for group in groups]
-    orders = [np.random.default_rng(networks.stream(seed, networks.ORDER)) for seed in parameters.seeds]
-    per_group = np.split(np.arange(len(orders)), np.cumsum([len(group.seeds) for group in groups])[:-1])
-    diverged = np.zeros(len(orders), bool)
-    for _ in range(parameters.epochs):
-        rows = np.stack([order.permutation(len(train.labels)) for order in orders]).astype("int32")
-        figures = np.concatenate(
-            [
-                program(*_batches(rows[runs].reshape(*group.run_axis, -1), parameters.batch_size))
-                .numpy()
-                .reshape(len(FIGURES), -1)
-                for program, group, runs in zip(programs, groups, per_group, strict=True)
-            ],
-            axis=1,
-        )
-        diverged |= ~np.isfinite(figures[[FIGURES.index("loss"), FIGURES.index("val_loss")]]).all(axis=0)
-        figures[:, diverged] = np.nan
-        yield dict(zip(FIGURES, figures, strict=True))
-    for group in groups:  # as model.fit does: with use_ema the averaged weights are the result
-        group.optimizer.finalize_variable_values(group.model.trainable_variables)
 
+    def __init__(
+        self,
+        network: networks.NetworkParameters,
+        parameters: TrainingParameters,
+        train: Split,
+        validation: Split,
+        optimizer: keras.optimizers.Optimizer,
+        stacked: bool,
+    ):
+        """Build the model, and put every run at its start.
 
-def evaluate(groups: list[Group], split: Split) -> tuple[np.ndarray, np.ndarray]:
-    """Score all images of a split with every run as it is now; returns loss and accuracy, float64 [runs] each."""
-    figures = []
-    for group in groups:
-        score = tf.function(lambda group=group: tf.stack(_score(group, split)), jit_compile=True)
-        figures.append(score().numpy().reshape(2, -1))
-    loss, accuracy = np.concatenate(figures, axis=1)
-    return loss, accuracy
+        Args:
+            network: the network that every run trains.
+            parameters: epochs, batch size, seeds.
+            train: images to train on; `batch_size` must not exceed them.
+            validation: images to evaluate on after every epoch.
+            optimizer: a fresh one.
+            stacked: train all runs at once; the optimizer must be one that may (`optimizers.is_elementwise`).
+        """
+        seeds, inputs = parameters.seeds, train.images.shape[1]
+        self._parameters = parameters
+        self._groups = [seeds] if stacked else [[seed] for seed in seeds]
+        self._run_axis = (len(seeds),) if stacked else ()
+        self.model = networks.stacked(network, inputs, len(seeds)) if stacked else networks.single(network, inputs)
+        self.optimizer = optimizer
+        optimizer.build(self.model.trainable_variables)
+        self._program = self._compile(train, validation)
+        self._images = len(train.labels)
+        rows = np.zeros((*self._run_axis, self._images), "int32")
+        # Not only the variables that model and optimizer list: an optimizer of the user's own may keep others.
+        self._variables = self._program.get_concrete_function(*self._batches(rows)).variables
+        self._present, self._absent = 0, {}
+        for group in reversed(range(len(self._groups))):  # the first one comes last, and stays
+            networks.start(self.model, network, inputs, self._groups[group])
+            if group != self._present:
+                self._absent[group] = [tf.identity(variable) for variable in self._variables]
 
+    def epochs(self) -> Iterator[dict[str, np.ndarray]]:
+        """Train every run, epoch by epoch.
 
-def first_run(groups: list[Group], network: networks.NetworkParameters) -> keras.Sequential:
-    """Make the first seed's run into a model of Keras' own layers alone, `networks.plain`."""
-    group = groups[0]
-    model = networks.plain(network, group.model.input_shape[-1])
-    model.set_weights(networks.run_weights(group.model, 0 if group.run_axis else None))
-    return model
+        An incomplete last batch makes an update like any other, from the mean over its own images; in the epoch's loss
+        and accuracy each image counts once. As in Keras, these two are taken while the weights move and units are
+        dropped.
 
+        Yields:
+            After each epoch, for each name in FIGURES a float64 array [runs], in the order of the seeds. From the epoch
+            at which a run's loss is not finite it is diverged, and its figures are nan.
+        """
+        orders = [np.random.default_rng(networks.stream(seed, networks.ORDER)) for seed in self._parameters.seeds]
+        diverged = np.zeros(len(orders), bool)
+        for _ in range(self._parameters.epochs):
+            rows = np.array([order.permutation(self._images) for order in orders], "int32")
+            parts = np.split(rows, len(self._groups))
+            figures = self._gather(
+                lambda group, parts=parts: self._program(*self._batches(parts[group].reshape(*self._run_axis, -1)))
+            )
+            diverged |= ~np.isfinite(figures[[FIGURES.index("loss"), FIGURES.index("val_loss")]]).all(axis=0)
+            figures[:, diverged] = np.nan
+            yield dict(zip(FIGURES, figures, strict=True))
+        for _ in self._visit():  # as model.fit does: with use_ema the averaged weights are the result
+            self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
-def _batches(rows: np.ndarray, batch_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cut [..., images] into all batches but the last, [steps, ..., batch], and the last, [..., up to batch]."""
-    steps = (rows.shape[-1] - 1) // batch_size
-    full, last = np.split(rows, [steps * batch_size], axis=-1)
-    return tf.constant(np.moveaxis(full.reshape(*rows.shape[:-1], steps, batch_size), -2, 0)), tf.constant(last)
+    def evaluate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
+        """Score all images of a split with every run as it is now; returns loss and accuracy, float64 [runs] each."""
+        score = tf.function(lambda: tf.stack(self._score(split)), jit_compile=True)
+        loss, accuracy = self._gather(lambda _: score())
+        return loss, accuracy
+
+    def weights(self) -> list[list[np.ndarray]]:
+        """Weights of every run as they are now, in the order and shapes of `networks.plain`."""
+        return [
+            networks.run_weights(self.model, run) for group in self._visit() for run in range(len(self._groups[group]))
+        ]
+
+    def _visit(self) -> Iterator[int]:
+        """Have model and optimizer hold one group of runs after the other; yields its number."""
+        for group in range(len(self._groups)):
+            if group != self._present:
+                self._absent[self._present] = [tf.identity(variable) for variable in self._variables]
+                for variable, value in zip(self._variables, self._absent.pop(group), strict=True):
+                    variable.assign(value)
+                self._present = group
+            yield group
+
+    def _gather(self, measure: Callable[[int], tf.Tensor]) -> np.ndarray:
+        """Collect what is measured [figures, ...runs] in every group of runs into one array [figures, runs]."""
+        measured = [measure(group).numpy() for group in self._visit()]
+        return np.concatenate([figures.reshape(len(figures), -1) for figures in measured], axis=1)
+
+    def _batches(self, rows: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cut [..., images] into all batches but the last, [steps, ..., batch], and the last, [..., up to batch]."""
+        batch_size = self._parameters.batch_size
+        steps = (rows.shape[-1] - 1) // batch_size
+        full, last = np.split(rows, [steps * batch_size], axis=-1)
+        return tf.constant(np.moveaxis(full.reshape(*rows.shape[:-1], steps, batch_size), -2, 0)), tf.constant(last)
+
+    def _score(self, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+        images = tf.broadcast_to(split.images, [*self._run_axis, *split.images.shape])
+        labels = tf.broadcast_to(split.labels, [*self._run_axis, *split.labels.shape])
+        loss, hits = _measure(self.model(images, training=False), labels)
+        return _sum(loss) / len(split.labels), _sum(hits) / len(split.labels)
+
+    def _compile(self, train: Split, validation: Split) -> tf.types.experimental.PolymorphicFunction:
+        """Compile one epoch: rows of `train` in, FIGURES [figure, ...runs] out, and nothing else leaves the device."""
+        model, weights = self.model, self.model.trainable_variables
+        images, labels = tf.constant(train.images), tf.constant(train.labels)
+
+        def total(tensors):
+            """Sum over all elements of a run: in float32 down a column, which is fast, and from there in float64."""
+            columns = [tf.reduce_sum(tf.reshape(t, [*self._run_axis, -1, t.shape[-1]]), -2) for t in tensors]
+            return _sum(tf.concat(columns, -1))
+
+        def norm(tensors):
+            return tf.sqrt(total([tf.square(tensor) for tensor in tensors]))
+
+        def step(rows):
+            with tf.GradientTape() as tape:
+                loss, hits = _measure(model(tf.gather(images, rows), training=True), tf.gather(labels, rows))
+                summed = tf.reduce_sum(tf.reduce_mean(loss, -1))  # over runs: each weight sees its own run's loss only
+            gradients = tape.gradient(summed, weights)
+            self.optimizer.apply(gradients, weights)
+            return _sum(loss), _sum(hits), gradients
+
+        @tf.function(jit_compile=True)
+        def epoch(full, last):  # tensors: a Python number that changes per epoch would compile anew
+            loss, hits = tf.zeros(self._run_axis, tf.float64), tf.zeros(self._run_axis, tf.float64)
+            if full.shape[0]:  # XLA refuses a loop over nothing
+                for rows in full:  # a loop on the device
+                    batch_loss, batch_hits, _ = step(rows)
+                    loss += batch_loss
+                    hits += batch_hits
+            # The last batch stands apart: it may be shorter, and it is the one that is looked at more closely.
+            before = [tf.identity(weight) for weight in weights]
+            batch_loss, batch_hits, gradients = step(last)
+            after = [tf.identity(weight) for weight in weights]
+            val_loss, val_accuracy = self._score(validation)
+            update_norm = norm([new - old for new, old in zip(after, before, strict=True)])
+            unmoved = [tf.cast(new == old, tf.float32) for new, old in zip(after, before, strict=True)]
+            return tf.stack(
+                [
+                    (loss + batch_loss) / len(train.labels),
+                    (hits + batch_hits) / len(train.labels),
+                    val_loss,
+                    val_accuracy,
+                    norm(gradients),
+                    update_norm,
+                    update_norm / norm(after),
+                    total(unmoved) / total([tf.ones_like(weight) for weight in after]),
+                ]
+            )
+
+        return epoch
 
 
 def _measure(logits: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -154,62 +218,9 @@ def _sum(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.cast(values, tf.float64), -1)
 
 
-def _score(group: Group, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
-    images = tf.broadcast_to(split.images, [*group.run_axis, *split.images.shape])
-    labels = tf.broadcast_to(split.labels, [*group.run_axis, *split.labels.shape])
-    loss, hits = _measure(group.model(images, training=False), labels)
-    return _sum(loss) / len(split.labels), _sum(hits) / len(split.labels)
-
-
-def _compile(group: Group, train: Split, validation: Split) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
-    """Compile one epoch: rows of `train` in, FIGURES [figure, ...runs] out, and nothing else leaves the device."""
-    model, optimizer, _ = group
-    weights = model.trainable_variables
-    optimizer.build(weights)
-    images, labels = tf.constant(train.images), tf.constant(train.labels)
-
-    def flat(tensors):
-        return tf.concat([tf.reshape(tensor, [*group.run_axis, -1]) for tensor in tensors], -1)
-
-    def norm(vector):
-        return tf.sqrt(_sum(tf.square(tf.cast(vector, tf.float64))))
-
-    def step(rows):
-        with tf.GradientTape() as tape:
-            loss, hits = _measure(model(tf.gather(images, rows), training=True), tf.gather(labels, rows))
-            summed = tf.reduce_sum(tf.reduce_mean(loss, -1))  # over runs: each weight sees its own run's loss only
-        gradients = tape.gradient(summed, weights)
-        optimizer.apply(gradients, weights)
-        return _sum(loss), _sum(hits), gradients
-
-    @tf.function(jit_compile=True)
-    def epoch(full, last):  # tensors: a Python number that changes per epoch would compile anew
-        loss, hits = tf.zeros(group.run_axis, tf.float64), tf.zeros(group.run_axis, tf.float64)
-        if full.shape[0]:  # XLA refuses a loop over nothing
-            for rows in full:  # a loop on the device
-                batch_loss, batch_hits, _ = step(rows)
-                loss += batch_loss
-                hits += batch_hits
-        # The last batch stands apart: it may be shorter, and it is the one that is looked at more closely.
-        before = flat([tf.identity(weight) for weight in weights])
-        batch_loss, batch_hits, gradients = step(last)
-        after = flat([tf.identity(weight) for weight in weights])
-        val_loss, val_accuracy = _score(group, validation)
-        update_norm = norm(after - before)
-        return tf.stack(
-            [
-                (loss + batch_loss) / len(train.labels),
-                (hits + batch_hits) / len(train.labels),
-                val_loss,
-                val_accuracy,
-                norm(flat(gradients)),
-                update_norm,
-                update_norm / norm(after),
-                _sum(after == before) / after.shape[-1],
-            ]
-        )
-
-    return epoch
+def gpus() -> list[tf.config.PhysicalDevice]:
+    """GPUs that TensorFlow sees; the first one trains."""
+    return tf.config.list_physical_devices("GPU")
 
 
 def configure() -> str:
@@ -219,10 +230,9 @@ def configure() -> str:
     """
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(0)  # for what seeds do not pair, such as noise in an optimizer of the user's own
-    gpus = tf.config.list_physical_devices("GPU")
-    for gpu in gpus:
+    for gpu in gpus():
         tf.config.experimental.set_memory_growth(gpu, True)
-    if gpus:
+    if gpus():
         return f"GPU: {device_name()}"
     if not tf.test.is_built_with_cuda():
         reason = "this build of TensorFlow has no GPU support"
@@ -235,9 +245,8 @@ def configure() -> str:
 
 def device_name() -> str:
     """Name of the GPU that trains, else of the CPU."""
-    gpus = tf.config.list_physical_devices("GPU")
-    if gpus:
-        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unknown GPU")
+    if gpus():
+        return tf.config.experimental.get_device_details(gpus()[0]).get("device_name", "unknown GPU")
     cpuinfo = Path("/proc/cpuinfo")  # platform.processor() is empty on Linux
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -246,14 +255,13 @@ def device_name() -> str:
 
 def environment() -> dict[str, str | int | bool]:
     """Describe what computed the results: equal on an equal machine, so no time, host name or load."""
-    gpus = tf.config.list_physical_devices("GPU")
     return {
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.machine()}",
-        "device": "GPU" if gpus else "CPU",
+        "device": "GPU" if gpus() else "CPU",
         "device_name": device_name(),
         "determinism": "tf.config.experimental.enable_op_determinism",
     }

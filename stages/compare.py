@@ -53,8 +53,8 @@ def main() -> None:
     environments = {name: RESULTS / "environment" / f"{name}.json" for name in entries}
     records = report.Records(
         {name: tables.parse_history(read(path), str(path), conditions.training) for name, path in histories.items()},
-        {name: tables.parse_score(read(path), str(path)) for name, path in metrics.items()},
-        {name: page.parse_environment(read(path), str(path)) for name, path in environments.items()},
+        {name: tables.parse_document(read(path), tables.Score, str(path)) for name, path in metrics.items()},
+        {name: tables.parse_document(read(path), page.Environment, str(path)) for name, path in environments.items()},
         tables.parse_tutorial(read(TUTORIAL)),
     )
     sections = {section: parameters.read("params.yaml", section, dict) for section in SECTIONS}

@@ -3,7 +3,6 @@
 Usage: python -m stages.trace
 """
 
-import io
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +12,6 @@ RESULTS = Path("results/trajectories")
 
 
 @parameters.end_with_message
-@looks.in_house_style
 def main() -> None:
     """Read every entry, follow its optimizer over every surface, write the tables and the figure."""
     settings = parameters.read("params.yaml", "trajectories", trajectories.TrajectoryParameters)
@@ -24,12 +22,10 @@ def main() -> None:
     paths = {name: trajectories.paths(build, settings) for name, build in fresh.items()}
     sizes = {name: trajectories.update_sizes(build, settings) for name, build in fresh.items()}
 
-    picture = io.BytesIO()
-    figure = trajectory_figure.trajectories(paths, sizes, settings)
-    figure.savefig(picture, format="png", metadata={"Software": None})  # equal figures are equal bytes
+    picture = looks.png(trajectory_figure.trajectories(paths, sizes, settings))
     files.write(RESULTS / "paths.csv", trajectories.paths_csv(paths, settings.half_width).encode())
     files.write(RESULTS / "updates.csv", trajectories.updates_csv(sizes).encode())
-    files.write(RESULTS / "trajectories.png", picture.getvalue())
+    files.write(RESULTS / "trajectories.png", picture)
     print(f"Figure: {RESULTS / 'trajectories.png'}")
 
 

@@ -1,4 +1,4 @@
-"""Trains one optimizer, all seeds at once: prepared images -> history, metrics, weights, environment.
+"""Trains one optimizer with all seeds: prepared images -> history, metrics, weights, environment.
 
 Usage: python -m stages.train optimizers.adam        (the key path of its entry in params.yaml)
 """
@@ -26,14 +26,14 @@ def main(key: str) -> None:
         build()
     data = datasets.load(Path("data/prepared/mnist.npz"))
 
-    elementwise = optimizers.is_elementwise(fresh[name])
-    groups = training.groups(network, data.train.images.shape[1], settings.seeds, fresh[name], elementwise)
+    stacked = bool(training.gpus()) and optimizers.is_elementwise(fresh[name])
+    runs = training.Runs(network, settings, data.train, data.validation, fresh[name](), stacked)
     clock, epochs = [time.monotonic()], []
     history = Path("results/history", f"{name}.csv")
     history.parent.mkdir(parents=True, exist_ok=True)
     with history.open("w", encoding="utf-8", newline="") as file:
         print("seed", "epoch", *training.FIGURES, sep=",", file=file, flush=True)
-        for epoch in training.train(groups, data.train, data.validation, settings):
+        for epoch in runs.epochs():
             epochs.append(epoch)
             clock.append(time.monotonic())
             file.write(metrics.history_rows(len(epochs), settings.seeds, epoch))
@@ -41,14 +41,16 @@ def main(key: str) -> None:
             print(metrics.progress_line(name, epochs, settings.epochs, clock), flush=True)
 
     curves = {figure: np.stack([epoch[figure] for epoch in epochs]) for figure in training.FIGURES}
-    test_loss, test_accuracy = training.evaluate(groups, data.test)
+    test_loss, test_accuracy = runs.evaluate(data.test)
     summary = metrics.summarize(curves, test_loss, test_accuracy, settings.target_val_accuracy)
     files.write(Path("results/metrics", f"{name}.json"), _json(summary))
     files.write(Path("results/environment", f"{name}.json"), _json(training.environment()))
     files.write(Path("logs", f"{name}.json"), _json({"epoch_seconds": np.diff(clock).round(3).tolist()}))
     weights = Path("results/models", f"{name}.weights.h5")
     weights.parent.mkdir(parents=True, exist_ok=True)
-    training.first_run(groups, network).save_weights(weights)
+    model = networks.plain(network, data.train.images.shape[1])
+    model.set_weights(runs.weights()[0])
+    model.save_weights(weights)
 
 
 def _json(values: dict) -> bytes:

@@ -59,22 +59,14 @@ def fresh(class_name, **config):
     return partial(optimizers.build, entry, "params.yaml: optimizers.mine")
 
 
-def train(make, elementwise, settings=SETTINGS):
+def train(make, settings=SETTINGS):
     """Train; returns the weights of each run."""
-    groups = training.groups(TINY, INPUTS, settings.seeds, make, elementwise)
-    *_, figures = training.train(groups, TRAIN, VALIDATION, settings)
+    runs = training.Runs(TINY, settings, TRAIN, VALIDATION, make(), optimizers.is_elementwise(make))
+    *_, figures = runs.epochs()
     for name, values in figures.items():
         assert np.isfinite(values).all(), name
         assert values.shape == (2,), name
-    return weights_of(groups)
-
-
-def weights_of(groups):
-    return [
-        networks.run_weights(group.model, run if group.run_axis else None)
-        for group in groups
-        for run in range(len(group.seeds))
-    ]
+    return runs.weights()
 
 
 def assert_all_weights_moved(trained):
@@ -87,10 +79,9 @@ def assert_all_weights_moved(trained):
 @pytest.mark.parametrize("name", KERAS)
 def test_every_class_trains_stacked_where_it_is_elementwise(name):
     make = fresh(name)
-    elementwise = optimizers.is_elementwise(make)
-    assert elementwise == (name not in MIXING)
+    assert optimizers.is_elementwise(make) == (name not in MIXING)
     whole = SETTINGS.model_copy(update={"batch_size": len(TRAIN.labels), "epochs": 2})  # compiles in half the time
-    assert_all_weights_moved(train(make, elementwise, whole))
+    assert_all_weights_moved(train(make, whole))
 
 
 def test_containers_are_the_only_optimizers_of_keras_that_an_entry_cannot_name():
@@ -106,13 +97,13 @@ def test_every_schedule_of_the_installed_keras_is_tried():
     assert set(SCHEDULES) == {name for name, _ in found} - {"LearningRateSchedule"}
 
 
-CONSTANT = train(fresh("SGD"), elementwise=True)
+CONSTANT = train(fresh("SGD"))
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_trains_an_epoch_and_is_no_constant_rate(name):
     make = fresh("SGD", learning_rate={"class_name": name, "config": SCHEDULES[name]})
-    trained = train(make, optimizers.is_elementwise(make))
+    trained = train(make)
     assert_all_weights_moved(trained)
     assert not np.array_equal(trained[0][0], CONSTANT[0][0])
 
@@ -120,7 +111,7 @@ def test_every_schedule_trains_an_epoch_and_is_no_constant_rate(name):
 @pytest.mark.parametrize("name", OPTIONS)
 def test_every_option_of_the_base_class_trains_an_epoch_and_has_an_effect(name):
     make = fresh("SGD", **OPTIONS[name])
-    trained = train(make, optimizers.is_elementwise(make))
+    trained = train(make)
     assert_all_weights_moved(trained)
     assert not np.array_equal(trained[0][0], CONSTANT[0][0])
 
@@ -128,11 +119,11 @@ def test_every_option_of_the_base_class_trains_an_epoch_and_has_an_effect(name):
 def stacked_and_alone(name, network, inputs, batch_size):
     """Train seed 1 stacked with seed 0, and alone; returns weights and figures of both."""
     make, data = partial(optimizers.build, ENTRIES[name], name), split(200, inputs)
-    for seeds, run, elementwise in (([0, 1], 1, True), ([1], 0, False)):
+    for seeds, run, stacked in (([0, 1], 1, True), ([1], 0, False)):
         settings = SETTINGS.model_copy(update={"seeds": seeds, "batch_size": batch_size})
-        groups = training.groups(network, inputs, seeds, make, elementwise)
-        [figures] = training.train(groups, data, data, settings)
-        yield weights_of(groups)[run], [figures[figure][run] for figure in training.FIGURES]
+        runs = training.Runs(network, settings, data, data, make(), stacked)
+        [figures] = runs.epochs()
+        yield runs.weights()[run], [figures[figure][run] for figure in training.FIGURES]
 
 
 def assert_same_run(stacked, alone):
@@ -176,7 +167,7 @@ def own(monkeypatch, **config):
 def test_documented_own_optimizer_trains_an_epoch(monkeypatch):
     make = own(monkeypatch)
     assert optimizers.is_elementwise(make)
-    assert_all_weights_moved(train(make, elementwise=True))
+    assert_all_weights_moved(train(make))
 
 
 @pytest.mark.parametrize("weight_decay", [None, 0.1])

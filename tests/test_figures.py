@@ -9,7 +9,7 @@ import pytest
 from matplotlib.text import Text
 
 from descent import figures, looks
-from descent.report import png
+from descent.looks import png
 from descent.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]

@@ -66,7 +66,7 @@ def compared(tmp_path_factory):
 
 def test_quoted_text_is_what_the_committed_results_give(compared):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.count("<!-- begin ") == 5
+    assert text.count("<!-- begin ") == 6
     assert readme.embed(text, compared) == text
 
 

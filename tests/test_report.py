@@ -258,7 +258,7 @@ def test_environments_that_differ_are_said_so():
 @pytest.mark.parametrize("text", ["", "[]", '{"device": null}'])
 def test_damaged_environment_is_refused_by_name(text):
     with pytest.raises(parameters.InputError, match=r"^environment/adam\.json"):
-        page.parse_environment(text, "environment/adam.json")
+        tables.parse_document(text, page.Environment, "environment/adam.json")
 
 
 def _digest(folder, html):

@@ -92,7 +92,7 @@ def test_a_damaged_history_is_refused_by_name(damage):
 )
 def test_damaged_metrics_are_refused_by_name(text):
     with pytest.raises(parameters.InputError, match=r"^metrics/adam\.json"):
-        tables.parse_score(text, "metrics/adam.json")
+        tables.parse_document(text, tables.Score, "metrics/adam.json")
 
 
 def test_tutorial_names_are_read_in_lower_case_with_the_last_printed_epoch():

@@ -32,43 +32,55 @@ def sgd(learning_rate=0.1):
     return keras.optimizers.SGD(learning_rate)
 
 
-def run(fresh=sgd, elementwise=True, network=NETWORK, train=TRAIN, validation=VALIDATION, **changes):
-    """Train; returns the groups and the figures by name as [epochs, runs]."""
-    parameters = settings(**changes)
-    groups = training.groups(network, INPUTS, parameters.seeds, fresh, elementwise)
-    epochs = list(training.train(groups, train, validation, parameters))
-    return groups, {name: np.stack([epoch[name] for epoch in epochs]) for name in training.FIGURES}
+def start(fresh=sgd, stacked=False, network=NETWORK, train=TRAIN, validation=VALIDATION, **changes):
+    return training.Runs(network, settings(**changes), train, validation, fresh(), stacked)
 
 
-def weights_of(groups):
-    return [
-        networks.run_weights(group.model, run if group.run_axis else None)
-        for group in groups
-        for run in range(len(group.seeds))
-    ]
+def run(*args, **options):
+    """Train; returns the runs and the figures by name as [epochs, runs]."""
+    runs = start(*args, **options)
+    epochs = list(runs.epochs())
+    return runs, {name: np.stack([epoch[name] for epoch in epochs]) for name in training.FIGURES}
 
 
 def equal(left, right):
     return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
 
 
-def test_run_is_the_same_stacked_and_alone():
-    stacked, figures = run(seeds=[3, 5, 8])
-    apart, apart_figures = run(seeds=[3, 5, 8], elementwise=False)
-    alone, alone_figures = run(seeds=[5])
-    assert len(stacked) == 1
-    assert len(apart) == 3
-    for left, right in zip(weights_of(stacked), weights_of(apart), strict=True):
-        assert equal(left, right)
-    assert equal(weights_of(stacked)[1], weights_of(alone)[0])
-    for name in training.FIGURES:
-        assert np.array_equal(figures[name], apart_figures[name]), name
-        assert np.array_equal(figures[name][:, 1], alone_figures[name][:, 0]), name
+@pytest.mark.parametrize("stacked", [False, True])
+def test_run_is_the_same_with_others_and_alone(stacked):
+    together, figures = run(seeds=[3, 5, 8], stacked=stacked)
+    for index, seed in enumerate([3, 5, 8]):
+        alone, alone_figures = run(seeds=[seed])
+        assert equal(together.weights()[index], alone.weights()[0])
+        for name in training.FIGURES:
+            assert np.array_equal(figures[name][:, index], alone_figures[name][:, 0]), name
+
+
+class Remembering(keras.optimizers.SGD):
+    """Momentum in a variable that Keras does not know of."""
+
+    def build(self, variables):
+        super().build(variables)
+        self.hidden = tf.Variable(tf.zeros(()), trainable=False)
+
+    def update_step(self, gradient, variable, learning_rate):
+        self.hidden.assign_add(tf.reduce_sum(tf.abs(gradient)))
+        super().update_step(gradient, variable, learning_rate / (1 + self.hidden))
+
+
+def test_runs_in_turn_share_no_variable_of_an_optimizer_even_one_that_keras_does_not_list():
+    runs, figures = run(partial(Remembering, 0.1), seeds=[3, 5])
+    assert not any(variable is runs.optimizer.hidden for variable in runs.optimizer.variables)
+    _, alone = run(partial(Remembering, 0.1), seeds=[5])
+    _, forgetful = run(seeds=[5])
+    assert np.array_equal(figures["loss"][:, 1], alone["loss"][:, 0])
+    assert not np.array_equal(alone["loss"], forgetful["loss"])
 
 
 def test_training_twice_gives_equal_bytes():
     first, second = run(), run()
-    assert all(equal(a, b) for a, b in zip(weights_of(first[0]), weights_of(second[0]), strict=True))
+    assert all(equal(a, b) for a, b in zip(first[0].weights(), second[0].weights(), strict=True))
     assert equal(first[1].values(), second[1].values())
 
 
@@ -86,36 +98,47 @@ def test_every_optimizer_gets_the_same_start_batches_and_masks():
 
 def test_masks_differ_between_layers_and_keep_the_share():
     images = np.ones((1, 4, 10000), "float32")
-    layers = [networks.PairedDropout(0.2, [1], layer) for layer in range(2)]
+    layers = [networks.PairedDropout(0.2, 1, layer) for layer in range(2)]
+    for layer in layers:
+        layer.start([1])
     masks = [tf.function(partial(layer, training=True), jit_compile=True)(images).numpy() for layer in layers]
     assert not np.array_equal(*masks)
     for mask in masks:
-        assert set(np.unique(mask)) == {np.float32(0), np.float32(1.25)}
+        assert np.unique(mask) == pytest.approx([0, 1.25], abs=1e-5)
         assert abs(np.mean(mask == 0) - 0.2) < 0.01
+        assert not np.array_equal(*np.split(mask, 2, axis=1))  # two units share a random number, not their fate
+
+
+@pytest.mark.parametrize(("rate", "met"), [(1e-6, 0), (0.5, 0.5), (0.999999, 1 - 2**-16)])
+def test_any_rate_is_met_to_16_bits_and_leaves_the_expectation(rate, met):
+    layer = networks.PairedDropout(rate, 1, 0)
+    mask = tf.function(partial(layer, training=True), jit_compile=True)(np.ones((1, 5, 100000), "float32")).numpy()
+    assert mask.max() == pytest.approx(1 / (1 - met))
+    assert np.mean(mask == 0) == pytest.approx(met, abs=0.01)
 
 
 def test_incomplete_last_batch_counts_each_image_once():
     network = NETWORK.model_copy(update={"dropout": 0.0})
-    groups, figures = run(partial(keras.optimizers.SGD, 1e-30), network=network, epochs=1, batch_size=16)
-    loss, accuracy = training.evaluate(groups, TRAIN)  # 50 images: three batches of 16 and one of 2
+    runs, figures = run(partial(keras.optimizers.SGD, 1e-30), network=network, epochs=1, batch_size=16)
+    loss, accuracy = runs.evaluate(TRAIN)  # 50 images: three batches of 16 and one of 2
     np.testing.assert_allclose(figures["loss"][0], loss, rtol=1e-6)
     np.testing.assert_allclose(figures["accuracy"][0], accuracy, rtol=1e-6)
 
 
 @pytest.mark.parametrize("batch_size", [1, 25, 50, 64])
 def test_any_batch_size_makes_as_many_updates_as_there_are_batches(batch_size):
-    groups, _ = run(epochs=1, batch_size=batch_size, seeds=[0])
-    assert int(groups[0].optimizer.iterations.numpy()) == -(-50 // batch_size)
+    runs, _ = run(epochs=1, batch_size=batch_size, seeds=[0])
+    assert int(runs.optimizer.iterations.numpy()) == -(-50 // batch_size)
 
 
 def test_update_matches_plain_keras():
     network = NETWORK.model_copy(update={"dropout": 0.0})
-    groups, figures = run(network=network, epochs=1, batch_size=50, seeds=[4])
+    runs, figures = run(network=network, epochs=1, batch_size=50, seeds=[4])
     model = networks.plain(network, INPUTS)
     model.set_weights(networks.initial_weights(network, INPUTS, 4))
     model.compile(sgd(), keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     fitted = model.fit(*TRAIN, batch_size=50, epochs=1, validation_data=tuple(VALIDATION), verbose=0).history
-    for ours, theirs in zip(weights_of(groups)[0], model.get_weights(), strict=True):
+    for ours, theirs in zip(runs.weights()[0], model.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         assert figures[name][0, 0] == pytest.approx(fitted[name][0], rel=1e-5)
@@ -124,19 +147,21 @@ def test_update_matches_plain_keras():
 # Keras 3.15's Variable.__array__ lacks NumPy 2's argument `copy`, which h5py asks for when it saves.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_first_run_loads_into_a_plain_model_and_scores_the_same(tmp_path):
-    groups, _ = run()
-    training.first_run(groups, NETWORK).save_weights(tmp_path / "first.weights.h5")
+    runs, _ = run()
+    plain = networks.plain(NETWORK, INPUTS)
+    plain.set_weights(runs.weights()[0])
+    plain.save_weights(tmp_path / "first.weights.h5")
     model = networks.plain(NETWORK, INPUTS)
     model.load_weights(tmp_path / "first.weights.h5")
     hits = model.predict(TEST.images, verbose=0).argmax(-1) == TEST.labels
-    assert hits.mean() == pytest.approx(training.evaluate(groups, TEST)[1][0])
+    assert hits.mean() == pytest.approx(runs.evaluate(TEST)[1][0])
 
 
 def test_diagnostics_are_those_of_the_last_update():
     network = NETWORK.model_copy(update={"dropout": 0.0})
-    groups, figures = run(network=network, epochs=1, batch_size=50, seeds=[4])
+    runs, figures = run(network=network, epochs=1, batch_size=50, seeds=[4])
     before = np.concatenate([w.ravel() for w in networks.initial_weights(network, INPUTS, 4)])
-    after = np.concatenate([w.ravel() for w in weights_of(groups)[0]])
+    after = np.concatenate([w.ravel() for w in runs.weights()[0]])
     assert figures["update_norm"][0, 0] == pytest.approx(np.linalg.norm(after - before), rel=1e-5)
     assert figures["gradient_norm"][0, 0] == pytest.approx(np.linalg.norm(after - before) / 0.1, rel=1e-4)
     assert figures["update_to_weight"][0, 0] == pytest.approx(
@@ -148,7 +173,7 @@ def test_diagnostics_are_those_of_the_last_update():
 def test_diverged_run_stays_diverged_and_the_others_go_on():
     # A rate per run: the first run leaves the range of float32, the second is what it is when alone.
     rates = keras.ops.reshape(keras.ops.convert_to_tensor([1e38, 0.1]), (2, 1, 1))
-    _, figures = run(lambda: keras.optimizers.SGD(lambda: rates), epochs=3)
+    _, figures = run(lambda: keras.optimizers.SGD(lambda: rates), epochs=3, stacked=True)
     _, alone = run(epochs=3, seeds=[5])
     for name in training.FIGURES:
         assert np.isnan(figures[name][:, 0]).all(), name
@@ -156,19 +181,14 @@ def test_diverged_run_stays_diverged_and_the_others_go_on():
 
 
 def test_averaged_weights_are_the_result_with_use_ema():
-    groups, _ = run(partial(keras.optimizers.SGD, 0.1, use_ema=True, ema_momentum=0.5))
+    runs, _ = run(partial(keras.optimizers.SGD, 0.1, use_ema=True, ema_momentum=0.5))
     plain, _ = run()
-    assert not equal(weights_of(groups)[0], weights_of(plain)[0])
+    assert not equal(runs.weights()[0], plain.weights()[0])
 
 
 def test_no_number_of_python_makes_an_epoch_compile_again():
-    parameters = settings(epochs=4)
-    groups = training.groups(NETWORK, INPUTS, parameters.seeds, sgd, elementwise=True)
-    program = training._compile(groups[0], TRAIN, VALIDATION)
-    rows = np.tile(np.arange(50, dtype="int32"), (2, 1))
-    for _ in range(4):
-        program(*training._batches(rows, 16))
-    assert program.experimental_get_tracing_count() == 1
+    runs, _ = run(epochs=4)
+    assert runs._program.experimental_get_tracing_count() == 1
 
 
 def test_environment_names_what_a_reader_must_know():

@@ -20,6 +20,11 @@ EXPERIMENTS = {
         "dvc params diff main adam-lr3 --md",
         "dvc metrics diff main adam-lr3 --md",
     ],
+    "ten-seeds": [
+        "dvc exp run -S 'training.seeds=[0,1,2,3,4,5,6,7,8,9]' -n ten-seeds",
+        "cat results/report/ranking.md",
+        "cat results/report/summary.md | grep -E 'pairs|Seeds'",
+    ],
     "keras3-defaults": [
         "dvc exp run -n keras3-defaults"
         " -S optimizers.rmsprop.class_name=RMSprop"
