@@ -18,7 +18,7 @@ import pytest
 from ruamel.yaml import YAML
 from test_tables import DATA, NETWORK, REPORT, conditions, histories, results
 
-from descent import page, parameters, report, tables
+from descent import looks, page, parameters, report, tables
 from stages import compare
 
 ROOT = Path(__file__).parents[1]
@@ -79,7 +79,7 @@ def html_of(trained, environments=None, entries=None):
     seeds = range(next(iter(trained.values()))["loss"].shape[1])
     scores = {name: tables.Score(test_accuracy=0.9, test_accuracy_sd=0.01) for name in trained}
     entry = parameters.OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
-    with mock.patch.object(report, "png", return_value=b""):
+    with mock.patch.object(looks, "png", return_value=b""):
         written = report.files(
             report.Conditions(DATA, NETWORK, conditions(seeds), REPORT),
             dict.fromkeys(trained, entry) | (entries or {}),
