@@ -129,8 +129,8 @@ class PairedDropout(layers.Layer):
     """Dropout whose masks depend on the run's seed, the layer and the step alone, so that optimizers can be paired.
 
     The numbers are Threefry's: under XLA on a CPU, TensorFlow's default generator (Philox) takes seconds an epoch. On a
-    CPU, TensorFlow has Threefry under XLA alone, so that this layer drops in compiled programs only. One 64-bit number
-    decides over four units, which takes a quarter of the time: the rate is met to the nearest 1/65536, and the units
+    CPU, TensorFlow has Threefry under XLA alone, so that this layer drops in compiled programs only. Numbers are
+    costly even so, and one of 64 bits decides over four units: the rate is met to the nearest 1/65536, and the units
     that are kept are scaled by the rate that is met.
 
     Args:

@@ -47,8 +47,8 @@ class Runs:
     """The runs of one optimizer, one for each seed, and the one compiled program that trains them all.
 
     In turn, model and optimizer hold one run at a time: each goes through the program for an epoch, then makes room for
-    the next and leaves its weights and slots here. Stacked, they hold all runs at once, [R, ...]. That fills a GPU; on
-    a CPU it is slower, since the weights and slots of three runs no longer fit into its caches (README gives numbers).
+    the next and leaves its weights and slots here. Stacked, they hold all runs at once, [R, ...]. That is meant for a
+    GPU, which one run leaves idle; on a CPU it was measured slower than in turn (README gives numbers).
 
     The runs are paired: seed s gives every optimizer the same initial weights, order of batches and dropout masks.
     """
