@@ -3,7 +3,13 @@
 Not a stage of dvc.yaml: DVC removes a stage's outputs before it starts the stage. Usage: python -m stages.check
 """
 
-from descent import datasets, networks, optimizers, parameters, sources, tables, training, trajectories
+from descent import parameters
+from descent.data import datasets, sources
+from descent.optimizers import build as optimizers
+from descent.report import tables
+from descent.training import networks
+from descent.training import runs as training
+from descent.trajectories import paths as trajectories
 
 SECTIONS = {
     "download": sources.DownloadParameters,

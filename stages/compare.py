@@ -5,7 +5,9 @@ Usage: python -m stages.compare
 
 from pathlib import Path
 
-from descent import digest, files, page, parameters, report, tables
+from descent import files, parameters
+from descent.report import contents as report
+from descent.report import digest, page, tables
 
 RESULTS = Path("results")
 KINDS = ("environment", "history", "metrics", "models")  # folders with a file for each optimizer, NAME.*
@@ -15,17 +17,19 @@ CODE = [
     Path("stages/__init__.py"),
     Path("stages/compare.py"),
     Path("descent/__init__.py"),
-    Path("descent/digest.py"),
-    Path("descent/figures.py"),
     Path("descent/files.py"),
-    Path("descent/looks.py"),
-    Path("descent/metrics.py"),
-    Path("descent/page.html"),
-    Path("descent/page.py"),
     Path("descent/parameters.py"),
-    Path("descent/report.py"),
-    Path("descent/statistics.py"),
-    Path("descent/tables.py"),
+    Path("descent/report/__init__.py"),
+    Path("descent/report/contents.py"),
+    Path("descent/report/digest.py"),
+    Path("descent/report/figures.py"),
+    Path("descent/report/page.html"),
+    Path("descent/report/page.py"),
+    Path("descent/report/statistics.py"),
+    Path("descent/report/tables.py"),
+    Path("descent/style.py"),
+    Path("descent/training/__init__.py"),
+    Path("descent/training/metrics.py"),
 ]
 
 
@@ -62,7 +66,7 @@ def main() -> None:
     inputs = {path.as_posix(): path.read_bytes() for path in hashed}
     provenance = page.Provenance(digest.digest(sections, inputs), digest.command(SECTIONS, inputs))
 
-    written = report.files(conditions, entries, records, read(Path("descent/page.html")), provenance)
+    written = report.files(conditions, entries, records, read(Path("descent/report/page.html")), provenance)
     for name, content in written.items():
         files.write(RESULTS / "report" / name, content)
     left = [path for kind in KINDS for path in (RESULTS / kind).glob("[!.]*") if path.name.split(".")[0] not in entries]

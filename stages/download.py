@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from descent import archives, parameters, sources
+from descent import parameters
+from descent.data import archives, sources
 
 
 @parameters.end_with_message

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from descent import archives, datasets, parameters
+from descent import parameters
+from descent.data import archives, datasets
 
 
 @parameters.end_with_message

@@ -6,7 +6,11 @@ Usage: python -m stages.trace
 from functools import partial
 from pathlib import Path
 
-from descent import files, looks, optimizers, parameters, trajectories, trajectory_figure
+from descent import files, parameters
+from descent import style as looks
+from descent.optimizers import build as optimizers
+from descent.trajectories import figure as trajectory_figure
+from descent.trajectories import paths as trajectories
 
 RESULTS = Path("results/trajectories")
 

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from descent import datasets, files, metrics, networks, optimizers, parameters, training
+from descent import files, parameters
+from descent.data import datasets
+from descent.optimizers import build as optimizers
+from descent.training import metrics, networks
+from descent.training import runs as training
 
 
 @parameters.end_with_message

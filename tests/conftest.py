@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from descent import archives, parameters, sources
+from descent import parameters
+from descent.data import archives, sources
 
 ROOT = Path(__file__).parents[1]
 

@@ -30,7 +30,8 @@ def imported_files(path: Path) -> set[Path]:
         if current not in found:
             found |= {current}
             files = (Path(*name.split(".")).with_suffix(".py") for name in imports(current))
-            waiting += [current.with_name("__init__.py"), *(file for file in files if (ROOT / file).is_file())]
+            inits = (folder / "__init__.py" for folder in current.parents)
+            waiting += [file for file in (*files, *inits) if (ROOT / file).is_file()]
     return found
 
 
@@ -51,10 +52,10 @@ def test_declared_code_is_the_imported_code(name):
 
 
 def test_rooms_keep_their_direction():
-    for path in [*ROOT.glob("descent/*.py"), *ROOT.glob("stages/*.py")]:
+    for path in [*ROOT.glob("descent/**/*.py"), *ROOT.glob("stages/*.py")]:
         assert not any(name.split(".")[0] == "stages" for name in imports(path)), path
-    with_keras = {path.stem for path in ROOT.glob("descent/*.py") if imports(path) & {"keras", "tensorflow"}}
-    assert with_keras == {"keras2", "networks", "optimizers", "training", "trajectories"}
+    with_keras = {path.stem for path in ROOT.glob("descent/**/*.py") if imports(path) & {"keras", "tensorflow"}}
+    assert with_keras == {"keras2", "networks", "build", "runs", "paths"}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import json
 import pytest
 from pipeline import Project
 
-from descent import datasets, networks
+from descent.data import datasets
+from descent.training import networks
 
 # Validation accuracy that 10000 images and 5 epochs give at these hyperparameters, over seeds and versions.
 BANDS = {

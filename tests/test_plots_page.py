@@ -14,7 +14,7 @@ from typing import NamedTuple
 import browser
 import pytest
 
-from descent import looks
+from descent import style as looks
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / ".dvc" / "plots_page"

@@ -11,7 +11,7 @@ import pytest
 from dvc.cli import parse_args
 from pipeline import ROOT, Project
 
-from descent import training
+from descent.training import runs as training
 from tools import experiments, readme
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]

@@ -56,11 +56,11 @@ def test_removed_optimizer_reruns_compare_and_leaves_no_file(project):
 
 
 def test_own_optimizer_and_its_file_rerun_that_optimizer_and_compare(project):
-    entry = {"file": "own/lion.py", "class_name": "Lion"}
+    entry = {"file": "optimizers/lion.py", "class_name": "Lion"}
     entry["config"] = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
     project.edit(lambda parameters: parameters.update(own_optimizers={"my-lion": entry}))
     assert project.repro() == ["compare", "train_own@my-lion"]
-    path = project.folder / "own/lion.py"
+    path = project.folder / "optimizers/lion.py"
     path.write_text(path.read_text().replace("* direction)", "* direction * 2)"))
     assert project.repro() == ["compare", "train_own@my-lion"]
 
@@ -89,13 +89,13 @@ def test_train_size_reruns_from_prepare(project):
 
 def test_report_option_and_figures_rerun_compare(project):
     assert stages_run(project.run("dvc exp run -S report.confidence=0.9")) == ["compare"]
-    with (project.folder / "descent/figures.py").open("a") as file:
+    with (project.folder / "descent/report/figures.py").open("a") as file:
         file.write("# another figure\n")
     assert project.repro() == ["compare"]
 
 
 def test_code_that_changes_no_result_stops_at_training(project):
-    with (project.folder / "descent/optimizers.py").open("a") as file:
+    with (project.folder / "descent/optimizers/build.py").open("a") as file:
         file.write("# no other result\n")
     assert project.repro() == ["trace", *TRAINS]  # and not compare: equal bytes came out
 

@@ -18,7 +18,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from descent import datasets, networks, optimizers, parameters, training
+from descent import parameters
+from descent.data import datasets
+from descent.optimizers import build as optimizers
+from descent.training import networks
+from descent.training import runs as training
 
 
 def epochs_of_ours(

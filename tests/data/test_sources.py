@@ -20,9 +20,10 @@ import pooch
 import pytest
 import urllib3
 
-from descent import archives, parameters, sources
+from descent import parameters
+from descent.data import archives, sources
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONTENT = b"content of a file" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 

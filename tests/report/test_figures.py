@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import figures, looks
-from descent.looks import png
-from descent.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
+from descent import style as looks
+from descent.report import figures
+from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
+from descent.style import png
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]
 EPOCHS = 6

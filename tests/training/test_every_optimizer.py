@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from descent import networks, optimizers, parameters, training
-from descent.datasets import Split
+from descent import parameters
+from descent.data.datasets import Split
+from descent.optimizers import build as optimizers
 from descent.parameters import OptimizerEntry, OwnOptimizerEntry
+from descent.training import networks
+from descent.training import runs as training
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", parameters.Optimizers)
 INPUTS = 12
 TINY = networks.NetworkParameters(hidden_units=[8], activation="relu", dropout=0.2)
@@ -152,9 +155,7 @@ def test_shapes_that_xla_sums_in_another_order_when_stacked_differ_by_rounding_a
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-7)
 
 
-EXAMPLE = YAML(typ="safe").load(
-    (ROOT / "docs/own_optimizer.md").read_text("utf-8").split("```yaml\n")[1].split("```")[0]
-)
+EXAMPLE = YAML(typ="safe").load((ROOT / "docs/own.md").read_text("utf-8").split("```yaml\n")[1].split("```")[0])
 
 
 def own(monkeypatch, **config):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from descent.metrics import median_epochs
+from descent.training.metrics import median_epochs
 
 RESOLUTION = 1e-9  # differences of accuracies that agree to this are equal; float64 rounding is far below
 

@@ -1,4 +1,4 @@
-"""An example of an optimizer of your own: Lion, written by hand. docs/own_optimizer.md says how to train it."""
+"""An example of an optimizer of your own: Lion, written by hand. docs/own.md says how to train it."""
 
 import keras
 from keras import ops

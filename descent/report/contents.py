@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from descent import figures, looks, page, statistics, tables
+from descent import style as looks
 from descent.parameters import OptimizerEntry
+from descent.report import figures, page, statistics, tables
 
 
 class Conditions(NamedTuple):

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from scipy.optimize import isotonic_regression
 
-from descent.looks import in_house_style, looks
-from descent.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
+from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
+from descent.style import in_house_style, looks
 
 LABEL_GAP = 0.055  # of a panel's height: one line of text in the smallest panel
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from descent import metrics
+from descent.training import metrics
 
 NAN = float("nan")
 

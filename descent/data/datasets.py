@@ -6,7 +6,7 @@ from typing import Annotated, NamedTuple
 
 import numpy as np
 
-from descent import archives
+from descent.data import archives
 from descent.parameters import Section, between
 
 _PREPARED = {

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from descent import figures, parameters, statistics, tables
+from descent import parameters
+from descent.report import figures, statistics, tables
 from stages import compare
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 EPOCHS = 4
 REPORT = tables.ReportParameters(confidence=0.95, interval="t", power=0.8, gaps_points=[0.5, 1.0])
 DATA = tables.DataConditions(train_size=8192, validation_size=3000)

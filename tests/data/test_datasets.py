@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from descent import archives, datasets, parameters
+from descent import parameters
+from descent.data import archives, datasets
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SHAPES = {"x": ("images", 2, 2), "y": ("images",)}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from descent import statistics
+from descent.report import statistics
 
 # Student (1908), hours of sleep gained with two drugs by the same ten patients; R's data set `sleep`.
 DRUG_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])

@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from descent.looks import in_house_style, looks
-from descent.trajectories import Surface, TrajectoryParameters, hessian, leaves_at
+from descent.style import in_house_style, looks
+from descent.trajectories.paths import Surface, TrajectoryParameters, hessian, leaves_at
 
 COLUMNS = 2
 MARKS = 6  # on each line, so that equal times can be compared

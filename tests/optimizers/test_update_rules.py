@@ -17,7 +17,7 @@ import reference_rules as reference
 import tensorflow as tf
 from ruamel.yaml import YAML
 
-from descent import keras2
+from descent.optimizers import keras2
 
 ROOT = Path(__file__).parent.parent
 ENTRIES = YAML(typ="safe").load(ROOT / "params.yaml")["optimizers"]

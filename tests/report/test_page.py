@@ -18,10 +18,13 @@ import pytest
 from ruamel.yaml import YAML
 from test_tables import DATA, NETWORK, REPORT, conditions, histories, results
 
-from descent import looks, page, parameters, report, tables
+from descent import parameters
+from descent import style as looks
+from descent.report import contents as report
+from descent.report import page, tables
 from stages import compare
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VOID = ("meta", "link", "img", "br")
 MEASURE = """<script>addEventListener("load", () => {
     const shown = document.documentElement;
@@ -84,7 +87,7 @@ def html_of(trained, environments=None, entries=None):
             report.Conditions(DATA, NETWORK, conditions(seeds), REPORT),
             dict.fromkeys(trained, entry) | (entries or {}),
             report.Records(trained, scores, environments or {name: {"device": "CPU"} for name in trained}, {}),
-            (ROOT / "descent/page.html").read_text(encoding="utf-8"),
+            (ROOT / "descent/report/page.html").read_text(encoding="utf-8"),
             page.Provenance("0123", "true"),
         )
     return written["index.html"].decode()
@@ -182,12 +185,12 @@ def test_every_rule_has_its_section_in_the_docs():
 def test_optimizers_link_to_their_rule_to_their_own_file_or_to_nothing():
     entries = {
         "sgd": parameters.OptimizerEntry(class_name="keras2>RMSprop", config={"rho": 0.9}),
-        "own": parameters.OwnOptimizerEntry(class_name="Mine", config={}, file="own/mine.py"),
+        "own": parameters.OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
         "adam": parameters.OptimizerEntry(class_name="<Lion>", config={"name": "</table>"}),
     }
     html = html_of(histories(), entries=entries)
     assert '<a href="../../docs/optimizers.md#rmsprop">keras2&gt;RMSprop</a>' in html
-    assert '<a href="../../own/mine.py">Mine</a>' in html
+    assert '<a href="../../optimizers/mine.py">Mine</a>' in html
     assert ["adam", "<Lion>", 'name "</table>"'] in table(html, "hyperparameters")
 
 
@@ -282,8 +285,8 @@ def test_command_on_the_page_gives_the_digest_on_the_page(folder, html):
     ("name", "old", "new"),
     [
         ("params.yaml", "confidence: 0.95", "confidence: 0.9"),
-        ("descent/statistics.py", "import", "import "),
-        ("descent/page.html", "Ranking", "ranking"),
+        ("descent/report/statistics.py", "import", "import "),
+        ("descent/report/page.html", "Ranking", "ranking"),
         ("results/history/adam.csv", "0.9", "0.8"),
         ("data/reference/tutorial_history.csv", "0.8733", "0.8734"),
     ],

@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import looks, optimizers, parameters, trajectories, trajectory_figure
+from descent import parameters
+from descent import style as looks
+from descent.optimizers import build as optimizers
 from descent.parameters import OptimizerEntry, ParametersError
+from descent.trajectories import figure as trajectory_figure
+from descent.trajectories import paths as trajectories
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 VALLEY = {"curvatures": [1.0, 20.0], "angle_degrees": 30.0, "start": [-0.2, 0.1], "noise": 0.0}
 SADDLE = {"curvatures": [1.0, -1.0], "angle_degrees": 0.0, "start": [-0.2, 0.1], "noise": 0.0}
 FLAT = {"curvatures": [0.0, 0.0], "angle_degrees": 0.0, "start": [0.1, 0.1], "noise": 1.0}

@@ -11,9 +11,9 @@ import numpy as np
 import tensorflow as tf
 from pydantic import AfterValidator, Field
 
-from descent import networks
-from descent.datasets import Split
+from descent.data.datasets import Split
 from descent.parameters import Section
+from descent.training import networks
 
 # What the epoch program hands back for each run; the columns of results/history/*.csv.
 FIGURES = (

@@ -7,10 +7,11 @@ from pathlib import Path
 import keras
 import pytest
 
-from descent import optimizers, parameters
+from descent import parameters
+from descent.optimizers import build as optimizers
 from descent.parameters import OptimizerEntry, OwnOptimizerEntry, ParametersError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", parameters.Optimizers)
 WHERE = "params.yaml: optimizers.mine"
 RATE = f"{WHERE}.config.learning_rate"
@@ -73,7 +74,7 @@ def test_ratio_whose_default_happens_to_be_whole_may_be_a_fraction():
         ("serialize", "keras.optimizers"),  # no class
         ("LossScaleOptimizer", "keras.optimizers"),  # for float16
         ("MultiOptimizer", "keras.optimizers"),
-        ("keras2>Adam", "descent.keras2"),
+        ("keras2>Adam", "descent.optimizers.keras2"),
     ],
 )
 def test_unknown_class_is_refused_with_those_that_exist(class_name, home):
@@ -262,8 +263,8 @@ def test_own_file_that_cannot_be_run_is_refused_with_the_reason(tmp_path, code, 
 
 
 def test_missing_own_file_is_refused_by_name():
-    entry = OwnOptimizerEntry(class_name="Mine", config={}, file="own/nowhere.py")
-    with pytest.raises(ParametersError, match=r"mine\.file: expected a Python file that exists .*'own/nowhere\.py'"):
+    entry = OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/nowhere.py")
+    with pytest.raises(ParametersError, match=r"mine\.file: expected a Python file .*'optimizers/nowhere\.py'"):
         optimizers.build(entry, WHERE)
 
 

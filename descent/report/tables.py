@@ -15,8 +15,9 @@ from typing import Annotated, Literal, NamedTuple, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from descent import metrics, statistics
 from descent.parameters import InputError, Section, validate
+from descent.report import statistics
+from descent.training import metrics
 
 DIAGNOSTICS = ("gradient_norm", "update_norm", "update_to_weight", "unmoved_share")
 HISTORY_COLUMNS = ("seed", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", *DIAGNOSTICS)

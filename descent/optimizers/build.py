@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from pydantic import Field
 
-from descent import keras2
+from descent.optimizers import keras2
 from descent.parameters import OptimizerEntry, OwnOptimizerEntry, ParametersError, Section, validate
 
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
@@ -81,7 +81,7 @@ def build(entry: OptimizerEntry, where: str) -> keras.optimizers.Optimizer:
 
     Args:
         entry: class and config. `class_name` is a class of `keras.optimizers`; or `keras2>Name`, one of
-            `descent.keras2`; or, in an entry that names a `file`, a class of that Python file.
+            `descent.optimizers.keras2`; or, in an entry that names a `file`, a class of that Python file.
         where: file and key path of the entry, for messages.
 
     Returns:

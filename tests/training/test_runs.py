@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from descent import networks, training
-from descent.datasets import Split
+from descent.data.datasets import Split
+from descent.training import networks
+from descent.training import runs as training
 
 NETWORK = networks.NetworkParameters(hidden_units=[16], activation="relu", dropout=0.5)
 INPUTS = 12

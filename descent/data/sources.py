@@ -20,7 +20,7 @@ from pydantic import Field, StringConstraints
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
-from descent import archives
+from descent.data import archives
 from descent.parameters import InputError, Section, between
 
 IDX_FILES = {

@@ -1,0 +1,1 @@
+"""Where the images come from: sources, archives, and the splits that are trained on and scored."""

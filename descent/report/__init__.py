@@ -1,0 +1,1 @@
+"""What the runs can tell: statistics, tables, figures, page."""
