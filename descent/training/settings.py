@@ -1,0 +1,40 @@
+"""The sections `training` and `network` of params.yaml; without Keras, since the report states them too."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
+
+from descent.parameters import Section
+
+
+def _distinct(seeds: list[int]) -> list[int]:
+    if len(set(seeds)) < len(seeds):
+        raise PydanticCustomError("distinct", "expected distinct seeds: a run repeated is no second measurement")
+    return seeds
+
+
+class TrainingParameters(Section):
+    """The section `training`: how long every run trains, and how it is judged."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch_size: Annotated[int, Field(ge=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1), AfterValidator(_distinct)]
+    last_epochs: Annotated[int, Field(ge=1)]
+    target_val_accuracy: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _last_epochs_exist(self) -> "TrainingParameters":
+        if self.last_epochs > self.epochs:
+            context = {"epochs": self.epochs, "last_epochs": self.last_epochs}
+            raise PydanticCustomError(
+                "last_epochs", "last_epochs: expected 1 to epochs, {epochs}, got {last_epochs}", context
+            )
+        return self
+
+
+class NetworkEntry(Section):
+    """The section `network`: a Python file with a function `build`, and the arguments that it gets."""
+
+    file: str
+    config: dict[str, JsonValue]
