@@ -1,0 +1,102 @@
+"""A stage as a real DVC process in a process group of its own: started, looked at, stopped with all that it runs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import psutil
+
+from descent.jobs import logs
+
+GRACE_SECONDS = 1.5  # for DVC to clean up behind a command that was ended
+
+
+class Job(NamedTuple):
+    """A stage that runs."""
+
+    name: str
+    process: subprocess.Popen
+    log: Path
+    started: float  # time.monotonic, seconds
+
+    def text(self) -> str:
+        """Read what it has printed so far."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+
+def start(name: str, arguments: Sequence[str], threads: int) -> Job:
+    """Start `dvc --wait-for-lock repro ARGUMENTS`, with all that it prints in the log of `name`.
+
+    Args:
+        name: of the stage.
+        arguments: of `dvc repro`.
+        threads: that TensorFlow may use, unless the user has set a number.
+    """
+    log = logs.path(name)
+    environment = {"TF_NUM_INTRAOP_THREADS": str(threads), **os.environ}
+    log.parent.mkdir(exist_ok=True)
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments],
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True,
+        )  # fmt: skip
+    return Job(name, process, log, time.monotonic())
+
+
+def commands(job: Job) -> list[psutil.Process]:
+    """Find what runs below DVC; nothing while DVC waits for its lock, reads, or records."""
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(job.process.pid).children(recursive=True)
+    return []
+
+
+def has_ended_unrecorded(job: Job) -> bool:
+    """Tell whether a job's command has ended, and DVC has not."""
+    return job.process.poll() is None and not commands(job) and logs.has_begun(job.text())
+
+
+def stop(running: Sequence[Job]) -> list[Job]:
+    """End jobs within two seconds, and leave no process behind.
+
+    Not DVC is asked to end but what it runs: DVC may be at writing dvc.lock, and killed there leaves it torn. Once its
+    command is gone, it ends by itself. What is left after the grace is killed.
+
+    Returns:
+        The jobs whose command had ended and which DVC could not record in time.
+    """
+    deadline, told = time.monotonic() + GRACE_SECONDS, set()
+    while time.monotonic() < deadline and any(job.process.poll() is None for job in running):
+        for command in [command for job in running for command in commands(job) if command not in told]:
+            told.add(command)
+            with suppress(psutil.NoSuchProcess):
+                command.terminate()
+        time.sleep(0.02)
+    unrecorded = [job for job in running if has_ended_unrecorded(job)]
+    for job in running:
+        with suppress(ProcessLookupError, PermissionError):  # macOS forbids what Linux does not find
+            os.killpg(job.process.pid, signal.SIGKILL)
+        job.process.wait()  # one that nobody waited for still counts as alive to DVC
+    return unrecorded
+
+
+@contextmanager
+def signals() -> Iterator[list[int]]:
+    """Yield a list that gets the number of each signal to end, instead of its ending this process at an awkward place.
+
+    What was ignored from the start, as under nohup, stays so.
+    """
+    received: list[int] = []
+    caught = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+              if signal.getsignal(number) is not signal.SIG_IGN]  # fmt: skip
+    before = {number: signal.signal(number, lambda number, _: received.append(number)) for number in caught}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,61 @@
+"""What a person sees: on a terminal, lines that stay above lines that change; elsewhere, plain lines."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
+
+PLAIN_SECONDS = 60  # between two looks at what runs, where no line can change
+_STYLES = {"done": "green", "FAILED": "bold red", "running": "cyan", "unchanged": "dim", "from cache": "dim"}
+
+
+class View(NamedTuple):
+    """Two ways to say something."""
+
+    say: Callable[[str], None]  # a line, or several, to stay
+    show: Callable[[Sequence[str]], None]  # lines in place of those shown before
+
+
+@contextmanager
+def view() -> Iterator[View]:
+    """Open the view that standard output can give."""
+    console = Console()
+    if sys.stdout.isatty() and console.is_interactive and not os.environ.get("CI"):
+        with Live(console=console, auto_refresh=False, transient=True) as live:
+
+            def styled(text: str) -> Text:
+                line = Text(text, no_wrap=True, overflow="ellipsis")
+                for word, style in _STYLES.items():
+                    line.highlight_regex(f"^{word}", style)
+                return line
+
+            yield View(
+                lambda text: console.print(styled(text), soft_wrap=True),
+                lambda lines: live.update(Group(*map(styled, lines)), refresh=True),
+            )
+    else:
+        last = time.monotonic()
+
+        def show(lines: Sequence[str]) -> None:
+            nonlocal last
+            if time.monotonic() - last >= PLAIN_SECONDS:
+                last = time.monotonic()
+                print(*lines, sep="\n", flush=True)
+
+        yield View(lambda text: print(text, flush=True), show)
+
+
+def row(word: str, name: str, width: int, seconds: float, line: str) -> str:
+    """Lay out what is known of one stage, its name in a column of `width`."""
+    return f"{word:10} {name:{width}} {seconds:5.0f} s  {line}".rstrip()
+
+
+def duration(seconds: float) -> str:
+    """Say seconds as people say them."""
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,59 @@
+"""Reproduces what is out of date as `dvc repro` does, with stages that do not need each other side by side.
+
+Usage: python -m stages.repro [--jobs N] [TARGET]        (a dvc.yaml or a stage; ./dvc.yaml unless told)
+"""
+
+import argparse
+import os
+import shutil
+import sys
+
+PROOF = "dvc repro"
+
+
+def number_of_jobs(text: str) -> int:
+    """Read a number of jobs."""
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"expected a number of 1 or more, got {text!r}")
+
+
+def main() -> int:
+    """Ask DVC what is out of date, run that side by side, let a plain `dvc repro` prove that nothing is left."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=number_of_jobs, help="stages at once; as many as cores unless told, 1 on a GPU")
+    parser.add_argument("target", nargs="?", default="dvc.yaml")
+    options = parser.parse_args()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+    print("Asking DVC what is out of date", flush=True)
+    from dvc.exceptions import DvcException  # takes half a second
+
+    from descent.jobs import graph, processes, schedule, view
+
+    try:
+        stages = graph.read(options.target)
+    except DvcException as error:
+        raise SystemExit(f"{options.target}: {error}") from None
+    needs = graph.to_do(stages)
+    jobs = min(options.jobs or (1 if shutil.which("nvidia-smi") else cores), max(1, len(needs)))
+    before = graph.recorded({stage.lock for stage in stages.values()})
+
+    with processes.signals() as stopped, view.view() as seen:
+        if needs:
+            seen.say(f"{len(needs)} of {len(stages)} stages to do, {jobs} at a time; logs/ has what each prints")
+        done = schedule.Schedule(needs, jobs, cores, seen).run(lambda name: ["--single-item", name], stopped)
+        if not stopped:
+            graph.sort(stages, before)
+        done = done and schedule.Schedule({PROOF: set()}, 1, cores, seen).run(lambda _: [options.target], stopped)
+    if stopped:
+        print("Stopped. What was done is kept; the same command continues.")
+        return 128 + stopped[0]
+    return 0 if done else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:  # nothing has begun
+        sys.exit(130)
