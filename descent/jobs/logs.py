@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 # What DVC prints around the output of a stage's command.
-_BEGIN = re.compile(r"^Running stage '.*':\n", re.MULTILINE)
+_BEGIN = re.compile(r"^Running stage '.*':\n> .*\n", re.MULTILINE)
 _END = re.compile(r"^(Generating|Updating) lock file '", re.MULTILINE)
 _OUTCOMES = {
     _BEGIN: "done",
@@ -29,16 +29,17 @@ def outcome(text: str) -> str:
     return next((word for pattern, word in _OUTCOMES.items() if pattern.search(text)), "done")
 
 
-def command_and_output(text: str) -> list[str]:
-    """Take the lines that DVC prints before a stage's command and after it off, and what a progress bar overwrote."""
+def output(text: str) -> list[str]:
+    """Take off what DVC prints before and after the output of a stage's command, and what progress bars overwrote."""
     lines = _END.split(_BEGIN.split(text)[-1])[0].splitlines()
     return [line.rpartition("\r")[2].rstrip() for line in lines if line.strip()]
 
 
 def last_line(text: str, name: str) -> str:
-    """Find what a stage printed last; without its own name in front, since that stands beside it."""
-    lines = command_and_output(text)
-    return re.sub(rf"^{re.escape(re.split('[@:]', name)[-1])}(: |  )", "", lines[-1]) if lines else ""
+    """Find what a stage's command printed last, less its own name, which stands beside it, and `0 s left`."""
+    lines = output(text) if has_begun(text) else []
+    own = re.escape(re.split("[@:]", name)[-1])
+    return re.sub(rf"^{own}(: |  )|  0 s left$", "", lines[-1]) if lines else ""
 
 
 def seconds_left(line: str) -> float | None:

@@ -14,7 +14,8 @@ import psutil
 
 from descent.jobs import logs
 
-GRACE_SECONDS = 1.5  # for DVC to clean up behind a command that was ended
+ASK_SECONDS = 0.6  # for a command to end when asked to
+LIMIT_SECONDS = 1.2  # for DVC to clean up behind it
 
 
 class Job(NamedTuple):
@@ -65,17 +66,20 @@ def stop(running: Sequence[Job]) -> list[Job]:
     """End jobs within two seconds, and leave no process behind.
 
     Not DVC is asked to end but what it runs: DVC may be at writing dvc.lock, and killed there leaves it torn. Once its
-    command is gone, it ends by itself. What is left after the grace is killed.
+    command is gone, it ends by itself; only a DVC that does not, as one that waits for its lock, is killed.
 
     Returns:
         The jobs whose command had ended and which DVC could not record in time.
     """
-    deadline, told = time.monotonic() + GRACE_SECONDS, set()
-    while time.monotonic() < deadline and any(job.process.poll() is None for job in running):
-        for command in [command for job in running for command in commands(job) if command not in told]:
-            told.add(command)
+    started, asked = time.monotonic(), set()
+    while (spent := time.monotonic() - started) < LIMIT_SECONDS and any(job.process.poll() is None for job in running):
+        for command in [command for job in running for command in commands(job)]:
             with suppress(psutil.NoSuchProcess):
-                command.terminate()
+                if spent > ASK_SECONDS:
+                    command.kill()
+                elif command not in asked:
+                    asked.add(command)
+                    command.terminate()
         time.sleep(0.02)
     unrecorded = [job for job in running if has_ended_unrecorded(job)]
     for job in running:

@@ -78,11 +78,11 @@ class Schedule:
             self._running.remove(job)
             text, seconds = job.text(), time.monotonic() - job.started
             if job.process.returncode:
-                self._view.say(row("FAILED", job.name, self._width, seconds, str(job.log)))
-                self._view.say("\n".join(f"    {line}" for line in logs.command_and_output(text)[-LAST_LINES:]))
+                self._view.say(row(job.name, self._width, seconds, "FAILED", str(job.log)))
+                self._view.say("\n".join(f"    {line}" for line in logs.output(text)[-LAST_LINES:]))
                 continue
             outcome = logs.outcome(text)
-            self._view.say(row(outcome, job.name, self._width, seconds, logs.last_line(text, job.name)))
+            self._view.say(row(job.name, self._width, seconds, outcome, logs.last_line(text, job.name)))
             self._done.add(job.name)
             if outcome == "done":
                 self._seconds[job.name] = seconds
@@ -92,9 +92,12 @@ class Schedule:
         """What runs, a line each, and how far all is."""
         running = {}
         for job in self._running:
-            line, seconds = logs.last_line(job.text(), job.name), time.monotonic() - job.started
+            text, seconds = job.text(), time.monotonic() - job.started
+            line = logs.last_line(text, job.name) or ("running" if logs.has_begun(text) else "starting")
             running[job.name] = (seconds, logs.seconds_left(line))
-            yield row("running", job.name, self._width, seconds, line)
+            yield row(job.name, self._width, seconds, line)
+        if len(self._needs) == 1:
+            return
         left = logs.total_left(self._waiting, running, self._seconds, self._jobs)
         total = f"{len(self._done)} of {len(self._needs)} done"
         yield total if left is None else f"{total}, about {duration(left)} left"

@@ -12,7 +12,7 @@ from rich.live import Live
 from rich.text import Text
 
 PLAIN_SECONDS = 60  # between two looks at what runs, where no line can change
-_STYLES = {"done": "green", "FAILED": "bold red", "running": "cyan", "unchanged": "dim", "from cache": "dim"}
+_STYLES = {"done": "green", "FAILED": "bold red", "unchanged": "cyan", "from cache": "cyan"}
 
 
 class View(NamedTuple):
@@ -30,9 +30,9 @@ def view() -> Iterator[View]:
         with Live(console=console, auto_refresh=False, transient=True) as live:
 
             def styled(text: str) -> Text:
-                line = Text(text, no_wrap=True, overflow="ellipsis")
+                line = Text(text)
                 for word, style in _STYLES.items():
-                    line.highlight_regex(f"^{word}", style)
+                    line.highlight_regex(rf"(?<= s  ){word}\b", style)
                 return line
 
             yield View(
@@ -51,9 +51,9 @@ def view() -> Iterator[View]:
         yield View(lambda text: print(text, flush=True), show)
 
 
-def row(word: str, name: str, width: int, seconds: float, line: str) -> str:
+def row(name: str, width: int, seconds: float, *rest: str) -> str:
     """Lay out what is known of one stage, its name in a column of `width`."""
-    return f"{word:10} {name:{width}} {seconds:5.0f} s  {line}".rstrip()
+    return "  ".join([f"{name:{width}} {seconds:4.0f} s", *filter(None, rest)])
 
 
 def duration(seconds: float) -> str:

@@ -1,0 +1,301 @@
+"""stages.repro in small repositories with stages of shell: what runs when, what is said, what is left after a stop."""
+
+import os
+import pty
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+import zc.lockfile
+from pipeline import ROOT, Project
+
+PIPELINE = """
+stages:
+  first:
+    cmd: sh work.sh first
+    outs: [first.txt]
+  middle:
+    foreach: [slow, quick, other]
+    do:
+      cmd: sh work.sh ${item}
+      deps: [first.txt, "${item}.in"]
+      outs: ["${item}.txt"]
+  last:
+    cmd: sh work.sh last
+    deps: [slow.txt, quick.txt, other.txt]
+    outs: [last.txt]
+"""
+TUNING = """
+stages:
+  tune:
+    cmd: sh work.sh tune
+    wdir: ..
+    deps: [first.txt]
+    outs: [tune.txt]
+"""
+# Each command notes its beginning and end, and does in between what the file of its name says.
+WORK = """
+echo "+$1" >> events
+if [ -e "$1.do" ]; then . "./$1.do"; fi
+echo "-$1" >> events
+echo "$1 with $TF_NUM_INTRAOP_THREADS" > "$1.log"
+echo "$1" > "$1.txt"
+"""
+COMMAND = f"PYTHONPATH={shlex.quote(str(ROOT))} python -m stages.repro"
+IMPATIENT = """
+import runpy, sys
+from descent.jobs import schedule
+schedule.PATIENCE_SECONDS, schedule.LIMIT_SECONDS = 0.2, 1.5
+sys.argv[0] = "stages.repro"
+runpy.run_module("stages.repro", run_name="__main__")
+"""
+
+
+BINARIES = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+ALL = ["first", "middle@slow", "middle@quick", "middle@other", "last"]  # in the order of the graph
+
+
+def do(project, **what):
+    """Have the command of a stage do something before it writes its output; it is out of date then."""
+    for name, script in what.items():
+        (project.folder / f"{name}.do").write_text(script)
+        (project.folder / f"{name}.in").write_text(f"{time.time_ns()}")
+
+
+def events(project):
+    """Return what began, with a +, and ended, with a -, in this order."""
+    path = project.folder / "events"
+    return path.read_text().split() if path.exists() else []
+
+
+def recorded(project):
+    return re.findall(r"^  (\S+):$", (project.folder / "dvc.lock").read_text(), re.MULTILINE)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def start(project, *arguments, code=None):
+    """Start stages.repro, or code in its place, as a process of its own whose output can be read."""
+    what = ["-m", "stages.repro"] if code is None else ["-c", code]
+    return subprocess.Popen(
+        [sys.executable, *what, *arguments], cwd=project.folder, env={"PYTHONPATH": str(ROOT), "PATH": BINARIES},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A repository with three layers of stages, and a second pipeline that needs the first of them."""
+    project = Project(tmp_path_factory.mktemp("template") / "project")
+    (project.folder / "tuning").mkdir(parents=True)
+    for name, text in {"dvc.yaml": PIPELINE, "tuning/dvc.yaml": TUNING, "work.sh": WORK}.items():
+        (project.folder / name).write_text(text)
+    both = "for i in $(seq 500); do [ $(grep -c '^+[sq]' events) = 2 ] && break; sleep 0.02; done"
+    do(project, slow=f"{both}; sleep 1", quick=both, other="")
+    project.run("git init --quiet && dvc init --quiet")
+    return project
+
+
+@pytest.fixture(scope="module")
+def done(template):
+    """The same with its main pipeline done, two stages at a time, and what that printed."""
+    project = Project(template.folder.parent / "done")
+    shutil.copytree(template.folder, project.folder)
+    project.output = project.run(f"{COMMAND} --jobs 2")
+    return project
+
+
+@pytest.fixture
+def project(done, tmp_path):
+    """A copy of what is done, to change; its stages have done nothing yet."""
+    shutil.copytree(done.folder, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    project.run("rm -r events logs *.do")
+    return project
+
+
+def test_stages_run_side_by_side_once_what_they_need_is_done(done):
+    order = events(done)
+    assert order[:2] == ["+first", "-first"]
+    assert order[-2:] == ["+last", "-last"]
+    running = [sum({"+": 1, "-": -1}[event[0]] for event in order[: end + 1]) for end in range(len(order))]
+    assert max(running) == 2
+    assert re.findall(r"^(\S+) +\d+ s  done$", done.output, re.MULTILINE)[0] == "first"
+    assert re.search(r"^dvc repro +\d+ s  unchanged$", done.output, re.MULTILINE)
+
+
+def test_cores_are_shared_by_the_stages_that_run(done):
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = {path.stem: int(path.read_text().split()[-1]) for path in done.folder.glob("*.log")}
+    assert threads["first"] == threads["last"] == cores
+    assert threads["slow"] == threads["quick"] == max(1, cores // 2)
+
+
+def test_number_of_threads_that_the_user_has_set_stays(project):
+    do(project, quick="")
+    project.run(f"TF_NUM_INTRAOP_THREADS=3 {COMMAND} middle@quick")
+    assert (project.folder / "quick.log").read_text() == "quick with 3\n"
+
+
+def test_lock_file_has_the_bytes_of_a_serial_run(done, template, tmp_path):
+    order = events(done)
+    assert order.index("-slow") > order.index("-quick")  # so that DVC recorded them in another order
+    shutil.copytree(template.folder, tmp_path / "serial")
+    serial = Project(tmp_path / "serial")
+    serial.run("rm *.do && dvc repro")
+    assert recorded(serial) == ALL
+    assert (done.folder / "dvc.lock").read_bytes() == (serial.folder / "dvc.lock").read_bytes()
+
+
+def test_order_that_the_lock_file_has_stays(project):
+    path = project.folder / "dvc.lock"
+    blocks = dict(re.findall(r"^  (\S+):\n((?:    .*\n)+)", path.read_text(), re.MULTILINE))
+    kept = ["last", "middle@quick", "first"]  # of an older pipeline, say; the other two are new
+    path.write_text("schema: '2.0'\nstages:\n" + "".join(f"  {name}:\n{blocks[name]}" for name in kept))
+    output = project.run(COMMAND)
+    assert recorded(project) == [*kept, "middle@slow", "middle@other"]
+    assert re.search(r"^middle@slow +\d+ s  from cache$", output, re.MULTILINE)
+
+
+def test_what_is_up_to_date_costs_no_process(project):
+    output = project.run(COMMAND)
+    assert [path.name for path in (project.folder / "logs").iterdir()] == ["dvc_repro.log"]
+    assert re.search(r"^dvc repro +\d+ s  unchanged$", output, re.MULTILINE)
+    do(project, quick="")
+    output = project.run(COMMAND)
+    assert events(project) == ["+quick", "-quick"]  # and not the last one: equal bytes came out
+    assert re.search(r"^middle@quick .* done\nlast .* unchanged\ndvc repro .* unchanged$", output, re.MULTILINE)
+
+
+def test_second_pipeline_runs_its_own_stages_and_what_they_need(template, tmp_path):
+    shutil.copytree(template.folder, tmp_path / "project")
+    project = Project(tmp_path / "project")
+    output = project.run(f"{COMMAND} tuning/dvc.yaml")
+    assert events(project) == ["+first", "-first", "+tune", "-tune"]
+    assert re.search(r"^tuning/dvc.yaml:tune +\d+ s  done$", output, re.MULTILINE)
+    assert (project.folder / "tuning/dvc.lock").exists()
+    assert project.repro("tuning/dvc.yaml") == []
+
+
+def test_plain_run_leaves_the_second_pipeline_alone(done):
+    assert "+last" in events(done)
+    assert "+tune" not in events(done)
+
+
+def test_failing_stage_is_shown_at_once_and_stops_only_what_needs_it(project):
+    do(project, quick="echo the reason >&2; exit 3", slow="sleep 2")
+    done = project.attempt(f"{COMMAND} --jobs 2")
+    assert done.returncode == 1
+    shown = r"^middle@quick .* FAILED  logs/middle@quick.log\n    the reason\n(    .*\n)*middle@slow .* done\n"
+    assert re.search(shown, done.stdout, re.MULTILINE)
+    assert "+last" not in events(project)
+    assert done.stdout.endswith("Not started, since a stage that they need failed: last\n")
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_stop_takes_two_seconds_at_most_leaves_no_process_and_loses_nothing(number, project):
+    stubborn = "trap '' TERM; sleep 61 & echo $! $$ > slow.pid; while true; do sleep 1; done"
+    do(project, other="", slow=stubborn, quick="echo $$ > quick.pid; sleep 61; exit 1")
+    project.run("dvc repro --single-item middle@other")
+    process = start(project, "--jobs", "2")
+    pids = [project.folder / "slow.pid", project.folder / "quick.pid"]
+    wait_for(lambda: all(path.exists() and path.read_text().endswith("\n") for path in pids))
+    family = {*psutil.Process(process.pid).children(recursive=True)}
+    assert {int(pid) for path in pids for pid in path.read_text().split()} <= {member.pid for member in family}
+
+    stopped = time.monotonic()
+    process.send_signal(number)
+    output, _ = process.communicate()
+    assert time.monotonic() - stopped < 2
+    assert process.returncode == 128 + number
+    assert output.splitlines()[-1] == "Stopped. What was done is kept; the same command continues."
+    assert "Traceback" not in output
+    assert not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
+
+    do(project, slow="", quick="")
+    project.run(COMMAND)
+    assert sorted(events(project)) == ["+other", "+quick", "+quick", "+slow", "+slow", "-other", "-quick", "-slow"]
+
+
+def test_lock_of_another_process_is_waited_for_and_its_holder_named(project):
+    do(project, quick="")
+    with closing(zc.lockfile.LockFile(str(project.folder / ".dvc/tmp/lock"))):
+        process = start(project, "middle@quick", code=IMPATIENT.replace("1.5", "60"))
+        lines = iter(process.stdout.readline, "")
+        waiting = next(line for line in lines if line.startswith("Waiting for DVC's lock"))
+        assert f"held by process {os.getpid()}: " in waiting
+    output, _ = process.communicate()
+    assert process.returncode == 0
+    assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
+
+
+def test_training_that_ended_while_the_lock_was_held_is_rescued_by_the_command_that_is_printed(project):
+    do(project, slow="while [ ! -e go ]; do sleep 0.02; done")
+    process = start(project, "middle@slow", code=IMPATIENT)
+    wait_for(lambda: "+slow" in events(project))
+    with closing(zc.lockfile.LockFile(str(project.folder / ".dvc/tmp/lock"))):
+        (project.folder / "go").touch()
+        output, _ = process.communicate()
+    assert process.returncode == 1
+    assert f"is still held by process {os.getpid()}: " in output
+    project.run(re.search("dvc commit --force .*", output)[0])
+    assert project.repro() == []
+    assert events(project) == ["+slow", "-slow"]
+
+
+def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
+    do(project, slow="echo 'slow  epoch 3/20  loss 0.1541  val_accuracy 0.9251  150 s left'; sleep 1.2")
+    ours, theirs = pty.openpty()
+    environment = {"PATH": BINARIES, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "stages.repro"], cwd=project.folder, env=environment, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    written = b""
+    while chunk := _read(ours):
+        written += chunk
+    os.close(ours)
+    assert process.wait() == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
+    epoch = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  150 s left"
+    assert re.search(rf"middle@slow +\d+ s  {epoch}\s+0 of 2 done, about 3 min left", shown)
+    assert re.search(rf"middle@slow +\d+ s  done  {epoch}\s+last +\d+ s  unchanged", shown)
+    assert b"\x1b[?25h" in written  # the cursor is back
+
+
+def _read(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # Linux says so of a terminal that nobody writes to any more
+        return b""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ("--jobs 0", 2, "argument --jobs: expected a number of 1 or more, got '0'"),
+        ("--jobs many", 2, "argument --jobs: expected a number of 1 or more, got 'many'"),
+        ("nothing", 1, "nothing: Stage 'nothing' not found inside 'dvc.yaml' file"),
+        ("tuned/dvc.yaml", 1, "tuned/dvc.yaml' does not exist"),
+    ],
+)
+def test_bad_usage_is_one_line(arguments, code, message, project):
+    done = project.attempt(f"{COMMAND} {arguments}")
+    assert done.returncode == code
+    assert done.stderr.endswith(f"{message}\n")
+    assert "Traceback" not in done.stderr
+    assert events(project) == []
