@@ -93,7 +93,7 @@ class Schedule:
         running = {}
         for job in self._running:
             text, seconds = job.text(), time.monotonic() - job.started
-            line = logs.last_line(text, job.name) or ("running" if logs.has_begun(text) else "starting")
+            line = logs.last_line(text, job.name) or (text.splitlines() or ["starting"])[-1]
             running[job.name] = (seconds, logs.seconds_left(line))
             yield row(job.name, self._width, seconds, line)
         if len(self._needs) == 1:

@@ -258,7 +258,7 @@ def test_training_that_ended_while_the_lock_was_held_is_rescued_by_the_command_t
 
 
 def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
-    do(project, slow="echo 'slow  epoch 3/20  loss 0.1541  val_accuracy 0.9251  150 s left'; sleep 1.2")
+    do(project, slow="echo 'slow  epoch 3/20  loss 0.1541  val_accuracy 0.9251  200 s left'; sleep 1.2")
     ours, theirs = pty.openpty()
     environment = {"PATH": BINARIES, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(
@@ -271,7 +271,7 @@ def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
     os.close(ours)
     assert process.wait() == 0
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
-    epoch = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  150 s left"
+    epoch = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  200 s left"
     assert re.search(rf"middle@slow +\d+ s  {epoch}\s+0 of 2 done, about 3 min left", shown)
     assert re.search(rf"middle@slow +\d+ s  done  {epoch}\s+last +\d+ s  unchanged", shown)
     assert b"\x1b[?25h" in written  # the cursor is back
