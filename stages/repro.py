@@ -6,9 +6,11 @@ Usage: python -m stages.repro [--jobs N] [TARGET]        (a dvc.yaml or a stage;
 import argparse
 import os
 import shutil
+import subprocess
 import sys
 
 PROOF = "dvc repro"
+STOPPED = "Stopped. What was done is kept; the same command continues."
 
 
 def number_of_jobs(text: str) -> int:
@@ -33,8 +35,8 @@ def main() -> int:
 
     try:
         stages = graph.read(options.target)
-    except DvcException as error:
-        raise SystemExit(f"{options.target}: {error}") from None
+    except DvcException:  # DVC itself shows best what is wrong with a target or a file
+        return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", options.target]) or 1
     needs = graph.to_do(stages)
     jobs = min(options.jobs or (1 if shutil.which("nvidia-smi") else cores), max(1, len(needs)))
     before = graph.recorded({stage.lock for stage in stages.values()})
@@ -47,7 +49,7 @@ def main() -> int:
             graph.sort(stages, before)
         done = done and schedule.Schedule({PROOF: set()}, 1, cores, seen).run(lambda _: [options.target], stopped)
     if stopped:
-        print("Stopped. What was done is kept; the same command continues.")
+        print(STOPPED)
         return 128 + stopped[0]
     return 0 if done else 1
 
@@ -55,5 +57,6 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except KeyboardInterrupt:  # nothing has begun
+    except KeyboardInterrupt:
+        print(STOPPED)  # before anything began
         sys.exit(130)

@@ -69,7 +69,7 @@ def to_do(stages: Mapping[str, Stage]) -> dict[str, set[str]]:
 
 def recorded(locks: Iterable[Path]) -> dict[Path, list[str]]:
     """Read which stages each lock file names, in its order; one that does not exist names none."""
-    return {lock: list(load_yaml(lock)["stages"]) if lock.exists() else [] for lock in locks}
+    return {lock: list(load_yaml(lock).get("stages", [])) if lock.exists() else [] for lock in locks}
 
 
 def sort(stages: Mapping[str, Stage], before: Mapping[Path, list[str]]) -> None:

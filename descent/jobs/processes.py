@@ -16,6 +16,7 @@ from descent.jobs import logs
 
 ASK_SECONDS = 0.6  # for a command to end when asked to
 LIMIT_SECONDS = 1.2  # for DVC to clean up behind it
+_LONG_BYTES = 2**16  # each of the two parts of a log that are looked at
 
 
 class Job(NamedTuple):
@@ -27,8 +28,11 @@ class Job(NamedTuple):
     started: float  # time.monotonic, seconds
 
     def text(self) -> str:
-        """Read what it has printed so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
+        """Read what it has printed so far; of very much, the beginning and the end."""
+        with self.log.open("rb") as file:
+            text = file.read(_LONG_BYTES)
+            file.seek(max(file.tell(), self.log.stat().st_size - _LONG_BYTES))
+            return (text + file.read()).decode(errors="replace")
 
 
 def start(name: str, arguments: Sequence[str], threads: int) -> Job:
@@ -57,11 +61,6 @@ def commands(job: Job) -> list[psutil.Process]:
     return []
 
 
-def has_ended_unrecorded(job: Job) -> bool:
-    """Tell whether a job's command has ended, and DVC has not."""
-    return job.process.poll() is None and not commands(job) and logs.has_begun(job.text())
-
-
 def stop(running: Sequence[Job]) -> list[Job]:
     """End jobs within two seconds, and leave no process behind.
 
@@ -71,22 +70,25 @@ def stop(running: Sequence[Job]) -> list[Job]:
     Returns:
         The jobs whose command had ended and which DVC could not record in time.
     """
+    ended = [job for job in running if not commands(job) and logs.has_begun(job.text())]
     started, asked = time.monotonic(), set()
     while (spent := time.monotonic() - started) < LIMIT_SECONDS and any(job.process.poll() is None for job in running):
-        for command in [command for job in running for command in commands(job)]:
-            with suppress(psutil.NoSuchProcess):
-                if spent > ASK_SECONDS:
-                    command.kill()
-                elif command not in asked:
-                    asked.add(command)
-                    command.terminate()
+        for job in running:
+            for command in commands(job):
+                if job in ended:  # it had been about to begin
+                    ended.remove(job)
+                with suppress(psutil.NoSuchProcess):
+                    if spent > ASK_SECONDS:
+                        command.kill()
+                    elif command not in asked:
+                        asked.add(command)
+                        command.terminate()
         time.sleep(0.02)
-    unrecorded = [job for job in running if has_ended_unrecorded(job)]
     for job in running:
         with suppress(ProcessLookupError, PermissionError):  # macOS forbids what Linux does not find
             os.killpg(job.process.pid, signal.SIGKILL)
         job.process.wait()  # one that nobody waited for still counts as alive to DVC
-    return unrecorded
+    return [job for job in ended if job.process.returncode]
 
 
 @contextmanager
