@@ -62,19 +62,19 @@ def parse_training(
         first = error.errors()[0]
         path = ".".join(map(str, first["loc"]))
         raise InputError(f"{where[1]}: damaged: {path}: {first['msg'].lower()}; run dvc repro") from None
+    runs = parse_history(history, where[0], training)
     n_runs, hits = len(training.seeds), details.val_hits
-    counts = (len(details.test_accuracy), validation_size if hits is None else len(hits), max(hits or [0]))
-    if counts[:2] != (n_runs, validation_size) or counts[2] > n_runs * training.last_epochs:
+    expected = None if np.isnan(runs["val_accuracy"][-1]).any() else validation_size
+    found = (len(details.test_accuracy), hits and len(hits), max(hits or [0]))
+    if found[:2] != (n_runs, expected) or found[2] > n_runs * training.last_epochs:
         raise InputError(
-            f"{where[1]}: expected test_accuracy of {n_runs} runs and val_hits of {validation_size} images, each at "
-            f"most {n_runs * training.last_epochs}, got {counts[0]}, {counts[1]}, at most {counts[2]}; run dvc repro"
+            f"{where[1]}: expected test_accuracy of {n_runs} runs and val_hits of {expected} images, each at most "
+            f"{n_runs * training.last_epochs}, got {found[0]} and {found[1]}, at most {found[2]}; run dvc repro"
         )
     by_seed = np.argsort(training.seeds)
     test_accuracy = np.array(details.test_accuracy, dtype=float)[by_seed]
     environment = dict(sorted(details.environment.items()))
-    return Training(
-        parse_history(history, where[0], training), test_accuracy, None if hits is None else np.array(hits), environment
-    )
+    return Training(runs, test_accuracy, None if hits is None else np.array(hits), environment)
 
 
 def parse_history(text: str, where: str, training: TrainingParameters) -> History:

@@ -68,8 +68,8 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float]) -> str:
         other = f"the validation images are harder than the test images, by {min(known):.1f} to {max(known):.1f} points"
     noisy = " Noisy: it would be out if its runs lay as close together as those of the others do in the median."
     return (
-        f"Compare within a column, never across: {other}. Costs: points of validation accuracy that the best may lead by."
-        + noisy * any(row.may_be_best == "noisy" for row in ranking)
+        f"Compare within a column, never across: {other}. Costs: by how many points of validation accuracy the best may "
+        "lead." + noisy * any(row.may_be_best == "noisy" for row in ranking)
     )
 
 
@@ -126,8 +126,9 @@ def _needs(needs: Sequence[Need], conditions: Conditions) -> str:
         return "How many runs rule a rival out cannot be said: that takes two optimizers with a known spread."
     gaps = []
     for gap in dict.fromkeys(need.gap for need in needs):
+        points = "point" if gap == 0.01 else "points"
         *_, most = sorted((need.runs, need.runs_at_most, need.rival) for need in needs if need.gap == gap)
-        gaps.append(f"{most[0]} runs of each at a gap of {100 * gap:g} points (up to {most[1]}; {most[2]})")
+        gaps.append(f"{most[0]} runs of each at a gap of {100 * gap:g} {points} (up to {most[1]}; {most[2]})")
     return (
         f"Runs that rule out the noisiest rival of {needs[0].leader} with a chance of "
         f"{percent(conditions.report.power)}: {', '.join(gaps)}; in brackets what it takes if the spreads are as large "
