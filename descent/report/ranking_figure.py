@@ -54,8 +54,8 @@ def ranking(rows: Sequence[Rank], runs: Mapping[str, np.ndarray], leads: Sequenc
 
 
 def _far_behind(leads: Sequence[float]) -> float:
-    """Find the lead beyond which a rival is far behind: twice what three quarters of the rivals stay within."""
-    return 2 * float(np.quantile(leads, 0.75)) if len(leads) else np.inf
+    """Find the lead beyond which a rival is far behind: three times what three quarters of the rivals stay within."""
+    return 3 * float(np.quantile(leads, 0.75)) if len(leads) else np.inf
 
 
 def _draw_runs(axes: Axes, rows: Sequence[Rank], runs: Mapping[str, np.ndarray], colors: Mapping[str, str]) -> None:

@@ -67,10 +67,10 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float]) -> str:
     if known and min(known) > 0:
         other = f"the validation images are harder than the test images, by {min(known):.1f} to {max(known):.1f} points"
     noisy = " Noisy: it would be out if its runs lay as close together as those of the others do in the median."
-    return (
-        f"Compare within a column, never across: {other}. Costs: by how many points of validation accuracy the best may "
-        "lead." + noisy * any(row.may_be_best == "noisy" for row in ranking)
+    text = (
+        f"Compare within a column, never across: {other}. Costs: points of validation accuracy by which the best may "
     )
+    return text + "lead." + noisy * any(row.may_be_best == "noisy" for row in ranking)
 
 
 def summary(
