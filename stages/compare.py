@@ -3,7 +3,6 @@
 Usage: python -m stages.compare
 """
 
-import hashlib
 from pathlib import Path
 
 from descent import files, parameters
@@ -36,15 +35,13 @@ def main() -> None:
             *map(read, paths), tuple(map(str, paths)), conditions.training, conditions.data.validation_size
         )
     printed = records.parse_tutorial(read(TUTORIAL), str(TUTORIAL))
-    left = leftovers.outputs(read(LOCK) if LOCK.exists() else "", trainings)
+    left = leftovers.find(LOCK, trainings)
 
     written = folder.contents(conditions, trainings, printed, read(PAGE))
     for name, content in written.items():
         files.write(RESULTS / "report" / name, content)
-    for path, checksum in left.items():
-        if Path(path).is_file() and hashlib.md5(Path(path).read_bytes()).hexdigest() == checksum:
-            Path(path).unlink()
-            print(f"Removed {path}, since params.yaml no longer lists its optimizer")
+    for path in leftovers.delete(left):
+        print(f"Removed {path}, since params.yaml no longer lists its optimizer")
     print(f"{written['ranking.md'].decode()}\nReport: {RESULTS / 'report' / 'index.html'}")
 
 

@@ -56,9 +56,7 @@ def endpoints(accuracy: np.ndarray, images: int, last_epochs: int) -> np.ndarray
 def spread(runs: np.ndarray, resolution: float) -> np.ndarray:
     """Standard deviation (n - 1) over the last axis; nan where the runs lie closer together than the resolution.
 
-    Args:
-        runs: [..., runs].
-        resolution: what one image changes, in the runs' unit; 0 where runs are no counts.
+    The resolution is what one image changes, in the runs' unit; 0 where runs are no counts.
     """
     runs = np.asarray(runs, dtype=float)
     if runs.shape[-1] < 2:
@@ -68,14 +66,9 @@ def spread(runs: np.ndarray, resolution: float) -> np.ndarray:
 
 
 def summarize(runs: np.ndarray, confidence: float, resolution: float = 0.0) -> Summary:
-    """Mean, standard deviation and Student's interval for the mean over the last axis, [..., runs] -> [...].
-
-    A nan among the runs makes all of its row nan; a single run has a mean alone.
-    """
-    runs = np.asarray(runs, dtype=float)
-    n, sd = runs.shape[-1], spread(runs, resolution)
+    """Mean, standard deviation and Student's interval for the mean over the last axis, [..., runs] -> [...]."""
+    n, mean, sd = np.shape(runs)[-1], np.mean(runs, axis=-1), spread(runs, resolution)
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
-    mean = runs.mean(axis=-1)
     return Summary(mean, sd, mean - half, mean + half)
 
 
@@ -178,9 +171,8 @@ def simultaneous(
     difference, error, freedom = pairs(runs, resolution)
     k, n = np.shape(runs)
     critical = np.full((k, k), np.nan)
-    if n > 2:
-        for i, j in zip(*np.triu_indices(k, 1), strict=True):
-            critical[i, j] = critical[j, i] = _critical_range(confidence, k, freedom[i, j])
+    for i, j in zip(*np.triu_indices(k, 1), strict=True):
+        critical[i, j] = critical[j, i] = _critical_range(confidence, k, freedom[i, j]) if n > 2 else np.nan
     half = critical / math.sqrt(2) * np.hypot(error, further_error)
     return difference - half, difference + half
 

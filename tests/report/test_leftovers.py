@@ -24,23 +24,39 @@ stages:
 """
 
 
-def test_outputs_of_removed_optimizers_are_found_with_their_sums_and_nothing_else():
-    assert leftovers.outputs(LOCK, ["adam", "lion"]) == {
+@pytest.fixture
+def found(tmp_path):
+    """Find leftovers by the content of a lock."""
+
+    def find(content, optimizers=()):
+        path = tmp_path / "dvc.lock"
+        path.write_text(content, encoding="utf-8")
+        return leftovers.find(path, optimizers)
+
+    return find
+
+
+def test_outputs_of_removed_optimizers_are_found_with_their_sums_and_nothing_else(found):
+    assert found(LOCK, ["adam", "lion"]) == {
         "results/history/sgd.csv": "cc",
         "results/models/sgd.weights.h5": "dd",
     }
 
 
-def test_an_optimizer_that_moved_to_the_other_section_keeps_its_files():
-    assert not any("lion" in path for path in leftovers.outputs(LOCK, ["lion"]))
+def test_an_optimizer_that_moved_to_the_other_section_keeps_its_files(found):
+    assert not any("lion" in path for path in found(LOCK, ["lion"]))
 
 
 @pytest.mark.parametrize("lock", ["", "schema: '2.0'\n", "stages:\n"])
-def test_a_lock_without_stages_owns_nothing(lock):
-    assert leftovers.outputs(lock, []) == {}
+def test_a_lock_without_stages_owns_nothing(lock, found):
+    assert found(lock) == {}
 
 
 @pytest.mark.parametrize("lock", ["stages: [", "stages: [1]", "stages: {train@a: {outs: [{md5: 1}]}}", "a"])
-def test_a_damaged_lock_is_refused(lock):
-    with pytest.raises(InputError, match=r"^dvc\.lock: damaged"):
-        leftovers.outputs(lock, [])
+def test_a_damaged_lock_is_refused(lock, found):
+    with pytest.raises(InputError, match=r"dvc\.lock: damaged"):
+        found(lock)
+
+
+def test_without_a_lock_nothing_was_made(tmp_path):
+    assert leftovers.find(tmp_path / "dvc.lock", []) == {}
