@@ -81,6 +81,13 @@ def test_workspace_is_the_second_revision_unless_told(clean):
     assert "Same runs to the last digit: sgd." in text
 
 
+def test_an_experiment_is_a_revision(clean):
+    clean.train("adam", 0.9)
+    clean.run("dvc exp save --quiet --force --name tried")
+    clean.run("git checkout --quiet --force main")
+    assert " tried " in clean.run("python -m stages.diff main tried").splitlines()[0]
+
+
 def test_brief_is_silent_while_results_are_those_of_head_and_one_line_when_not(clean):
     assert clean.run("python -m stages.diff HEAD --brief") == ""
     clean.train("adam", 0.9502, environment=synthetic.ENVIRONMENT | {"device": "GPU"})

@@ -35,6 +35,12 @@ def test_answer_names_those_that_may_be_best_their_costs_and_the_lead_over_the_l
     assert numbers(text) == [round(100 * value, 2) for value in expected]
 
 
+def test_one_kept_for_its_noise_is_called_noisy_in_the_answer():
+    ranking, leads, conditions = findings()
+    noisy = [row._replace(may_be_best="noisy") if row.optimizer == "adam" else row for row in ranking]
+    assert "is rmsprop or adam (noisy) (3 runs each)" in sentences.answer(noisy, leads, conditions)
+
+
 def test_a_single_best_costs_nothing_to_choose():
     text = answer(names=("rmsprop", "own", "sgd"))
     assert text.startswith("At 95 % confidence the best of the three is rmsprop (3 runs each); rmsprop leads sgd by ")
