@@ -6,7 +6,7 @@ Not a stage of dvc.yaml: DVC removes a stage's outputs before it starts the stag
 from descent import parameters
 from descent.data import datasets, sources
 from descent.optimizers import build as optimizers
-from descent.report import tables
+from descent.report import settings as report
 from descent.training import networks
 from descent.training import runs as training
 from descent.trajectories import paths as trajectories
@@ -19,7 +19,7 @@ SECTIONS = {
     "optimizers": parameters.Optimizers,
     "own_optimizers": parameters.OwnOptimizers,
     "trajectories": trajectories.TrajectoryParameters,
-    "report": tables.ReportParameters,
+    "report": report.ReportParameters,
 }
 
 
