@@ -1,36 +1,59 @@
-"""Checks every parameter, and computes nothing: what is wrong is said before DVC removes or trains anything.
+"""Checks all of params.yaml, before DVC removes or trains anything: every other stage depends on what this one leaves.
 
-Not a stage of dvc.yaml: DVC removes a stage's outputs before it starts the stage. Usage: python -m stages.check
+Usage: python -m stages.check
 """
 
-from descent import parameters
+from pathlib import Path
+
+from descent import files, parameters
 from descent.data import datasets, sources
-from descent.optimizers import build as optimizers
+from descent.optimizers import entries
 from descent.report import tables
-from descent.training import networks
-from descent.training import runs as training
-from descent.trajectories import paths as trajectories
+from descent.training import settings
+from descent.trajectories.settings import TrajectoryParameters
 
 SECTIONS = {
     "download": sources.DownloadParameters,
     "data": datasets.DataParameters,
-    "network": networks.NetworkParameters,
-    "training": training.TrainingParameters,
-    "optimizers": parameters.Optimizers,
-    "own_optimizers": parameters.OwnOptimizers,
-    "trajectories": trajectories.TrajectoryParameters,
+    "network": settings.NetworkEntry,
+    "training": settings.TrainingParameters,
+    **entries.SECTIONS,
+    "trajectories": TrajectoryParameters,
     "report": tables.ReportParameters,
 }
+CHECKED = (
+    "All of params.yaml was understood. Every other stage depends on this file, so that none starts unless it was.\n"
+)
 
 
 @parameters.end_with_message
 def main() -> None:
-    """Read every section, and make every optimizer once."""
-    parameters.refuse_unknown_sections("params.yaml", SECTIONS)
-    checked = {key: parameters.read("params.yaml", key, schema) for key, schema in SECTIONS.items()}
-    for section in ("optimizers", "own_optimizers"):
-        for name, entry in checked[section].items():
-            optimizers.build(entry, f"params.yaml: {section}.{name}")
+    """Read every section, try the network and every optimizer; leave the mark, or tell every fault at once."""
+    faults, read = [], {}
+    with parameters.gathered(faults):
+        parameters.refuse_unknown_sections("params.yaml", SECTIONS)
+    for key, schema in SECTIONS.items():
+        with parameters.gathered(faults):
+            read[key] = parameters.read("params.yaml", key, schema)
+    if {"data", "training"} <= read.keys():
+        with parameters.gathered(faults):
+            settings.refuse_large_batches(read["training"], read["data"].train_size, "params.yaml: training")
+    optimizers = {f"{key}.{name}": entry for key in entries.SECTIONS for name, entry in read.get(key, {}).items()}
+    with parameters.gathered(faults):
+        entries.refuse_shared_names(optimizers, "params.yaml")
+
+    from descent.optimizers import build  # TensorFlow is loaded here
+
+    # network
+    for key, entry in optimizers.items():
+        with parameters.gathered(faults):
+            build.try_out(entry, f"params.yaml: {key}")
+
+    if faults:
+        raise parameters.ParametersError("\n".join(faults))
+    files.write(Path("results/checked.txt"), CHECKED.encode())
+    runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
+    print(f"params.yaml: {len(optimizers)} optimizers, {runs}, {read['network'].file}: understood")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Usage: python -m stages.compare
 from pathlib import Path
 
 from descent import files, parameters
+from descent.optimizers.entries import Optimizers, OwnOptimizers
 from descent.report import contents as report
 from descent.report import digest, page, tables
 
@@ -18,6 +19,9 @@ CODE = [
     Path("stages/compare.py"),
     Path("descent/__init__.py"),
     Path("descent/files.py"),
+    Path("descent/optimizers/__init__.py"),
+    Path("descent/optimizers/entries.py"),
+    Path("descent/own.py"),
     Path("descent/parameters.py"),
     Path("descent/report/__init__.py"),
     Path("descent/report/contents.py"),
@@ -50,8 +54,8 @@ def main() -> None:
         parameters.read("params.yaml", "training", tables.TrainingConditions),
         parameters.read("params.yaml", "report", tables.ReportParameters),
     )
-    optimizers = parameters.read("params.yaml", "optimizers", parameters.Optimizers)
-    entries = optimizers | parameters.read("params.yaml", "own_optimizers", parameters.OwnOptimizers)
+    optimizers = parameters.read("params.yaml", "optimizers", Optimizers)
+    entries = optimizers | parameters.read("params.yaml", "own_optimizers", OwnOptimizers)
     histories = {name: RESULTS / "history" / f"{name}.csv" for name in entries}
     metrics = {name: RESULTS / "metrics" / f"{name}.json" for name in entries}
     environments = {name: RESULTS / "environment" / f"{name}.json" for name in entries}

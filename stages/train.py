@@ -13,7 +13,7 @@ import numpy as np
 
 from descent import files, parameters
 from descent.data import datasets
-from descent.optimizers import build as optimizers
+from descent.optimizers import build, elementwise, entries
 from descent.training import metrics, networks
 from descent.training import runs as training
 
@@ -21,17 +21,15 @@ from descent.training import runs as training
 @parameters.end_with_message
 def main(key: str) -> None:
     """Read the parameters and images, train every seed, write what came of it."""
-    section, entries, name = parameters.read_optimizers("params.yaml", key)
+    name, entry = entries.read_entry("params.yaml", key)
     network = parameters.read("params.yaml", "network", networks.NetworkParameters)
     settings = parameters.read("params.yaml", "training", training.TrainingParameters)
     print(training.configure(), flush=True)
-    fresh = {other: partial(optimizers.build, entries[other], f"params.yaml: {section}.{other}") for other in entries}
-    for build in fresh.values():  # the others too: better refused now than when their turn comes
-        build()
+    fresh = partial(build.build, entry, f"params.yaml: {key}")
     data = datasets.load(Path("data/prepared/mnist.npz"))
 
-    stacked = bool(training.gpus()) and optimizers.is_elementwise(fresh[name])
-    runs = training.Runs(network, settings, data.train, data.validation, fresh[name](), stacked)
+    stacked = bool(training.gpus()) and elementwise.is_elementwise(fresh)
+    runs = training.Runs(network, settings, data.train, data.validation, fresh(), stacked)
     clock, epochs = [time.monotonic()], []
     history = Path("results/history", f"{name}.csv")
     history.parent.mkdir(parents=True, exist_ok=True)

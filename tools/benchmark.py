@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from descent import parameters
 from descent.data import datasets
-from descent.optimizers import build as optimizers
+from descent.optimizers import build, entries
 from descent.training import networks
 from descent.training import runs as training
 
@@ -77,8 +77,8 @@ def main(rounds: int) -> None:
     data = datasets.load(Path("data/prepared/mnist.npz"))
     network = parameters.read("params.yaml", "network", networks.NetworkParameters)
     settings = parameters.read("params.yaml", "training", training.TrainingParameters)
-    entry = parameters.read("params.yaml", "optimizers", parameters.Optimizers)["adam"]
-    fresh = partial(optimizers.build, entry, "params.yaml: optimizers.adam")
+    _, entry = entries.read_entry("params.yaml", "optimizers.adam")
+    fresh = partial(build.build, entry, "params.yaml: optimizers.adam")
     single, three, stacked = (
         epochs_of_ours(data, seeds, stacked, network, settings, fresh())
         for seeds, stacked in (([0], False), ([0, 1, 2], False), ([0, 1, 2], True))

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from descent import style as looks
-from descent.parameters import OptimizerEntry
+from descent.optimizers.entries import OptimizerEntry
 from descent.report import figures, page, statistics, tables
 
 

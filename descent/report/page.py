@@ -8,11 +8,11 @@ from html import escape
 from string import Template
 from typing import Any, NamedTuple
 
-from descent.parameters import OptimizerEntry, OwnOptimizerEntry
+from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report.statistics import Difference
 from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank, Replication, percent
 
-# The sections of docs/optimizers.md: classes of Keras and of descent/optimizers/keras2.py, in lower case.
+# The sections of docs/optimizers.md: classes of Keras and of descent/optimizers/keras2/, in lower case.
 RULES = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam", "tfoptimizer")
 FIGURES = {  # name in tutorial.csv -> factor and digits in which it is shown, name for people
     "val_accuracy": (100, 2, "validation accuracy, %"),

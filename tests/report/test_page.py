@@ -20,6 +20,7 @@ from test_tables import DATA, NETWORK, REPORT, conditions, histories, results
 
 from descent import parameters
 from descent import style as looks
+from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import contents as report
 from descent.report import page, tables
 from stages import compare
@@ -81,7 +82,7 @@ def html_of(trained, environments=None, entries=None):
     """The page of these histories, without pictures: drawing them takes seconds."""
     seeds = range(next(iter(trained.values()))["loss"].shape[1])
     scores = {name: tables.Score(test_accuracy=0.9, test_accuracy_sd=0.01) for name in trained}
-    entry = parameters.OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
+    entry = OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
     with mock.patch.object(looks, "png", return_value=b""):
         written = report.files(
             report.Conditions(DATA, NETWORK, conditions(seeds), REPORT),
@@ -184,9 +185,9 @@ def test_every_rule_has_its_section_in_the_docs():
 
 def test_optimizers_link_to_their_rule_to_their_own_file_or_to_nothing():
     entries = {
-        "sgd": parameters.OptimizerEntry(class_name="keras2>RMSprop", config={"rho": 0.9}),
-        "own": parameters.OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
-        "adam": parameters.OptimizerEntry(class_name="<Lion>", config={"name": "</table>"}),
+        "sgd": OptimizerEntry(class_name="keras2>RMSprop", config={"rho": 0.9}),
+        "own": OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
+        "adam": OptimizerEntry(class_name="<Lion>", config={"name": "</table>"}),
     }
     html = html_of(histories(), entries=entries)
     assert '<a href="../../docs/optimizers.md#rmsprop">keras2&gt;RMSprop</a>' in html
