@@ -28,7 +28,7 @@ CHECKED = (
 
 @parameters.end_with_message
 def main() -> None:
-    """Read every section, try the network and every optimizer; leave the mark, or tell every fault at once."""
+    """Read every section, try the network and every optimizer; leave mark and rules, or tell all faults at once."""
     faults, read = [], {}
     with parameters.gathered(faults):
         parameters.refuse_unknown_sections("params.yaml", SECTIONS)
@@ -51,6 +51,8 @@ def main() -> None:
 
     if faults:
         raise parameters.ParametersError("\n".join(faults))
+    for name, entry in read["optimizers"].items():
+        files.write(Path("results/rules", f"{name}.txt"), entries.rule(entry).encode())
     files.write(Path("results/checked.txt"), CHECKED.encode())
     runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
     print(f"params.yaml: {len(optimizers)} optimizers, {runs}, {read['network'].file}: understood")

@@ -1,5 +1,6 @@
 """`check` comes first: what is not understood stops real DVC before anything is trained or removed, a line a fault."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from pipeline import ROOT, Project, shrink, stages_run, yaml
 
 from stages import check
 
-MARK = "results/checked.txt"
+MARK, RULES = "results/checked.txt", "results/rules"
 SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1}}
 
 
@@ -17,16 +18,23 @@ def own(file):
     return {"class_name": "Mine", "config": {}, "file": f"optimizers/{file}"}
 
 
+def with_nadam(parameters):
+    """Shrink the parameters, but keep an optimizer whose rule is descent's own."""
+    nadam = parameters["optimizers"]["nadam"]
+    shrink(parameters)
+    parameters["optimizers"]["nadam"] = nadam
+
+
 @pytest.fixture(scope="module")
 def reproduced(tmp_path_factory, mnist_archive):
-    """A small project that is up to date for DVC: outputs made by hand, since of all stages `check` alone shall run."""
-    project = Project.copy(tmp_path_factory.mktemp("check") / "project", mnist_archive)
+    """A small project that is up to date for DVC: `check` ran, what the other stages would make is made by hand."""
+    project = Project.copy(tmp_path_factory.mktemp("check") / "project", mnist_archive, with_nadam)
+    assert project.repro("check") == ["check"]
     with Repo(str(project.folder)) as repo:
-        outs = [out.fs_path for out in repo.index.outs]
-    for out in outs:
-        path = project.folder / out
+        outs = [project.folder / out.fs_path for out in repo.index.outs if out.stage.name != "check"]
+    for path in outs:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(check.CHECKED if out.endswith(MARK) else "as it was\n")
+        path.write_text("as it was\n")
     project.run("dvc commit --force --quiet")
     assert project.repro() == []
     project.commit("Reproduce")
@@ -41,10 +49,14 @@ def project(reproduced, tmp_path):
 
 
 def state(project):
-    """Every file of the project with its content, but for params.yaml, DVC's and Git's own, and the mark."""
+    """Every file of the project with its content, but for params.yaml, DVC's and Git's own, and those of the check."""
     paths = [path for path in project.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     names = {path.relative_to(project.folder).as_posix(): path for path in paths}
-    return {name: path.read_bytes() for name, path in names.items() if not name.startswith((".", "params.yaml", MARK))}
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if not name.startswith((".", "params.yaml", MARK, RULES))
+    }
 
 
 def refused(project, command):
@@ -124,8 +136,16 @@ class Mine(keras.optimizers.SGD):
     project.edit(lambda parameters: parameters.update(own_optimizers={"mine": own("mine.py")}))
     output = project.run("dvc repro check")
     assert stages_run(output) == ["check"]
-    assert "params.yaml: 3 optimizers, 2 seeds of 2 epochs, networks/mlp.py: understood" in output
+    assert "params.yaml: 4 optimizers, 2 seeds of 2 epochs, networks/mlp.py: understood" in output
     assert "up to date" in project.run("dvc status train trace")
+
+
+def test_change_of_a_rule_makes_the_trainings_that_use_it_out_of_date_and_no_others(project):
+    with (project.folder / "descent/optimizers/keras2/nadam.py").open("a") as file:
+        file.write("# another Nadam\n")
+    assert project.repro("check") == ["check"]
+    changed = json.loads(project.run("dvc status --json"))
+    assert changed.keys() == {"train@nadam", "trace"}
 
 
 def test_every_stage_waits_for_the_check():

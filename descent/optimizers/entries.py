@@ -115,6 +115,18 @@ def read_entry(path: str | Path, key: str) -> tuple[str, OptimizerEntry]:
     return name, parameters.validate({name: entries[name]}, SECTIONS[section], f"{path}: {section}")[name]
 
 
+def rule(entry: OptimizerEntry) -> str:
+    """Return the code of an optimizer's rule where that is descent's own, or a line that names the class of Keras.
+
+    A training depends on it, but no template of dvc.yaml can tell in which file a class is: so the stage `check` writes
+    it down for each optimizer.
+    """
+    if not entry.class_name.startswith("keras2>"):
+        return f"# {entry.class_name} of keras.optimizers\n"
+    module = entry.class_name.removeprefix("keras2>").lower()
+    return (Path(__file__).parent / f"keras2/{module}.py").read_text(encoding="utf-8")
+
+
 def refuse_shared_names(key_paths: Iterable[str], where: str) -> None:
     """Refuse optimizers of one name, and of names that differ in case only: some systems keep one file for both.
 
