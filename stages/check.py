@@ -5,7 +5,7 @@ Usage: python -m stages.check
 
 from pathlib import Path
 
-from descent import files, parameters
+from descent import files, parameters, startup
 from descent.data import datasets, sources
 from descent.optimizers import entries
 from descent.report import tables
@@ -42,9 +42,13 @@ def main() -> None:
     with parameters.gathered(faults):
         entries.refuse_shared_names(optimizers, "params.yaml")
 
-    from descent.optimizers import build  # TensorFlow is loaded here
+    startup.load_tensorflow("check")
+    from descent.optimizers import build
+    from descent.training import networks
 
-    # network
+    if "network" in read:
+        with parameters.gathered(faults):
+            networks.check(read["network"], input_shape=(28, 28), classes=10)
     for key, entry in optimizers.items():
         with parameters.gathered(faults):
             build.try_out(entry, f"params.yaml: {key}")

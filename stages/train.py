@@ -1,62 +1,66 @@
-"""Trains one optimizer with all seeds: prepared images -> history, metrics, weights, environment.
+"""Trains one optimizer with all seeds: prepared images -> history, metrics, weights.
 
 Usage: python -m stages.train optimizers.adam        (the key path of its entry in params.yaml)
 """
 
-import json
 import sys
 import time
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from descent import files, parameters
+from descent import files, parameters, parent, startup
 from descent.data import datasets
-from descent.optimizers import build, elementwise, entries
-from descent.training import metrics, networks
-from descent.training import runs as training
+from descent.optimizers import entries
+from descent.training import columns, metrics
+from descent.training.settings import NetworkEntry, TrainingParameters
 
 
 @parameters.end_with_message
 def main(key: str) -> None:
     """Read the parameters and images, train every seed, write what came of it."""
+    refuse_orphans = parent.end_with_parent()
     name, entry = entries.read_entry("params.yaml", key)
-    network = parameters.read("params.yaml", "network", networks.NetworkParameters)
-    settings = parameters.read("params.yaml", "training", training.TrainingParameters)
-    print(training.configure(), flush=True)
-    fresh = partial(build.build, entry, f"params.yaml: {key}")
+    network = parameters.read("params.yaml", "network", NetworkEntry)
+    settings = parameters.read("params.yaml", "training", TrainingParameters)
     data = datasets.load(Path("data/prepared/mnist.npz"))
 
-    stacked = bool(training.gpus()) and elementwise.is_elementwise(fresh)
-    runs = training.Runs(network, settings, data.train, data.validation, fresh(), stacked)
+    startup.load_tensorflow(name)
+    from descent.optimizers import build, elementwise
+    from descent.training import device, networks, runs, stacking
+
+    print(f"{name}: {device.configure()}", flush=True)
+    fresh_network = networks.builder(network, data.train.images.shape[1:], classes=10)
+    fresh_optimizer = partial(build.build, entry, f"params.yaml: {key}")
+    stacked = (
+        bool(device.gpus())
+        and stacking.is_stackable(fresh_network(settings.seeds[0]))
+        and elementwise.is_elementwise(fresh_optimizer)
+    )
+    print(f"{name}: compiling", flush=True)
+    training = runs.Runs(fresh_network, fresh_optimizer, settings, data.train, data.validation, stacked)
     clock, epochs = [time.monotonic()], []
     history = Path("results/history", f"{name}.csv")
     history.parent.mkdir(parents=True, exist_ok=True)
     with history.open("w", encoding="utf-8", newline="") as file:
-        print("seed", "epoch", *training.FIGURES, sep=",", file=file, flush=True)
-        for epoch in runs.epochs():
+        print(*columns.HISTORY, sep=",", file=file, flush=True)
+        for epoch in training.epochs():
+            refuse_orphans()
             epochs.append(epoch)
             clock.append(time.monotonic())
-            file.write(metrics.history_rows(len(epochs), settings.seeds, epoch))
+            file.write(metrics.history_rows(len(epochs), settings.seeds, epoch.measurements))
             file.flush()  # so that an editor or tail -f shows how far it is
             print(metrics.progress_line(name, epochs, settings.epochs, clock), flush=True)
 
-    curves = {figure: np.stack([epoch[figure] for epoch in epochs]) for figure in training.FIGURES}
-    test_loss, test_accuracy = runs.evaluate(data.test)
-    summary = metrics.summarize(curves, test_loss, test_accuracy, settings.target_val_accuracy)
-    files.write(Path("results/metrics", f"{name}.json"), _json(summary))
-    files.write(Path("results/environment", f"{name}.json"), _json(training.environment()))
-    files.write(Path("logs", f"{name}.json"), _json({"epoch_seconds": np.diff(clock).round(3).tolist()}))
+    test_loss, test_accuracy = training.evaluate(data.test)
+    written = metrics.document(epochs, test_loss, test_accuracy, settings, device.environment())
+    model = fresh_network(settings.seeds[0])
+    model.set_weights(training.weights()[0])
+    refuse_orphans()
+    files.write(Path("logs", f"{name}.json"), metrics.clock_document(clock))
+    files.write(Path("results/metrics", f"{name}.json"), written)
     weights = Path("results/models", f"{name}.weights.h5")
     weights.parent.mkdir(parents=True, exist_ok=True)
-    model = networks.plain(network, data.train.images.shape[1])
-    model.set_weights(runs.weights()[0])
     model.save_weights(weights)
-
-
-def _json(values: dict) -> bytes:
-    return (json.dumps(values, indent=2) + "\n").encode()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ class DataParameters(Section):
 
 
 class Split(NamedTuple):
-    """Images and their labels: images [n, 784] float32 in [0, 1], labels [n] int32 in 0..9."""
+    """Images and their labels: images [n, 28, 28] float32 in [0, 1], labels [n] int32 in 0..9."""
 
     images: np.ndarray
     labels: np.ndarray
@@ -83,5 +83,5 @@ def load(path: Path) -> Dataset:
 
 
 def _split(arrays, name):
-    images = arrays[f"x_{name}"].reshape(-1, 28 * 28).astype(np.float32) / np.float32(255)
+    images = arrays[f"x_{name}"].astype(np.float32) / np.float32(255)
     return Split(images, arrays[f"y_{name}"].astype(np.int32))

@@ -1,8 +1,13 @@
-"""Judges a training from its figures alone; knows nothing of optimizers or networks."""
+"""Judges a training from its measurements alone; knows nothing of optimizers or networks."""
 
+import json
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+
+from descent.training.columns import LOSSES, MEASUREMENTS
+from descent.training.settings import TrainingParameters
 
 
 def epochs_to_target(val_accuracy: np.ndarray, target: float) -> np.ndarray:
@@ -28,60 +33,106 @@ def median_epochs(epochs: np.ndarray) -> float:
 
 
 def summarize(
-    history: Mapping[str, np.ndarray], test_loss: np.ndarray, test_accuracy: np.ndarray, target: float
+    history: Mapping[str, np.ndarray],
+    test_loss: np.ndarray,
+    test_accuracy: np.ndarray,
+    parameters: TrainingParameters,
 ) -> dict[str, float | int | None]:
-    """Reduce the runs of one optimizer to the figures of results/metrics/*.json.
+    """Reduce the runs of one optimizer to the numbers of results/metrics/*.json.
 
-    Means over all runs at the last epoch. If any run diverged there is no such mean, and the others alone would flatter
-    the optimizer: the means are None then, and `diverged` says how many.
+    Loss and accuracy are means over the last `last_epochs` epochs of all runs: the last epoch alone jitters. If any run
+    diverged there is no such mean, and the others alone would flatter the optimizer: the means are None then, and
+    `diverged` says how many.
 
     Args:
-        history: for loss, accuracy, val_loss and val_accuracy an array [epochs, runs]; nan once a run diverged.
+        history: for each of columns.MEASUREMENTS an array [epochs, runs]; nan once a run diverged.
         test_loss: [runs].
         test_accuracy: [runs], in [0, 1].
-        target: validation accuracy for `epochs_to_target`.
+        parameters: last epochs and target.
 
     Returns:
-        Rounded to 6 digits. The sd (n - 1) is None with one run; `epochs_to_target` is `median_epochs`, and None if
-        fewer than half of the runs reach the target.
+        Rounded to 6 digits. The sd (n - 1, over the runs' own means) is None with one run; `epochs_to_target` is
+        `median_epochs`, and None if fewer than half of the runs reach the target.
     """
     diverged = int(np.isnan(history["val_loss"][-1]).sum())
-    last = {name: history[name][-1] for name in ("loss", "accuracy", "val_loss", "val_accuracy")}
-    last |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
+    runs = {name: history[name][-parameters.last_epochs :].mean(axis=0) for name in LOSSES}
+    runs |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
     summary: dict[str, float | int | None] = {}
-    for name, values in last.items():
-        summary[name] = None if diverged else round(float(np.mean(values, dtype=np.float64)), 6)
-        if name in ("val_accuracy", "test_accuracy"):
+    for name, values in runs.items():
+        summary[name] = None if diverged else round(float(np.mean(values)), 6)
+        if name == "val_accuracy":
             known = not diverged and len(values) > 1
-            summary[f"{name}_sd"] = round(float(np.std(values, ddof=1, dtype=np.float64)), 6) if known else None
-    median = median_epochs(epochs_to_target(history["val_accuracy"], target))
+            summary["val_accuracy_sd"] = round(float(np.std(values, ddof=1)), 6) if known else None
+    median = median_epochs(epochs_to_target(history["val_accuracy"], parameters.target_val_accuracy))
     summary["epochs_to_target"] = int(median) if np.isfinite(median) else None
     summary["diverged"] = diverged
     return summary
 
 
-def history_rows(epoch: int, seeds: Sequence[int], figures: Mapping[str, np.ndarray]) -> str:
-    """Write one epoch as CSV: for each run a row of seed, epoch and the figures [runs] to 6 significant digits."""
-    columns = zip(*figures.values(), strict=True)
-    rows = (f"{seed},{epoch},{','.join(f'{v:.6g}' for v in run)}\n" for seed, run in zip(seeds, columns, strict=True))
+def document(
+    epochs: Sequence[Any],
+    test_loss: np.ndarray,
+    test_accuracy: np.ndarray,
+    parameters: TrainingParameters,
+    environment: Mapping[str, str],
+) -> bytes:
+    """Write results/metrics/*.json: the numbers of `summarize`, and `details` for the report.
+
+    The details stand in a list, which DVC's tables leave out: the environment, test loss and accuracy of each run in
+    the order of the seeds, and for each validation image how often it was classified right, of all runs in all of the
+    last epochs.
+
+    Args:
+        epochs: `runs.Epoch` of every epoch.
+        test_loss: [runs].
+        test_accuracy: [runs], in [0, 1].
+        parameters: of the training.
+        environment: what computed the results.
+    """
+    history = {name: np.stack([epoch.measurements[name] for epoch in epochs]) for name in MEASUREMENTS}
+    summary = summarize(history, test_loss, test_accuracy, parameters)
+    alive = np.isfinite(history["val_loss"][-1])
+    hits = np.sum([epoch.val_hits for epoch in epochs[-parameters.last_epochs :]], axis=(0, 1))
+    details = {
+        "environment": dict(environment),
+        "test_loss": _rounded(np.where(alive, test_loss, np.nan)),
+        "test_accuracy": _rounded(np.where(alive, test_accuracy, np.nan)),
+        "val_hits": hits.tolist() if alive.all() else None,
+    }
+    numbers = json.dumps(summary, indent=2).removesuffix("\n}")
+    lines = ",\n    ".join(f'"{name}": {json.dumps(value)}' for name, value in details.items())
+    return f'{numbers},\n  "details": [{{\n    {lines}\n  }}]\n}}\n'.encode()
+
+
+def _rounded(values: np.ndarray) -> list[float | None]:
+    return [round(float(value), 6) if np.isfinite(value) else None for value in values]
+
+
+def clock_document(clock: Sequence[float]) -> bytes:
+    """Write logs/*.json: seconds of every epoch, from those at the start and after each epoch."""
+    return (json.dumps({"epoch_seconds": np.diff(clock).round(3).tolist()}) + "\n").encode()
+
+
+def history_rows(epoch: int, seeds: Sequence[int], measurements: Mapping[str, np.ndarray]) -> str:
+    """Write one epoch as CSV: for each run a row of seed, epoch and measurements [runs] to 6 significant digits."""
+    runs = zip(*measurements.values(), strict=True)
+    rows = (f"{seed},{epoch},{','.join(f'{v:.6g}' for v in run)}\n" for seed, run in zip(seeds, runs, strict=True))
     return "".join(rows)
 
 
-def progress_line(name: str, epochs: Sequence[Mapping[str, np.ndarray]], total: int, clock: Sequence[float]) -> str:
+def progress_line(name: str, epochs: Sequence[Any], total: int, clock: Sequence[float]) -> str:
     """Say how far a training is: means over the runs that have not diverged, and the time left.
 
     Args:
         name: of the optimizer.
-        epochs: figures [runs] of every epoch so far.
+        epochs: `runs.Epoch` of every epoch so far.
         total: epochs to come in all.
         clock: seconds at the start and after each epoch so far.
     """
-    latest = epochs[-1]
+    latest = epochs[-1].measurements
     going = np.isfinite(latest["val_loss"])
     means = {key: latest[key][going].mean() if going.any() else np.nan for key in ("loss", "val_accuracy")}
-    left = np.median(np.diff(clock)) * (total - len(epochs))  # the median: the first epoch includes compilation
-    diverged = "" if going.all() else f"  {np.sum(~going)} of {going.size} runs diverged"
-    return (
-        f"{name}  epoch {len(epochs)}/{total}  loss {means['loss']:.4f}  val_accuracy {means['val_accuracy']:.4f}"
-        f"  {left:.0f} s left{diverged}"
-    )
+    line = f"{name}  epoch {len(epochs)}/{total}  loss {means['loss']:.4f}  val_accuracy {means['val_accuracy']:.4f}"
+    if len(epochs) > 1:  # the first epoch includes compilation
+        line += f"  {np.median(np.diff(clock[1:])) * (total - len(epochs)):.0f} s left"
+    return line if going.all() else f"{line}  {np.sum(~going)} of {going.size} runs diverged"

@@ -7,31 +7,22 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import toy
 from ruamel.yaml import YAML
 
 from descent import parameters
-from descent.data.datasets import Split
-from descent.optimizers import build as optimizers
-from descent.parameters import OptimizerEntry, OwnOptimizerEntry
-from descent.training import networks
-from descent.training import runs as training
+from descent.optimizers import build, elementwise
+from descent.optimizers.entries import OptimizerEntry, Optimizers, OwnOptimizerEntry
+from descent.training import columns, networks
+from descent.training.settings import NetworkEntry, TrainingParameters
 
 ROOT = Path(__file__).parents[2]
-ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", parameters.Optimizers)
-INPUTS = 12
-TINY = networks.NetworkParameters(hidden_units=[8], activation="relu", dropout=0.2)
-SETTINGS = training.TrainingParameters(epochs=1, batch_size=32, seeds=[0, 1], target_val_accuracy=0.5)
+ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)
+TINY = toy.mlp([8], dropout=0.2)
+TRAIN, VALIDATION = toy.split(64, 64), toy.split(20, 20)
 
 
-def split(images, inputs=INPUTS):
-    random = np.random.default_rng(images)
-    labels = random.integers(0, networks.CLASSES, images, dtype=np.int32)
-    return Split((random.random((images, inputs)) + labels[:, None] / 10).astype("float32"), labels)
-
-
-TRAIN, VALIDATION = split(64), split(20)
-
-# They hold other optimizers, which a plain config cannot name; optimizers.build refuses them.
+# They hold other optimizers, which a plain config cannot name; build refuses them.
 CONTAINERS = {"LossScaleOptimizer", "MultiOptimizer", "OptimizerMap"}
 KERAS = [
     name
@@ -59,22 +50,23 @@ OPTIONS = {
 
 def fresh(class_name, **config):
     entry = OptimizerEntry(class_name=class_name, config={"learning_rate": 0.1} | config)
-    return partial(optimizers.build, entry, "params.yaml: optimizers.mine")
+    return partial(build.build, entry, "params.yaml: optimizers.mine")
 
 
-def train(make, settings=SETTINGS):
-    """Train; returns the weights of each run."""
-    runs = training.Runs(TINY, settings, TRAIN, VALIDATION, make(), optimizers.is_elementwise(make))
-    *_, figures = runs.epochs()
-    for name, values in figures.items():
+def train(make, **changes):
+    """Train, stacked where the optimizer may; returns the weights of each run."""
+    options = {"epochs": 1, "batch_size": 32, "seeds": [0, 1]} | changes
+    stacked = elementwise.is_elementwise(make)
+    trained, measured = toy.run(make, TINY, stacked, TRAIN, VALIDATION, **options)
+    for name, values in measured.items():
         assert np.isfinite(values).all(), name
-        assert values.shape == (2,), name
-    return runs.weights()
+        assert values.shape == (options["epochs"], 2), name
+    return trained.weights()
 
 
 def assert_all_weights_moved(trained):
-    for seed, weights in zip(SETTINGS.seeds, trained, strict=True):
-        for before, after in zip(networks.initial_weights(TINY, INPUTS, seed), weights, strict=True):
+    for seed, weights in zip([0, 1], trained, strict=True):
+        for before, after in zip(TINY(seed).get_weights(), weights, strict=True):
             assert after.shape == before.shape
             assert (after != before).any()
 
@@ -82,9 +74,8 @@ def assert_all_weights_moved(trained):
 @pytest.mark.parametrize("name", KERAS)
 def test_every_class_trains_stacked_where_it_is_elementwise(name):
     make = fresh(name)
-    assert optimizers.is_elementwise(make) == (name not in MIXING)
-    whole = SETTINGS.model_copy(update={"batch_size": len(TRAIN.labels), "epochs": 2})  # compiles in half the time
-    assert_all_weights_moved(train(make, whole))
+    assert elementwise.is_elementwise(make) == (name not in MIXING)
+    assert_all_weights_moved(train(make, batch_size=len(TRAIN.labels), epochs=2))  # compiles in half the time
 
 
 def test_containers_are_the_only_optimizers_of_keras_that_an_entry_cannot_name():
@@ -119,38 +110,39 @@ def test_every_option_of_the_base_class_trains_an_epoch_and_has_an_effect(name):
     assert not np.array_equal(trained[0][0], CONSTANT[0][0])
 
 
-def stacked_and_alone(name, network, inputs, batch_size):
-    """Train seed 1 stacked with seed 0, and alone; returns weights and figures of both."""
-    make, data = partial(optimizers.build, ENTRIES[name], name), split(200, inputs)
+def stacked_and_alone(name, network, shape, batch_size):
+    """Train seed 1 stacked with seed 0, and alone; returns weights and measurements of both."""
+    make, data = partial(build.build, ENTRIES[name], name), toy.split(200, 0, shape)
     for seeds, run, stacked in (([0, 1], 1, True), ([1], 0, False)):
-        settings = SETTINGS.model_copy(update={"seeds": seeds, "batch_size": batch_size})
-        runs = training.Runs(network, settings, data, data, make(), stacked)
-        [figures] = runs.epochs()
-        yield runs.weights()[run], [figures[figure][run] for figure in training.FIGURES]
+        options = {"epochs": 1, "batch_size": batch_size, "seeds": seeds}
+        trained, measured = toy.run(make, network, stacked, data, data, **options)
+        yield trained.weights()[run], [measured[name][0, run] for name in columns.MEASUREMENTS]
 
 
 def assert_same_run(stacked, alone):
-    """Equal bits in the weights; in the figures, float32 sums over images that XLA may order in another way."""
+    """Equal bits in the weights; in what is measured, float32 sums over images that XLA may order in another way."""
     for one, other in zip(stacked[0], alone[0], strict=True):
         assert np.array_equal(one, other)
     np.testing.assert_allclose(stacked[1], alone[1], rtol=1e-6)
 
 
-# All eight entries, on their own: tests/test_update_rules.py. Here, in a training, one of ours, one of TensorFlow's.
+# All eight entries, on their own: tests/optimizers/test_update_rules.py. Here, in a training, one of ours, one of
+# TensorFlow's.
 @pytest.mark.parametrize("name", ["nadam", "tfoptimizer"])
 def test_weights_trained_stacked_equal_those_trained_alone_bit_for_bit(name):
-    assert_same_run(*stacked_and_alone(name, TINY, INPUTS, batch_size=64))
+    assert_same_run(*stacked_and_alone(name, TINY, toy.SHAPE, batch_size=64))
 
 
 def test_stacked_equals_alone_bit_for_bit_with_the_network_and_batches_of_params_yaml():
-    network = parameters.read(ROOT / "params.yaml", "network", networks.NetworkParameters)
-    settings = parameters.read(ROOT / "params.yaml", "training", training.TrainingParameters)
-    assert_same_run(*stacked_and_alone("adam", network, 784, settings.batch_size))
+    network = parameters.read(ROOT / "params.yaml", "network", NetworkEntry)
+    settings = parameters.read(ROOT / "params.yaml", "training", TrainingParameters)
+    fresh = networks.builder(network, (28, 28), 10)
+    assert_same_run(*stacked_and_alone("adam", fresh, (28, 28), settings.batch_size))
 
 
 def test_shapes_that_xla_sums_in_another_order_when_stacked_differ_by_rounding_alone():
-    network = TINY.model_copy(update={"hidden_units": [512]})
-    (stacked, _), (alone, _) = stacked_and_alone("sgd", network, 100, batch_size=32)
+    network = toy.mlp([512], dropout=0.2, shape=(100,))
+    (stacked, _), (alone, _) = stacked_and_alone("sgd", network, (100,), batch_size=32)
     for one, other in zip(stacked, alone, strict=True):
         np.testing.assert_allclose(one, other, rtol=0, atol=1e-7)
 
@@ -162,12 +154,12 @@ def own(monkeypatch, **config):
     [entry] = EXAMPLE["own_optimizers"].values()
     monkeypatch.chdir(ROOT)  # the file is named from there
     checked = OwnOptimizerEntry(**entry | {"config": entry["config"] | config})
-    return partial(optimizers.build, checked, "params.yaml: own_optimizers.mine")
+    return partial(build.build, checked, "params.yaml: own_optimizers.mine")
 
 
 def test_documented_own_optimizer_trains_an_epoch(monkeypatch):
     make = own(monkeypatch)
-    assert optimizers.is_elementwise(make)
+    assert elementwise.is_elementwise(make)
     assert_all_weights_moved(train(make))
 
 

@@ -1,0 +1,57 @@
+"""Starts TensorFlow in a stage: says so at once, and keeps start-up noise that concerns nobody out of sight."""
+
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+
+# What TensorFlow 2.21 says on a machine without a GPU, some of it whatever the log level is.
+_NOISE = (
+    "All log messages before absl::InitializeLog()",
+    "cudart_stub.cc",
+    "cuInit",
+    "cpu_feature_guard.cc",
+    "To enable the following instructions",
+    "oneDNN custom operations are on",
+)
+
+
+def load_tensorflow(who: str) -> None:
+    """Import TensorFlow and Keras, seconds of work, with a line that says so; `who` opens the line.
+
+    Where there is no NVIDIA driver, the lines about a missing GPU are left out; any other line is shown.
+    """
+    print(f"{who}: loading TensorFlow", flush=True)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
+    if shutil.which("nvidia-smi"):
+        import keras
+    else:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA announces itself when it first compiles
+        with _without_noise():
+            import keras  # noqa: F401
+            import tensorflow as tf
+
+            tf.config.list_physical_devices("GPU")  # the last of the noise comes with the first look
+
+
+@contextlib.contextmanager
+def _without_noise() -> Iterator[None]:
+    """Hold back what C++ code writes to stderr, and in the end pass on what is no noise; after an error, all of it."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile("w+", errors="replace") as file:
+        os.dup2(file.fileno(), 2)
+        noise = _NOISE
+        try:
+            yield
+        except BaseException:
+            noise = ()
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
+            file.seek(0)
+            sys.stderr.writelines(line for line in file if not any(words in line for words in noise))

@@ -1,0 +1,47 @@
+"""A stage says at once what it is doing, and TensorFlow's start-up noise stays out of sight, errors excepted."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from pipeline import ROOT
+
+CODE = """
+import time
+started = time.monotonic()
+from descent import startup
+startup.load_tensorflow("adam")
+import tensorflow as tf
+print(tf.function(lambda x: x * 2, jit_compile=True)(tf.constant(4)).numpy())
+print(startup.os.environ["KERAS_BACKEND"])
+"""
+NOISY = """
+import os, sys
+from descent import startup
+with startup._without_noise():
+    os.write(2, b"0000 cudart_stub.cc:31] Could not find cuda drivers\\nsomething that matters\\n")
+    {end}
+"""
+
+
+def run(code, path=None):
+    environment = {**os.environ, "PATH": path or os.environ["PATH"]}
+    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_start_is_announced_and_quiet_without_a_gpu(tmp_path):
+    done = run(CODE, path=str(tmp_path))  # no nvidia-smi here
+    assert done.stdout == "adam: loading TensorFlow\n8\ntensorflow\n"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(("end", "shown"), [("pass", False), ("raise OSError('no')", True)])
+def test_other_lines_are_passed_on_and_everything_after_an_error(end, shown):
+    done = run(NOISY.format(end=end))
+    assert "something that matters" in done.stderr
+    assert ("cudart_stub" in done.stderr) == shown
+    assert ("OSError: no" in done.stderr) == shown

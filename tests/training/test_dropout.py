@@ -1,0 +1,73 @@
+"""Claims about the masks: their share, their independence, and that only plain Dropout layers draw from Threefry."""
+
+from itertools import pairwise
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+from descent.training.dropout import ThreefryDropout, drop, use_threefry
+
+
+def mask(rate, shape, state):
+    values = tf.ones(shape)
+    return tf.function(lambda: drop(values, rate, tf.constant(state, tf.int64)), jit_compile=True)().numpy()
+
+
+@pytest.mark.parametrize(("rate", "met"), [(1e-6, 0), (0.2, 0.2), (0.5, 0.5), (0.999999, 1 - 2**-16)])
+def test_any_rate_is_met_to_16_bits_and_leaves_the_expectation(rate, met):
+    values = mask(rate, (5, 100000), [1, 0])
+    assert np.mean(values == 0) == pytest.approx(met, abs=0.01)
+    assert values.max() == pytest.approx(1 / (1 - met), rel=1e-4)
+
+
+def test_masks_change_with_seed_and_counter_and_nothing_else():
+    one = mask(0.5, (6, 10), [1, 0])
+    assert np.array_equal(one, mask(0.5, (6, 10), [1, 0]))
+    assert not np.array_equal(one, mask(0.5, (6, 10), [1, 1]))
+    assert not np.array_equal(one, mask(0.5, (6, 10), [2, 0]))
+
+
+def test_units_that_share_a_random_number_do_not_share_their_fate():
+    quarters = np.split(mask(0.5, (4, 1000), [1, 0]), 4)
+    for one, other in pairwise(quarters):
+        assert np.mean((one == 0) == (other == 0)) == pytest.approx(0.5, abs=0.07)
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (5, 4, 3), (8, 2, 2, 2)])
+def test_values_of_any_shape_keep_it(shape):
+    assert mask(0.5, shape, [1, 0]).shape == shape
+
+
+class OwnDropout(layers.Dropout):
+    """A Dropout of the user's own, which calls what it wants."""
+
+
+def test_only_plain_dropout_is_replaced_and_the_structure_stays():
+    keras.utils.set_random_seed(0)
+    inner = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5)])
+    stack = [layers.Dropout(0.5), OwnDropout(0.5), layers.Dropout(0.5, noise_shape=(None, 1)), inner, layers.Dense(2)]
+    model = keras.Sequential([keras.Input((4,)), *stack])
+    states = [variable.numpy() for variable in model.variables]
+    use_threefry(model)
+    kinds = [type(layer) for layer in (*model.layers[:3], inner.layers[0])]
+    assert kinds == [ThreefryDropout, OwnDropout, layers.Dropout, ThreefryDropout]
+    assert all(np.array_equal(a, b.numpy()) for a, b in zip(states, model.variables, strict=True))
+    x = np.ones((3, 4), "float32")
+    assert np.array_equal(model(x, training=False), model.layers[-1](x))
+
+
+def test_two_layers_of_a_network_draw_other_masks_and_each_step_new_ones():
+    keras.utils.set_random_seed(0)
+    stack = [layers.Dropout(0.5), layers.Dropout(0.5)]
+    x = np.ones((4, 500), "float32")
+    for layer in stack:
+        layer.build(x.shape)
+    model = keras.Sequential([keras.Input((500,)), *stack])
+    use_threefry(model)
+    draw = tf.function(lambda: [layer(x, training=True) for layer in stack], jit_compile=True)
+    first, second = draw(), draw()
+    drawn = {values.numpy().tobytes() for values in (*first, *second)}
+    assert len(drawn) == 4

@@ -1,0 +1,125 @@
+"""Claims about networks of the user's own: equal starts, what is refused, what convolves."""
+
+import keras
+import pytest
+import toy
+
+from descent.parameters import ParametersError
+from descent.training import networks
+from descent.training.settings import NetworkEntry
+
+HEAD = "import keras, itertools\nimport numpy as np\nfrom keras import layers\ncalls = itertools.count()\n"
+DENSE = "keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense({units}{more})])"
+
+
+@pytest.fixture
+def entry(tmp_path, monkeypatch):
+    """Makes an entry whose function returns the given expression of shape and classes."""
+    monkeypatch.chdir(tmp_path)
+
+    def make(expression, **config):
+        (tmp_path / "mine.py").write_text(f"{HEAD}def build(shape, classes, **config):\n    return {expression}\n")
+        return NetworkEntry(file="mine.py", config=config)
+
+    return make
+
+
+def dense(units="classes", more=""):
+    return DENSE.format(units=units, more=more)
+
+
+@pytest.mark.parametrize("file", ["networks/mlp.py", "networks/cnn.py"])
+def test_shipped_network_is_accepted_and_starts_alike_whatever_was_built_before(file):
+    config = {"hidden_units": [8, 8], "activation": "relu", "dropout": 0.5} if "mlp" in file else {}
+    entry = NetworkEntry(file=file, config=config)
+    networks.check(entry, (28, 28), 10)
+    build = networks.builder(entry, (28, 28), 10)
+    first = build(3)
+    build(4)
+    assert toy.equal(*([variable.numpy() for variable in model.variables] for model in (first, build(3))))
+    assert first.output_shape == (None, 10)
+
+
+def test_weights_and_masks_are_those_that_keras_gives_at_the_seed(entry):
+    build = networks.builder(entry(dense()), (4, 3), 10)
+    keras.utils.set_random_seed(7)
+    plain = keras.Sequential([keras.Input((4, 3)), keras.layers.Flatten(), keras.layers.Dense(10)])
+    assert toy.equal(build(7).get_weights(), plain.get_weights())
+
+
+def test_network_of_params_yaml_is_that_of_the_tutorial():
+    model = toy.mlp((512, 512), "relu", 0.2, (28, 28))(0)
+    assert [type(layer).__name__ for layer in model.layers] == ["Flatten", *["Dense", "Dropout"] * 2, "Dense"]
+    assert model.count_params() == 784 * 512 + 512 + 512 * 512 + 512 + 512 * 10 + 10
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("layers.Dense(10)", "expected a keras.Model from build, got 'Dense'"),
+        ("None", "expected a keras.Model from build, got 'NoneType'"),
+        ("1 / 0", "from build(input_shape, classes, **config), got ZeroDivisionError: division by zero"),
+        (dense("7"), "expected logits [batch, 10], got for two examples float32 [2, 7]"),
+        (dense(more=", activation='softmax'"), "expected logits, got probabilities: leave the softmax out"),
+        (dense(more=", kernel_initializer=keras.initializers.GlorotUniform(5)"), "expected other weights at another"),
+        (dense(more=", kernel_initializer='zeros'"), "expected other weights at another seed, got the same"),
+        (
+            dense(more=", bias_initializer=keras.initializers.Constant(next(calls))"),
+            "expected equal weights whenever it is built at one seed, got other weights the second time",
+        ),
+        ("keras.Sequential([keras.Input(shape), layers.Flatten()])", "expected logits [batch, 10], got"),
+        ("keras.Sequential([keras.Input((9,)), layers.Dense(10)])", "expected a network for examples [4, 3], got "),
+    ],
+)
+def test_network_that_cannot_be_trained_fairly_is_refused_with_the_reason(entry, expression, message):
+    with pytest.raises(ParametersError) as caught:
+        networks.check(entry(expression), (4, 3), 10)
+    assert str(caught.value).startswith("params.yaml: network: mine.py: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_argument_that_the_function_does_not_take_is_named():
+    entry = NetworkEntry(file="networks/mlp.py", config={"units": 3})
+    with pytest.raises(ParametersError, match=r"got TypeError: .*unexpected keyword argument 'units'"):
+        networks.check(entry, (28, 28), 10)
+
+
+def test_file_without_the_function_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("x = 1\n")
+    with pytest.raises(ParametersError, match=r"network\.file: expected a file with a function build, got 'mine\.py'"):
+        networks.builder(NetworkEntry(file="mine.py", config={}), (4, 3), 10)
+
+
+OWN = """
+import keras
+class Mine(keras.layers.Layer):
+    def build(self, shape):
+        self.kernel = self.add_weight(shape=(2, 2, 1, 3))
+    def call(self, x):
+        return {call}
+def build(shape, classes):
+    return keras.Sequential([keras.Input(shape), Mine(), keras.layers.Flatten(), keras.layers.Dense(classes)])
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "suited"),
+    [
+        ("keras.ops.conv(x[..., None], self.kernel)", False),
+        ("keras.ops.max_pool(x[..., None], 2)", False),
+        ("keras.ops.relu(x)", True),
+    ],
+)
+def test_convolutions_and_max_pooling_are_found_in_layers_of_the_user_too(tmp_path, monkeypatch, call, suited):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(OWN.format(call=call))
+    model = networks.builder(NetworkEntry(file="mine.py", config={}), (28, 28), 10)(0)
+    assert networks.suits_xla(model, (28, 28)) == suited
+
+
+def test_shipped_networks_suit_xla_as_far_as_they_do_not_convolve():
+    assert networks.suits_xla(toy.mlp()(0), toy.SHAPE)
+    cnn = networks.builder(NetworkEntry(file="networks/cnn.py", config={}), (28, 28), 10)(0)
+    assert not networks.suits_xla(cnn, (28, 28))

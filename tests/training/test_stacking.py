@@ -1,0 +1,60 @@
+"""Claims about stacked runs: what can be stacked, and that each goes as if it were alone."""
+
+from functools import partial
+
+import keras
+import numpy as np
+import pytest
+import toy
+from keras import layers
+
+from descent.training import stacking
+
+
+def model(*stack):
+    return keras.Sequential([keras.Input(toy.SHAPE), layers.Flatten(), *stack])
+
+
+@pytest.mark.parametrize(
+    ("stack", "stackable"),
+    [
+        ([layers.Dense(3, "tanh"), layers.Activation("relu"), layers.Dropout(0.2)], True),
+        ([layers.Dense(3, use_bias=False)], True),
+        ([layers.Dense(3, kernel_regularizer="l2")], False),
+        ([layers.Dense(3, kernel_constraint="unit_norm")], False),
+        ([layers.Dense(3, activity_regularizer="l2")], False),
+        ([layers.Dense(3, dtype="mixed_float16")], False),
+        ([layers.Dropout(0.2, noise_shape=(None, 1))], False),
+        ([layers.BatchNormalization()], False),
+        ([layers.GaussianNoise(0.1)], False),
+    ],
+)
+def test_only_sequences_of_plain_dense_layers_are_stacked(stack, stackable):
+    assert stacking.is_stackable(model(*stack)) == stackable
+
+
+def test_functional_model_is_not_stacked():
+    inputs = keras.Input(toy.SHAPE)
+    assert not stacking.is_stackable(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(inputs))))
+
+
+def test_each_run_of_a_stack_is_its_network():
+    networks = [toy.mlp((5, 4), "tanh")(seed) for seed in (1, 2, 3)]
+    stacked = stacking.stack(networks)
+    images = np.stack([toy.split(6, seed).images for seed in range(3)])
+    together = stacked(images, training=False).numpy()
+    for run, network in enumerate(networks):
+        np.testing.assert_allclose(together[run], network(images[run], training=False), rtol=1e-5, atol=1e-6)
+        assert toy.equal(stacking.unstack(stacked, run), network.get_weights())
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.5])
+def test_stacked_run_ends_as_in_turn_masks_and_all(rate):
+    fresh, network = partial(keras.optimizers.SGD, 0.1), toy.mlp(dropout=rate)
+    stacked, together = toy.run(fresh, network, stacked=True, seeds=[3, 5, 8])
+    turned, alone = toy.run(fresh, network, seeds=[3, 5, 8])
+    for one, other in zip(stacked.weights(), turned.weights(), strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
+    for name, values in together.items():
+        np.testing.assert_allclose(values, alone[name], rtol=1e-4, atol=1e-6)
