@@ -6,24 +6,18 @@ Usage: python -m stages.check
 from pathlib import Path
 
 from descent import files, parameters, startup
-from descent.data import datasets, sources
+from descent.data.sources import DownloadParameters
 from descent.optimizers import entries
-from descent.report import tables
-from descent.training import settings
+from descent.report.settings import Conditions
+from descent.training.settings import refuse_large_batches
 from descent.trajectories.settings import TrajectoryParameters
 
 SECTIONS = {
-    "download": sources.DownloadParameters,
-    "data": datasets.DataParameters,
-    "network": settings.NetworkEntry,
-    "training": settings.TrainingParameters,
-    **entries.SECTIONS,
+    "download": DownloadParameters,
+    **Conditions.__annotations__,
     "trajectories": TrajectoryParameters,
-    "report": tables.ReportParameters,
 }
-CHECKED = (
-    "All of params.yaml was understood. Every other stage depends on this file, so that none starts unless it was.\n"
-)
+CHECKED = "params.yaml was understood: no other stage starts before this file is there, since each depends on it.\n"
 
 
 @parameters.end_with_message
@@ -37,7 +31,7 @@ def main() -> None:
             read[key] = parameters.read("params.yaml", key, schema)
     if {"data", "training"} <= read.keys():
         with parameters.gathered(faults):
-            settings.refuse_large_batches(read["training"], read["data"].train_size, "params.yaml: training")
+            refuse_large_batches(read["training"], read["data"].train_size, "params.yaml: training")
     optimizers = {f"{key}.{name}": entry for key in entries.SECTIONS for name, entry in read.get(key, {}).items()}
     with parameters.gathered(faults):
         entries.refuse_shared_names(optimizers, "params.yaml")

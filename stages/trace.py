@@ -6,8 +6,7 @@ Usage: python -m stages.trace
 from functools import partial
 from pathlib import Path
 
-from descent import files, parameters
-from descent import style as looks
+from descent import files, parameters, style
 from descent.optimizers import build
 from descent.optimizers.entries import Optimizers
 from descent.trajectories import figure as trajectory_figure
@@ -26,7 +25,7 @@ def main() -> None:
     paths = {name: trajectories.paths(make, settings) for name, make in fresh.items()}
     sizes = {name: trajectories.update_sizes(make, settings) for name, make in fresh.items()}
 
-    picture = looks.png(trajectory_figure.trajectories(paths, sizes, settings))
+    picture = style.png(trajectory_figure.trajectories(paths, sizes, settings))
     files.write(RESULTS / "paths.csv", trajectories.paths_csv(paths, settings.half_width).encode())
     files.write(RESULTS / "updates.csv", trajectories.updates_csv(sizes).encode())
     files.write(RESULTS / "trajectories.png", picture)

@@ -189,7 +189,7 @@ def test_faults_of_all_sections_are_told_at_once(faults):
     lines = faults(spoil)
     assert [line.removeprefix("params.yaml: ").split(":")[0] for line in lines] == [
         "unknown section 'optimiser'; allowed are download, data, network, training, optimizers, own_optimizers, "
-        "trajectories, report; did you mean optimizers?",
+        "report, trajectories; did you mean optimizers?",
         "data.train_size",
         "training.last_epochs",
         "own_optimizers.mine.file",

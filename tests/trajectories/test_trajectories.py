@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import parameters
-from descent import style as looks
+from descent import parameters, style
 from descent.optimizers import build
 from descent.optimizers.entries import OptimizerEntry
 from descent.parameters import ParametersError
@@ -156,7 +155,7 @@ def test_figure_names_every_optimizer_and_shows_the_updates():
 
 
 def test_equal_parameters_give_equal_bytes():
-    assert looks.png(draw()) == looks.png(draw())
+    assert style.png(draw()) == style.png(draw())
 
 
 @pytest.mark.parametrize(
