@@ -20,8 +20,7 @@ import tensorflow as tf
 
 from descent import parameters
 from descent.data import datasets
-from descent.optimizers import build
-from descent.parameters import Optimizers
+from descent.optimizers import build, entries
 from descent.training import device, networks, runs
 from descent.training.settings import NetworkEntry, TrainingParameters
 
@@ -79,7 +78,7 @@ def main(rounds: int) -> None:
     where = device.configure()
     data = datasets.load(Path("data/prepared/mnist.npz"))
     settings = parameters.read("params.yaml", "training", TrainingParameters)
-    entry = parameters.read("params.yaml", "optimizers", Optimizers)["adam"]
+    _, entry = entries.read_entry("params.yaml", "optimizers.adam")
     adam = partial(build.build, entry, "params.yaml: optimizers.adam")
 
     def network(entry: NetworkEntry) -> Callable[[int], keras.Model]:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from descent.parameters import OptimizerEntry, OwnOptimizerEntry
+from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report.planning import Need
 from descent.report.records import Environment
 from descent.report.sentences import percent
@@ -15,7 +15,7 @@ from descent.report.settings import Conditions
 from descent.report.tables import Lead, Rank
 from descent.report.tutorial import Replication
 
-# The sections of docs/optimizers.md: classes of Keras and of descent/optimizers/keras2.py, in lower case.
+# The sections of docs/optimizers.md: classes of Keras and of descent/optimizers/keras2/, in lower case.
 RULES = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam", "tfoptimizer")
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, NamedTuple
 from pydantic import Field
 
 from descent.data.datasets import DataParameters
-from descent.parameters import Optimizers, OwnOptimizers, Section
+from descent.optimizers.entries import Optimizers, OwnOptimizers
+from descent.parameters import Section
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from descent import style
-from descent.trajectories.paths import Surface, TrajectoryParameters, hessian, leaves_at
+from descent.trajectories.paths import hessian, leaves_at
+from descent.trajectories.settings import Surface, TrajectoryParameters
 
 COLUMNS = 2
 MARKS = 6  # on each line, so that equal times can be compared

@@ -9,6 +9,7 @@ import numpy as np
 from ruamel.yaml import YAML
 
 from descent import parameters
+from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import records
 from descent.report.settings import Conditions
 from descent.training.columns import HISTORY
@@ -24,8 +25,8 @@ def conditions(seeds=(0, 1, 2), names=tuple(LEVELS), **report) -> Conditions:
     sections = {
         key: parameters.read(ROOT / "params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()
     }
-    entry = parameters.OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
-    own = parameters.OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py")
+    entry = OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
+    own = OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py")
     smaller = {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
     return Conditions(**sections)._replace(
         training=sections["training"].model_copy(update=smaller),

@@ -5,7 +5,7 @@ import math
 import pytest
 import synthetic
 
-from descent.parameters import OptimizerEntry, OwnOptimizerEntry
+from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import layout, planning, tables, tutorial
 
 

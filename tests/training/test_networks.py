@@ -112,9 +112,10 @@ def build(shape, classes):
         ("keras.ops.relu(x)", True),
     ],
 )
-def test_convolutions_and_max_pooling_are_found_in_layers_of_the_user_too(tmp_path, call, suited):
+def test_convolutions_and_max_pooling_are_found_in_layers_of_the_user_too(tmp_path, monkeypatch, call, suited):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(OWN.format(call=call))
-    model = networks.builder(NetworkEntry(file=str(tmp_path / "mine.py"), config={}), (28, 28), 10)(0)
+    model = networks.builder(NetworkEntry(file="mine.py", config={}), (28, 28), 10)(0)
     assert networks.suits_xla(model, (28, 28)) == suited
 
 
