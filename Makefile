@@ -3,11 +3,13 @@
 
 LOCK := requirements$(if $(GPU),-gpu).txt
 STAMP := .venv/$(LOCK).installed
+NEEDED := descent needs Python 3.11, 3.12 or 3.13
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 	$$p -c '$(SUPPORTED)' 2>/dev/null && echo $$p && break; done)
 
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+OUTSIDE := $(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(OUTSIDE)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
@@ -17,11 +19,9 @@ help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
 
-repro: $(STAMP)  ## Reproduce everything that is out of date, and print the ranking
-	@python -m stages.check
+repro: $(STAMP)  ## Reproduce everything that is out of date, print the ranking, and what differs from the committed results
 	@dvc repro
-	@echo && cat results/report/ranking.md
-	@echo "Figures: results/report/figures/"
+	@python -m stages.diff HEAD --brief
 
 test: $(STAMP)  ## Run all tests
 	@pytest --numprocesses 2 --dist loadfile
@@ -46,10 +46,14 @@ lock: $(STAMP)  ## Renew the locks from pyproject.toml
 		--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --quiet --upgrade --custom-compile-command "make lock" \
 		--output-file requirements$${extra:+-$$extra}.txt; done
 
+# A .venv without pip is one whose making was stopped: it is completed. One whose Python does not run is made anew.
+$(STAMP): PATH := $(OUTSIDE)
 $(STAMP): $(LOCK)
-	@test -n "$(PYTHON)" || { echo "descent needs Python 3.11, 3.12 or 3.13; name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
-	@$(PYTHON) -c '$(SUPPORTED)' || { echo "descent needs Python 3.11, 3.12 or 3.13, $(PYTHON) is another version" >&2; exit 1; }
-	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip --version >/dev/null 2>&1 || { \
+		test -n "$(PYTHON)" || { echo "$(NEEDED); name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }; \
+		$(PYTHON) -c '' || { echo "$(NEEDED), and $(PYTHON) does not run" >&2; exit 1; }; \
+		$(PYTHON) -c '$(SUPPORTED)' || { echo "$(NEEDED), $(PYTHON) is another version" >&2; exit 1; }; \
+		$(PYTHON) -m venv $$(.venv/bin/python -c '' 2>/dev/null || echo --clear) .venv; }
 	@echo "Installing $(LOCK) into .venv (TensorFlow is some 600 MB; this is the slow part of the first run)"
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
 	@rm -f .venv/*.installed && touch $@

@@ -1,24 +1,21 @@
 """Reads a section of params.yaml strictly: what is not understood is refused, by name, before anything runs."""
 
+import difflib
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from functools import wraps
+from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError
+
+_MOST_VALUES = 100_000
+_LONGEST_SHOWN = 200  # letters of a value that a message repeats
 
 
 class InputError(ValueError):
@@ -43,7 +40,8 @@ class Section(BaseModel):
         if isinstance(value, dict):
             for key in value:
                 if key not in cls.model_fields:
-                    context = {"key": repr(key), "allowed": ", ".join(cls.model_fields)}
+                    allowed = ", ".join(cls.model_fields) + did_you_mean(key, cls.model_fields)
+                    context = {"key": repr(key), "allowed": allowed}
                     raise PydanticCustomError("unknown_key", "unknown key {key}; allowed are {allowed}", context)
         return value
 
@@ -57,32 +55,6 @@ def between(low: float, high: float) -> AfterValidator:
         return value
 
     return AfterValidator(check)
-
-
-class OptimizerEntry(Section):
-    """An optimizer in Keras' own form; whether the class exists and takes this config, only Keras can say."""
-
-    class_name: str
-    config: dict[str, JsonValue]
-
-
-class OwnOptimizerEntry(OptimizerEntry):
-    """An optimizer of the user's own: `file` is the Python file, from the repository's root, that defines the class."""
-
-    file: str
-
-
-def _check_name(name: str) -> str:
-    # The name becomes part of a stage's name and of file names; a dot would end a key path.
-    if not re.fullmatch("[A-Za-z0-9_-]+", name):
-        raise PydanticCustomError("name", "expected a name of letters, digits, - and _")
-    return name
-
-
-OptimizerName = Annotated[str, AfterValidator(_check_name)]
-Optimizers = Annotated[dict[OptimizerName, OptimizerEntry], Field(min_length=1)]
-OwnOptimizers = dict[OptimizerName, OwnOptimizerEntry]
-_OPTIMIZER_SECTIONS = {"optimizers": Optimizers, "own_optimizers": OwnOptimizers}
 
 
 def read(path: str | Path, key: str, schema: Any) -> Any:
@@ -107,7 +79,15 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
     return validate(document[key], schema, f"{path}: {key}")
 
 
-def _load(path: str | Path) -> dict[str, Any]:
+def refuse_unknown_sections(path: str | Path, known: Collection[str]) -> None:
+    """Raise ParametersError if a YAML file has a top-level key that nothing reads."""
+    if unknown := [key for key in _load(path) if key not in known]:
+        allowed = f"allowed are {', '.join(known)}"
+        lines = [f"{path}: unknown section {key!r}; {allowed}{did_you_mean(key, known)}" for key in unknown]
+        raise ParametersError("\n".join(lines))
+
+
+def _load(path: str | Path) -> dict[Any, Any]:
     try:
         document = YAML(typ="safe").load(Path(path))
     except FileNotFoundError:
@@ -116,36 +96,23 @@ def _load(path: str | Path) -> dict[str, Any]:
         raise ParametersError(f"{path}: not readable: {error.strerror}") from None
     except MarkedYAMLError as error:
         raise ParametersError(f"{path}: line {error.problem_mark.line + 1}: {error.problem}") from None
-    except YAMLError as error:
-        raise ParametersError(f"{path}: not readable as YAML: {error}") from None
+    except Exception as error:  # YAMLError; and ruamel.yaml lets others through, for a bad !!int or for deep nesting
+        raise ParametersError(f"{path}: not readable as YAML: {one_line(error)}") from None
     if not isinstance(document, dict):
-        raise ParametersError(f"{path}: expected a mapping of sections, got {document!r}")
+        raise ParametersError(f"{path}: expected a mapping of sections, got {_shown(document)}")
+    if any(islice(_values(document), _MOST_VALUES, None)):
+        raise ParametersError(f"{path}: more than {_MOST_VALUES} values, aliases (*) counted where they stand")
     return document
 
 
-def read_optimizers(path: str | Path, key: str) -> tuple[str, dict[str, OptimizerEntry], str]:
-    """Read the optimizers beside the one at a key path such as `optimizers.adam` or `own_optimizers.nesterov`.
-
-    Returns:
-        The section's name, its entries by name, and the name of the one at `key`.
-
-    Raises:
-        ParametersError: if the key path is not of this form, the section is wrong, or it has no such entry.
-    """
-    section, _, name = key.partition(".")
-    if section not in _OPTIMIZER_SECTIONS:
-        allowed = " or ".join(f"{known}.NAME" for known in _OPTIMIZER_SECTIONS)
-        raise ParametersError(f"{path}: expected the key path of an optimizer, {allowed}, got {key!r}")
-    entries = read(path, section, _OPTIMIZER_SECTIONS[section])
-    if name not in entries:
-        raise ParametersError(f"{path}: {section}: expected one of {', '.join(entries) or 'none'}, got {name!r}")
-    return section, entries, name
-
-
-def refuse_unknown_sections(path: str | Path, known: Collection[str]) -> None:
-    """Raise ParametersError if a YAML file has a top-level key that nothing reads."""
-    if unknown := _load(path).keys() - known:
-        raise ParametersError(f"{path}: unknown section {', '.join(sorted(unknown))}; allowed are {', '.join(known)}")
+def _values(value: Any) -> Iterator[bool]:
+    """Yield True for each value below this one, without recursion: an alias may even contain itself."""
+    waiting = [value]
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, dict | list):
+            waiting += current.values() if isinstance(current, dict) else current
+        yield True
 
 
 def validate(value: Any, schema: Any, where: str) -> Any:
@@ -156,9 +123,18 @@ def validate(value: Any, schema: Any, where: str) -> Any:
         lines = [_line(problem, value, where) for problem in error.errors()]
         raise ParametersError("\n".join(lines)) from None
     # A schema that takes any value, as an optimizer's config must, would take these too.
-    if lines := list(_numbers_in_quotes(value, where)):
+    if lines := list(_strange_numbers(value, where)):
         raise ParametersError("\n".join(lines))
     return checked
+
+
+@contextmanager
+def gathered(faults: list[str]) -> Iterator[None]:
+    """Add the lines of an InputError that is raised inside to a list, and go on behind."""
+    try:
+        yield
+    except InputError as error:
+        faults += [line for line in str(error).splitlines() if line not in faults]
 
 
 def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
@@ -174,12 +150,24 @@ def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def did_you_mean(name: Any, known: Collection[str]) -> str:
+    """Return the end of a message that names the known name nearest to this one, or nothing."""
+    by_lower_case = {other.lower(): other for other in known}
+    near = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
+    return f"; did you mean {by_lower_case[near[0]]}?" if near else ""
+
+
+def one_line(error: BaseException) -> str:
+    """Return kind and message of any error on one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+
+
 def _line(problem: dict, value: Any, where: str) -> str:
     path = where
     for step in problem["loc"]:  # pydantic puts names of union members among the keys; a reader's file has none of them
         if (isinstance(value, list) and isinstance(step, int)) or (isinstance(value, dict) and step in value):
             value = value[step]
-            path += f".{step}"
+            path += f".{step}" if re.fullmatch(r"[\w-]+", str(step)) else f".{step!r}"
     message = problem["msg"][0].lower() + problem["msg"][1:]
     context = problem.get("ctx", {})
     match problem["type"]:
@@ -187,6 +175,8 @@ def _line(problem: dict, value: Any, where: str) -> str:
             return f"{path}.{problem['loc'][-1]}: missing"
         case "unknown_key":
             return f"{path}: {message}"
+        case "relation":  # between two keys of a section; `key` is the one to change
+            return f"{path}.{context['key']}: {message}, got {_shown(problem['input'][context['key']])}"
         case "union_tag_not_found":
             return f"{path}: {context['discriminator']} is missing"
         case "union_tag_invalid":
@@ -194,12 +184,22 @@ def _line(problem: dict, value: Any, where: str) -> str:
             return f"{path}: {context['discriminator']} must be one of {allowed}, got {context['tag']!r}"
         case "model_type" | "model_attributes_type" | "dict_type":
             message = "expected a mapping"
-    return f"{path}: {message}, got {problem['input']!r}"
+    return f"{path}: {message}, got {_shown(problem['input'])}"
 
 
-def _numbers_in_quotes(value: Any, where: str) -> Iterator[str]:
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out whole numbers of more than 4300 digits
+        return "a number of thousands of digits"
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+
+
+def _strange_numbers(value: Any, where: str) -> Iterator[str]:
     if isinstance(value, dict | list):
         for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _numbers_in_quotes(member, f"{where}.{key}")
+            yield from _strange_numbers(member, f"{where}.{key}")
     elif isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
         yield f"{where}: expected a number without quotes, got {value!r}"
+    elif isinstance(value, int) and value.bit_length() > 63:
+        yield f"{where}: expected a whole number below 2^63, got {_shown(value)}"

@@ -1,10 +1,10 @@
-"""How an optimizer and a figure look: one place, so that figures of two stages agree and neither reruns the other."""
+"""How optimizers and figures look: one place, so that the figures of two stages agree and neither reruns the other."""
 
 import io
 from collections.abc import Sequence
 from typing import Any
 
-from matplotlib import style
+import matplotlib.style
 from matplotlib.figure import Figure
 
 COLORS = {  # the first seven after Okabe and Ito, Color Universal Design (2008), without its yellow
@@ -35,7 +35,7 @@ STYLE = {
 
 
 # Decorates what draws or renders: matplotlib looks its settings up as late as that, and the user's are not ours.
-in_house_style = style.context(STYLE, after_reset=True)
+in_house = matplotlib.style.context(STYLE, after_reset=True)
 
 
 def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -49,7 +49,7 @@ def looks(names: Sequence[str]) -> dict[str, dict[str, Any]]:
     }
 
 
-@in_house_style
+@in_house
 def png(figure: Figure) -> bytes:
     """Render a figure; without the version of matplotlib in it, equal figures are equal bytes."""
     stream = io.BytesIO()

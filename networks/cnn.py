@@ -12,9 +12,8 @@ def build(input_shape, classes, filters=(16, 32), dropout=0.25):
     stack = [keras.Input(input_shape), layers.Reshape((*input_shape, 1))]
     for count in filters:
         stack += [
-            layers.Conv2D(count, 3, padding="same", use_bias=False),
+            layers.Conv2D(count, 3, strides=2, padding="same", use_bias=False),
             layers.BatchNormalization(momentum=0.9),  # the default, 0.99, lags behind a few epochs of a small data set
             layers.ReLU(),
-            layers.MaxPooling2D(),
         ]
     return keras.Sequential([*stack, layers.Flatten(), layers.Dropout(dropout), layers.Dense(classes)])

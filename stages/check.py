@@ -1,36 +1,59 @@
-"""Checks every parameter, and computes nothing: what is wrong is said before DVC removes or trains anything.
+"""Checks all of params.yaml, before DVC removes or trains anything: every other stage depends on what this one leaves.
 
-Not a stage of dvc.yaml: DVC removes a stage's outputs before it starts the stage. Usage: python -m stages.check
+Usage: python -m stages.check
 """
 
-from descent import parameters
-from descent.data import datasets, sources
-from descent.optimizers import build as optimizers
-from descent.report import tables
-from descent.training import networks
-from descent.training import runs as training
-from descent.trajectories import paths as trajectories
+from pathlib import Path
+
+from descent import files, parameters, startup
+from descent.data.sources import DownloadParameters
+from descent.optimizers import entries
+from descent.report.settings import Conditions
+from descent.training.settings import refuse_large_batches
+from descent.trajectories.settings import TrajectoryParameters
 
 SECTIONS = {
-    "download": sources.DownloadParameters,
-    "data": datasets.DataParameters,
-    "network": networks.NetworkParameters,
-    "training": training.TrainingParameters,
-    "optimizers": parameters.Optimizers,
-    "own_optimizers": parameters.OwnOptimizers,
-    "trajectories": trajectories.TrajectoryParameters,
-    "report": tables.ReportParameters,
+    "download": DownloadParameters,
+    **Conditions.__annotations__,
+    "trajectories": TrajectoryParameters,
 }
+CHECKED = "params.yaml was understood: no other stage starts before this file is there, since each depends on it.\n"
 
 
 @parameters.end_with_message
 def main() -> None:
-    """Read every section, and make every optimizer once."""
-    parameters.refuse_unknown_sections("params.yaml", SECTIONS)
-    checked = {key: parameters.read("params.yaml", key, schema) for key, schema in SECTIONS.items()}
-    for section in ("optimizers", "own_optimizers"):
-        for name, entry in checked[section].items():
-            optimizers.build(entry, f"params.yaml: {section}.{name}")
+    """Read every section, try the network and every optimizer; leave mark and rules, or tell all faults at once."""
+    faults, read = [], {}
+    with parameters.gathered(faults):
+        parameters.refuse_unknown_sections("params.yaml", SECTIONS)
+    for key, schema in SECTIONS.items():
+        with parameters.gathered(faults):
+            read[key] = parameters.read("params.yaml", key, schema)
+    if {"data", "training"} <= read.keys():
+        with parameters.gathered(faults):
+            refuse_large_batches(read["training"], read["data"].train_size, "params.yaml: training")
+    optimizers = {f"{key}.{name}": entry for key in entries.SECTIONS for name, entry in read.get(key, {}).items()}
+    with parameters.gathered(faults):
+        entries.refuse_shared_names(optimizers, "params.yaml")
+
+    startup.load_tensorflow("check")
+    from descent.optimizers import build
+    from descent.training import networks
+
+    if "network" in read:
+        with parameters.gathered(faults):
+            networks.check(read["network"], input_shape=(28, 28), classes=10)
+    for key, entry in optimizers.items():
+        with parameters.gathered(faults):
+            build.try_out(entry, f"params.yaml: {key}")
+
+    if faults:
+        raise parameters.ParametersError("\n".join(faults))
+    for name, entry in read["optimizers"].items():
+        files.write(Path("results/rules", f"{name}.txt"), entries.rule(entry).encode())
+    files.write(Path("results/checked.txt"), CHECKED.encode())
+    runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
+    print(f"params.yaml: {len(optimizers)} optimizers, {runs}, {read['network'].file}: understood")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,12 @@ Usage: python -m stages.trace
 from functools import partial
 from pathlib import Path
 
-from descent import files, parameters
-from descent import style as looks
-from descent.optimizers import build as optimizers
+from descent import files, parameters, style
+from descent.optimizers import build
+from descent.optimizers.entries import Optimizers
 from descent.trajectories import figure as trajectory_figure
 from descent.trajectories import paths as trajectories
+from descent.trajectories.settings import TrajectoryParameters
 
 RESULTS = Path("results/trajectories")
 
@@ -18,15 +19,13 @@ RESULTS = Path("results/trajectories")
 @parameters.end_with_message
 def main() -> None:
     """Read every entry, follow its optimizer over every surface, write the tables and the figure."""
-    settings = parameters.read("params.yaml", "trajectories", trajectories.TrajectoryParameters)
-    entries = parameters.read("params.yaml", "optimizers", parameters.Optimizers)
-    fresh = {
-        name: partial(optimizers.build, entries[name], f"params.yaml: optimizers.{name}") for name in sorted(entries)
-    }
-    paths = {name: trajectories.paths(build, settings) for name, build in fresh.items()}
-    sizes = {name: trajectories.update_sizes(build, settings) for name, build in fresh.items()}
+    settings = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
+    entries = parameters.read("params.yaml", "optimizers", Optimizers)
+    fresh = {name: partial(build.build, entries[name], f"params.yaml: optimizers.{name}") for name in sorted(entries)}
+    paths = {name: trajectories.paths(make, settings) for name, make in fresh.items()}
+    sizes = {name: trajectories.update_sizes(make, settings) for name, make in fresh.items()}
 
-    picture = looks.png(trajectory_figure.trajectories(paths, sizes, settings))
+    picture = style.png(trajectory_figure.trajectories(paths, sizes, settings))
     files.write(RESULTS / "paths.csv", trajectories.paths_csv(paths, settings.half_width).encode())
     files.write(RESULTS / "updates.csv", trajectories.updates_csv(sizes).encode())
     files.write(RESULTS / "trajectories.png", picture)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from descent import files, parameters, parent, startup
 from descent.data import datasets
+from descent.optimizers import entries
 from descent.training import columns, metrics
 from descent.training.settings import NetworkEntry, TrainingParameters
 
@@ -18,7 +19,7 @@ from descent.training.settings import NetworkEntry, TrainingParameters
 def main(key: str) -> None:
     """Read the parameters and images, train every seed, write what came of it."""
     refuse_orphans = parent.end_with_parent()
-    section, entries, name = parameters.read_optimizers("params.yaml", key)
+    name, entry = entries.read_entry("params.yaml", key)
     network = parameters.read("params.yaml", "network", NetworkEntry)
     settings = parameters.read("params.yaml", "training", TrainingParameters)
     data = datasets.load(Path("data/prepared/mnist.npz"))
@@ -29,7 +30,7 @@ def main(key: str) -> None:
 
     print(f"{name}: {device.configure()}", flush=True)
     fresh_network = networks.builder(network, data.train.images.shape[1:], classes=10)
-    fresh_optimizer = partial(build.build, entries[name], f"params.yaml: {section}.{name}")
+    fresh_optimizer = partial(build.build, entry, f"params.yaml: {key}")
     stacked = (
         bool(device.gpus())
         and stacking.is_stackable(fresh_network(settings.seeds[0]))

@@ -17,8 +17,8 @@ yaml = YAML()
 def shrink(parameters: dict[str, Any]) -> None:
     """Shrink the project's own parameters, in place: the same keys, two optimizers, seconds instead of minutes."""
     parameters["data"] = {"train_size": 256, "validation_size": 100}
-    parameters["network"]["hidden_units"] = [8]
-    parameters["training"].update(epochs=2, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
+    parameters["network"]["config"]["hidden_units"] = [8]
+    parameters["training"].update(epochs=2, last_epochs=1, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
     parameters["trajectories"]["steps"] = 5
     for name in [name for name in parameters["optimizers"] if name not in ("adam", "sgd")]:
         del parameters["optimizers"][name]

@@ -1,14 +1,15 @@
 """What descent.parameters takes as a person means it, and what it refuses by name."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pytest
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from descent.parameters import Optimizers, ParametersError, Section, between, read
+from descent.parameters import ParametersError, Section, between, gathered, read, refuse_unknown_sections
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,9 +28,15 @@ class Home(Section):
     warmth: float
     heated: bool
     pets: list[Annotated[Cat | Dog, Field(discriminator="kind")]]
+    more: dict[str, JsonValue]
 
 
-HOME = {"rooms": "2", "warmth": "20.5", "heated": "true", "pets": "[]"}
+HOME = {"rooms": "2", "warmth": "20.5", "heated": "true", "pets": "[]", "more": "{}"}
+
+
+# Each list holds ten times the one before: a billion values in some 300 letters.
+LISTS = [f"a{n}: &a{n} [{','.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 10)]
+BILLION = "\n".join(["a0: &a0 [1]", *LISTS, "home: *a9"])
 
 
 @pytest.fixture
@@ -54,20 +61,9 @@ def refusal(home):
     return refuse
 
 
-@pytest.fixture
-def optimizers(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def read_optimizers(text):
-        Path("params.yaml").write_text(f"optimizers: {text}")
-        return read("params.yaml", "optimizers", Optimizers)
-
-    return read_optimizers
-
-
 def test_section_is_read_with_its_types(home):
     section = home(pets="[{kind: cat, lives: 9}]")
-    assert section == Home(rooms=2, warmth=20.5, heated=True, pets=[Cat(kind="cat", lives=9)])
+    assert section == Home(rooms=2, warmth=20.5, heated=True, pets=[Cat(kind="cat", lives=9)], more={})
 
 
 def test_section_made_in_code_is_as_strict_as_one_from_a_file():
@@ -81,8 +77,16 @@ def test_section_cannot_be_changed(home):
 
 
 def test_unknown_key_is_refused_by_name(refusal):
-    message = "params.yaml: home: unknown key 'room'; allowed are rooms, warmth, heated, pets"
+    message = (
+        "params.yaml: home: unknown key 'room'; allowed are rooms, warmth, heated, pets, more; did you mean rooms?"
+    )
     assert refusal(room="1") == message
+
+
+@pytest.mark.parametrize("key", ["5", "null", "[1, 2]", "true", "colour"])
+def test_key_that_resembles_none_is_refused_without_a_guess(refusal, key):
+    message = refusal(**{f"? {key}\n  ": "1"})
+    assert message.endswith("allowed are rooms, warmth, heated, pets, more")
 
 
 def test_missing_key_is_refused_by_name(refusal):
@@ -122,9 +126,9 @@ def test_whole_number_is_taken_where_any_number_is_allowed(home):
 
 
 @pytest.mark.parametrize("spelling", ["0.001", "1e-3", "1E-3", "1.e-3", "1.0e-03", ".001", "+1e-3", "!!float 1e-3"])
-def test_every_spelling_of_a_number_is_that_number(home, optimizers, spelling):
+def test_every_spelling_of_a_number_is_that_number(home, spelling):
     assert home(warmth=spelling).warmth == 0.001
-    assert optimizers(f"{{adam: {{class_name: Adam, config: {{rate: {spelling}}}}}}}")["adam"].config["rate"] == 0.001
+    assert home(more=f"{{rate: {spelling}}}").more["rate"] == 0.001
 
 
 @pytest.mark.parametrize(("lives", "allowed"), [("0", False), ("1", True), ("9", True), ("10", False)])
@@ -166,6 +170,14 @@ def test_kind_that_does_not_exist_is_refused_with_those_that_do(refusal, pets, m
         ("home:\n  rooms: [1", "line 2: expected ',' or ']'"),
         ("home:\n\trooms: 1", "line 2: found character '\\t'"),
         ("home: !!python/object:os.system x", "line 1: could not determine a constructor"),
+        ("home: *nowhere", "line 1: found undefined alias"),
+        ("home: !!int x", "not readable as YAML: ValueError: invalid literal for int()"),
+        ("home: 2020-13-45", "not readable as YAML: ValueError: month must be in 1..12"),
+        ("%YAML 1.3\n---\nhome: {}", "not readable as YAML: AssertionError: version minor part"),
+        (f"home: {'9' * 5000}", "not readable as YAML: ValueError: Exceeds the limit"),
+        ("home: " + "[" * 500 + "]" * 500, "not readable as YAML: RecursionError: maximum recursion depth exceeded"),
+        ("home: &a [*a]", "more than 100000 values, aliases (*) counted where they stand"),
+        (BILLION, "more than 100000 values, aliases (*) counted where they stand"),
     ],
 )
 def test_file_that_is_not_what_it_should_be_is_refused_with_its_place(tmp_path, monkeypatch, text, message):
@@ -194,22 +206,6 @@ def test_folder_in_place_of_the_file_is_refused(tmp_path):
         read(tmp_path, "home", Home)
 
 
-@pytest.mark.parametrize("name", ["adam", "adam-lr3", "Adam_2", "0", "-"])
-def test_optimizer_name_of_letters_digits_dash_and_underscore_is_taken(optimizers, name):
-    assert list(optimizers(f"{{'{name}': {{class_name: Adam, config: {{}}}}}}")) == [name]
-
-
-@pytest.mark.parametrize("name", ["adam.v2", "", "ad am", "../adam", "adam\\n", "ädam"])
-def test_other_optimizer_name_is_refused(optimizers, name):
-    with pytest.raises(ParametersError, match="expected a name of letters, digits, - and _, got"):
-        optimizers(f'{{"{name}": {{class_name: Adam, config: {{}}}}}}')
-
-
-def test_no_optimizer_at_all_is_refused(optimizers):
-    with pytest.raises(ParametersError, match=r"params\.yaml: optimizers: dictionary should have at least 1 item"):
-        optimizers("{}")
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [
@@ -219,16 +215,53 @@ def test_no_optimizer_at_all_is_refused(optimizers):
         (".nan", "rate: input should be a finite number, got nan"),
         ("[[.inf]]", r"rate\.0\.0: input should be a finite number, got inf"),
         ("{list: {float: -.inf}}", r"rate\.list\.float: input should be a finite number, got -inf"),
+        ("9223372036854775808", r"rate: expected a whole number below 2\^63, got 9223372036854775808"),
+        ("0x" + 4000 * "f", r"rate: expected a whole number below 2\^63, got a number of thousands of digits"),
     ],
 )
-def test_config_is_searched_for_what_is_no_number(optimizers, value, message):
-    with pytest.raises(ParametersError, match=rf"^params\.yaml: optimizers\.adam\.config\.{message}$"):
-        optimizers(f"{{adam: {{class_name: Adam, config: {{rate: {value}}}}}}}")
+def test_what_may_be_anything_is_searched_for_what_is_no_number(refusal, value, message):
+    assert re.fullmatch(rf"params\.yaml: home\.more\.{message}", refusal(more=f"{{rate: {value}}}"))
 
 
-def test_config_keeps_text_and_the_types_of_its_values(optimizers):
-    entry = optimizers("{a: {class_name: A, config: {i: 1, f: 1.0, b: false, s: v1e3, n: null, l: [1, x]}}}")["a"]
-    assert list(map(repr, entry.config.values())) == ["1", "1.0", "False", "'v1e3'", "None", "[1, 'x']"]
+def test_what_may_be_anything_keeps_text_and_the_types_of_its_values(home):
+    values = home(more="{i: 1, f: 1.0, b: false, s: v1e3, n: null, l: [1, x]}").more.values()
+    assert list(map(repr, values)) == ["1", "1.0", "False", "'v1e3'", "None", "[1, 'x']"]
+
+
+def test_key_with_a_line_break_stays_on_one_line(refusal):
+    assert refusal(more=r'{"a\nb": {c: .nan}}').startswith(r"params.yaml: home.more.'a\nb'.c: input should be")
+
+
+def test_long_value_is_shown_in_part(refusal):
+    message = refusal(rooms="x" * 10**5)
+    assert message.startswith("params.yaml: home.rooms: input should be a valid integer, got 'xxx")
+    assert len(message) < 300
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("hone", "unknown section 'hone'; allowed are home, garden; did you mean home?"),
+        ("5", "unknown section 5; allowed are home, garden"),
+        ("null", "unknown section None; allowed are home, garden"),
+        ("[1, a]", "unknown section (1, 'a'); allowed are home, garden"),
+    ],
+)
+def test_unknown_section_is_refused_whatever_it_is(home, key, message):
+    home(**{f"pets: []\n? {key}\n": "1"} | {"pets": None})
+    with pytest.raises(ParametersError) as error:
+        refuse_unknown_sections("params.yaml", ["home", "garden"])
+    assert str(error.value) == f"params.yaml: {message}"
+
+
+def test_faults_are_gathered_once_each_and_what_is_no_fault_of_the_user_is_not():
+    faults = []
+    for message in ("one\ntwo", "two\nthree"):
+        with gathered(faults):
+            raise ParametersError(message)
+    assert faults == ["one", "two", "three"]
+    with pytest.raises(ZeroDivisionError), gathered(faults):
+        _ = 1 / 0
 
 
 def test_input_error_ends_a_stage_with_the_message_alone_and_any_other_with_its_traceback(tmp_path):

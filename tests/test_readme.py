@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from dvc.cli import parse_args
-from pipeline import ROOT, Project
+from pipeline import ROOT, Project, shrink
 
-from descent.training import runs as training
 from tools import experiments, readme
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -53,21 +52,23 @@ def test_links_and_pictures_lead_somewhere(page):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A clone in which `compare` ran on the committed histories and metrics; it says this machine made them."""
+    """A clone in which `compare` ran on the committed histories and metrics."""
     folder = tmp_path_factory.mktemp("compared") / "project"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    (folder / "results/environment").mkdir()
-    for history in (folder / "results/history").iterdir():
-        path = folder / "results/environment" / f"{history.stem}.json"
-        path.write_text(json.dumps(training.environment()), encoding="utf-8")
     Project(folder).run("python -m stages.compare")
     return folder
 
 
-def test_quoted_text_is_what_the_committed_results_give(compared):
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text.count("<!-- begin ") == 6
+@pytest.mark.parametrize("page", [page for page in PAGES if "<!-- begin " in page.read_text(encoding="utf-8")])
+def test_quoted_text_is_what_the_committed_results_give(page, compared):
+    text = page.read_text(encoding="utf-8")
     assert readme.embed(text, compared) == text
+
+
+def test_readme_opens_with_the_answer_that_the_report_gives(compared):
+    answer = (compared / "results/report/ranking.md").read_text(encoding="utf-8").splitlines()[0]
+    first_screen = (ROOT / "README.md").read_text(encoding="utf-8").split("```sh")[0]
+    assert answer in first_screen.splitlines()
 
 
 def test_committed_tables_and_figures_are_what_the_committed_histories_give(compared):
@@ -75,7 +76,37 @@ def test_committed_tables_and_figures_are_what_the_committed_histories_give(comp
     assert status == ""
 
 
-def test_experiments_quote_their_own_commands():
+def experiments_of_readme():
+    """Each `dvc exp run` of README that runs at once, in the order in which they stand, by the experiment's name."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^(?:\$ )?(dvc exp run .*)$", text, re.MULTILINE)
+    return {shlex.split(line)[-1]: line for line in lines if "--queue" not in line}
+
+
+def test_experiments_of_readme_change_what_they_say_and_nothing_else_in_the_order_in_which_they_stand(
+    tmp_path, mnist_archive
+):
+    def shrink_to_one_epoch(parameters):
+        shrink(parameters)
+        parameters["training"]["epochs"] = 1
+
+    project = Project.copy(tmp_path / "project", mnist_archive, shrink_to_one_epoch)
+    project.repro()
+    project.commit("Baseline")
+    for name, line in experiments_of_readme().items():
+        project.run(line)
+        told = [option.lstrip("~+").split("=")[0] for option in re.findall(r"-S '?([^ ']+)", line)]
+        changed = json.loads(project.run(f"dvc params diff main {name} --json"))["params.yaml"]
+        assert changed, line
+        for key in changed:
+            assert any(f"{key}.".startswith(f"{path}.") for path in told), f"{name} changed {key}"
+        for path in told:
+            assert any(f"{key}.".startswith(f"{path}.") for key in changed), f"{name} did not change {path}"
+        assert json.loads(project.run(f"dvc metrics diff main {name} --json")), name
+    assert project.run("git status --porcelain") == ""
+
+
+def test_pages_of_experiments_show_their_own_commands():
     for name, lines in experiments.EXPERIMENTS.items():
         page = (ROOT / experiments.FOLDER / f"{name}.md").read_text(encoding="utf-8")
         assert re.findall(r"^\$ (.*)$", page, re.MULTILINE) == lines

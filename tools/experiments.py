@@ -12,21 +12,19 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path("docs/experiments")
-ROWS = "grep -E 'Path|--|val_accuracy |epochs_to_target'"
-
 EXPERIMENTS = {
     "adam-lr3": [
-        "dvc exp run -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3",
-        "dvc params diff main adam-lr3 --md",
+        "dvc exp run --temp -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3",
         "dvc metrics diff main adam-lr3 --md",
+        "python -m stages.diff main adam-lr3 --md",
     ],
     "ten-seeds": [
-        "dvc exp run -S 'training.seeds=[0,1,2,3,4,5,6,7,8,9]' -n ten-seeds",
-        "cat results/report/ranking.md",
-        "cat results/report/summary.md | grep -E 'pairs|Seeds'",
+        "dvc exp run --temp -S 'training.seeds=[0,1,2,3,4,5,6,7,8,9]' -n ten-seeds",
+        "dvc exp apply ten-seeds",
+        "cat results/report/ranking.md results/report/summary.md",
     ],
     "keras3-defaults": [
-        "dvc exp run -n keras3-defaults"
+        "dvc exp run --temp -n keras3-defaults"
         " -S optimizers.rmsprop.class_name=RMSprop"
         " -S optimizers.adagrad.class_name=Adagrad -S optimizers.adagrad.config.learning_rate=0.001"
         " -S '+optimizers.adagrad.config.initial_accumulator_value=0.1'"
@@ -34,9 +32,10 @@ EXPERIMENTS = {
         " -S optimizers.adamax.config.learning_rate=0.001"
         " -S optimizers.nadam.class_name=Nadam -S optimizers.nadam.config.learning_rate=0.001"
         " -S '~optimizers.nadam.config.schedule_decay'",
-        f"dvc metrics diff main keras3-defaults --md | {ROWS}",
+        "python -m stages.diff main keras3-defaults --md",
     ],
 }
+SILENT = ("dvc exp run", "dvc exp apply")  # a page shows what came of them, not their progress
 
 
 def run(command: str, folder: Path) -> str:
@@ -51,11 +50,11 @@ def main(names: list[str]) -> None:
         run(f"git clone --quiet . {clone} && git -C {clone} checkout --quiet -B main", Path.cwd())
         run(f"dvc cache dir --local {Path('.dvc/cache').resolve()} && dvc checkout --quiet", clone)
         for name in names:
-            experiment, *views = EXPERIMENTS[name]
-            run(experiment, clone)  # prints its progress; the page shows what came of it
-            page = f"`tools/experiments.py` made this page.\n\n```console\n$ {experiment}\n```\n"
-            for view in views:
-                page += f"\n```console\n$ {view}\n```\n\n{run(view, clone).strip()}\n"
+            page = "`tools/experiments.py` made this page.\n"
+            for command in EXPERIMENTS[name]:
+                printed = run(command, clone).strip()
+                shown = "" if command.startswith(SILENT) else f"\n{printed}\n"
+                page += f"\n```console\n$ {command}\n```\n{shown}"
             FOLDER.mkdir(parents=True, exist_ok=True)
             Path(FOLDER, f"{name}.md").write_text(page, encoding="utf-8")
             run("git checkout --quiet . && dvc checkout --quiet", clone)

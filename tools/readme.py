@@ -1,4 +1,4 @@
-"""Puts generated text into README.md, between `<!-- begin FILE -->` and `<!-- end -->`.
+"""Puts generated text into README.md and the pages of docs/, between `<!-- begin FILE -->` and `<!-- end -->`.
 
 Usage: python -m tools.readme
 """
@@ -21,5 +21,5 @@ def embed(text: str, root: Path) -> str:
 
 
 if __name__ == "__main__":
-    readme = Path("README.md")
-    readme.write_text(embed(readme.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")
+    for page in (Path("README.md"), *Path("docs").glob("*.md")):
+        page.write_text(embed(page.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")

@@ -76,8 +76,13 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def has_convolutions(model: keras.Model, input_shape: tuple[int, ...]) -> bool:
-    """Tell whether a model convolves, from its TensorFlow graph, so that layers of the user's own count too."""
+def suits_xla(model: keras.Model, input_shape: tuple[int, ...]) -> bool:
+    """Tell whether to compile a model's epochs with XLA: not where it convolves or takes the maximum of a window.
+
+    On a CPU, XLA's convolutions take longer than TensorFlow's (docs/training.md tells how much); and it has no
+    deterministic gradient for max pooling. Decided from the graph, so that layers of the user's own count too, and by no
+    measurement, which could come out otherwise the next time.
+    """
     call = tf.function(lambda examples: model(examples, training=False))
     graph = call.get_concrete_function(tf.TensorSpec((1, *input_shape), tf.float32)).graph
-    return any("Conv" in operation.type for operation in graph.get_operations())
+    return not any(name in operation.type for operation in graph.get_operations() for name in ("Conv", "MaxPool"))

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from descent.data.datasets import Split
-from descent.training import device, networks, stacking
+from descent.training import networks, stacking
 from descent.training.columns import MEASUREMENTS
 from descent.training.dropout import use_threefry
 from descent.training.settings import TrainingParameters
@@ -65,10 +65,7 @@ class Runs:
             return model, optimizer
 
         self.model, self.optimizer = start(self._groups[0])
-        # XLA halves the time of dense layers on a CPU, and multiplies that of convolutions (docs/training.md).
-        self._compiled = (
-            stacked or bool(device.gpus()) or not networks.has_convolutions(self.model, train.images.shape[1:])
-        )
+        self._compiled = stacked or networks.suits_xla(self.model, train.images.shape[1:])
         if self._compiled:
             use_threefry(self.model)
         self._program = self._compile(train, validation)

@@ -5,7 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from descent.parameters import Section
+from descent.own import PythonFile
+from descent.parameters import ParametersError, Section
 
 
 def _distinct(seeds: list[int]) -> list[int]:
@@ -26,15 +27,20 @@ class TrainingParameters(Section):
     @model_validator(mode="after")
     def _last_epochs_exist(self) -> "TrainingParameters":
         if self.last_epochs > self.epochs:
-            context = {"epochs": self.epochs, "last_epochs": self.last_epochs}
-            raise PydanticCustomError(
-                "last_epochs", "last_epochs: expected 1 to epochs, {epochs}, got {last_epochs}", context
-            )
+            context = {"key": "last_epochs", "epochs": self.epochs}
+            raise PydanticCustomError("relation", "expected 1 to epochs, {epochs}", context)
         return self
+
+
+def refuse_large_batches(settings: TrainingParameters, train_size: int, where: str) -> None:
+    """Raise ParametersError if a batch would hold more images than there are; `where` is the section's key path."""
+    if settings.batch_size > train_size:
+        expected = f"expected 1 to data.train_size, {train_size}"
+        raise ParametersError(f"{where}.batch_size: {expected}, got {settings.batch_size}")
 
 
 class NetworkEntry(Section):
     """The section `network`: a Python file with a function `build`, and the arguments that it gets."""
 
-    file: str
+    file: PythonFile
     config: dict[str, JsonValue]

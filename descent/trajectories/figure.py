@@ -9,14 +9,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
-from descent.style import in_house_style, looks
-from descent.trajectories.paths import Surface, TrajectoryParameters, hessian, leaves_at
+from descent import style
+from descent.trajectories.paths import hessian, leaves_at
+from descent.trajectories.settings import Surface, TrajectoryParameters
 
 COLUMNS = 2
 MARKS = 6  # on each line, so that equal times can be compared
 
 
-@in_house_style
+@style.in_house
 def trajectories(
     paths: Mapping[str, Mapping[str, np.ndarray]], sizes: Mapping[str, np.ndarray], parameters: TrajectoryParameters
 ) -> Figure:
@@ -27,7 +28,7 @@ def trajectories(
         sizes: optimizer -> size of each update under a constant gradient, [steps].
         parameters: what they were computed with.
     """
-    look = looks(paths)
+    look = style.looks(paths)
     every = max(1, parameters.steps // MARKS)
     n_lines = math.ceil((len(parameters.surfaces) + 1) / COLUMNS)
     figure = Figure(figsize=(10, 0.8 + 5.2 * n_lines), layout="constrained")

@@ -5,36 +5,12 @@ in their two curvatures alone. Scales are those of the network: its weights star
 """
 
 from collections.abc import Callable, Mapping
-from typing import Annotated
 
 import keras
 import numpy as np
 import tensorflow as tf
-from pydantic import Field
 
-from descent.parameters import OptimizerName, Section
-
-_Positive = Annotated[float, Field(gt=0)]
-_Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
-
-
-class Surface(Section):
-    """f(p) = p' H p / 2, where H has these curvatures, along axes turned by this angle; and how a path starts."""
-
-    curvatures: _Pair
-    angle_degrees: float
-    start: _Pair
-    noise: Annotated[float, Field(ge=0)]
-
-
-class TrajectoryParameters(Section):
-    """The params.yaml section `trajectories`."""
-
-    steps: Annotated[int, Field(ge=1, le=10000)]
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    half_width: _Positive
-    constant_gradient: _Positive
-    surfaces: Annotated[dict[OptimizerName, Surface], Field(min_length=1)]
+from descent.trajectories.settings import Surface, TrajectoryParameters
 
 
 def hessian(surface: Surface) -> np.ndarray:

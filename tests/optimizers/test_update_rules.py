@@ -17,9 +17,13 @@ import reference_rules as reference
 import tensorflow as tf
 from ruamel.yaml import YAML
 
-from descent.optimizers import keras2
+from descent.optimizers.entries import KERAS2
+from descent.optimizers.keras2.adagrad import Adagrad
+from descent.optimizers.keras2.nadam import Nadam
+from descent.optimizers.keras2.rmsprop import RMSprop
+from descent.optimizers.keras2.tfoptimizer import NATIVE_CLASSES, TFOptimizer
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ENTRIES = YAML(typ="safe").load(ROOT / "params.yaml")["optimizers"]
 DOCUMENT = (ROOT / "docs" / "optimizers.md").read_text(encoding="utf-8")
 
@@ -72,13 +76,13 @@ RULES = {
         "moves on",
     ),
     "TFOptimizer": Rule(
-        lambda: keras2.TFOptimizer("MomentumOptimizer", 0.01, momentum=0.9),
+        lambda: TFOptimizer("MomentumOptimizer", 0.01, momentum=0.9),
         reference.native_momentum,
         {"learning_rate": 0.01, "momentum": 0.9},
         "moves on",
     ),
     "RMSprop, Keras 2": Rule(
-        keras2.RMSprop,
+        RMSprop,
         reference.rmsprop,
         {"learning_rate": 0.001, "rho": 0.9, "epsilon": 1e-7, "epsilon_in_root": False},
         "freezes",
@@ -90,7 +94,7 @@ RULES = {
         "freezes",
     ),
     "Adagrad, Keras 2": Rule(
-        keras2.Adagrad,
+        Adagrad,
         reference.adagrad,
         {"learning_rate": 0.01, "epsilon": 1e-7, "initial_accumulator_value": 0.0, "epsilon_in_root": False},
         "freezes",
@@ -112,11 +116,11 @@ RULES = {
         lambda: keras.optimizers.Adamax(0.002), reference.adamax, {"learning_rate": 0.002, **ADAM}, "moves on"
     ),
     "Nadam, Keras 2": Rule(
-        keras2.Nadam, reference.nadam, {"learning_rate": 0.002, "schedule_decay": 0.004, **ADAM}, "freezes"
+        Nadam, reference.nadam, {"learning_rate": 0.002, "schedule_decay": 0.004, **ADAM}, "freezes"
     ),
     # Here mu_t and mu_(t+1) differ enough for float32 to show which of them stands where.
     "Nadam, Keras 2 with Keras 3's warm-up": Rule(
-        lambda: keras2.Nadam(0.001, schedule_decay=1.0),
+        lambda: Nadam(0.001, schedule_decay=1.0),
         reference.nadam,
         {"learning_rate": 0.001, "schedule_decay": 1.0, **ADAM},
         "freezes",
@@ -126,7 +130,7 @@ RULES = {
     ),
 }
 
-NATIVE_ARGUMENTS = {name: {} for name in keras2.NATIVE_CLASSES} | {"MomentumOptimizer": {"momentum": 0.9}}
+NATIVE_ARGUMENTS = {name: {} for name in NATIVE_CLASSES} | {"MomentumOptimizer": {"momentum": 0.9}}
 
 
 def _follow(optimizer, start=START, gradients=GRADIENTS, compiled=False):
@@ -273,12 +277,12 @@ GOLDEN = {
     "Keras 2.2": (
         {
             "SGD": keras.optimizers.SGD,
-            "RMSprop": keras2.RMSprop,
-            "Adagrad": keras2.Adagrad,
+            "RMSprop": RMSprop,
+            "Adagrad": Adagrad,
             "Adadelta": lambda: keras.optimizers.Adadelta(1.0),
             "Adam": keras.optimizers.Adam,
             "Adamax": lambda: keras.optimizers.Adamax(0.002),
-            "Nadam": keras2.Nadam,
+            "Nadam": Nadam,
         },
         [0.996900, 0.989482, 0.967232, 0.992624, 0.996368, 0.993772, 0.992474],
     ),
@@ -301,10 +305,10 @@ def test_four_steps_at_the_defaults_of_an_era_end_at_the_golden_value(era, name,
     assert path[-1, 0] == pytest.approx(value, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", keras2.NATIVE_CLASSES)
+@pytest.mark.parametrize("name", NATIVE_CLASSES)
 def test_tfoptimizer_is_its_native_class_bit_for_bit(name):
     native = getattr(tf.compat.v1.train, name)(0.05, **NATIVE_ARGUMENTS[name])
-    ours = keras2.TFOptimizer(name, 0.05, **NATIVE_ARGUMENTS[name])
+    ours = TFOptimizer(name, 0.05, **NATIVE_ARGUMENTS[name])
     theirs, wrapped = ([make(START), make(START[:1])] for make in (tf.Variable, keras.Variable))
     for gradient in GRADIENTS[:20]:
         gradients = [tf.constant(gradient), tf.constant(gradient[:1])]
@@ -314,10 +318,10 @@ def test_tfoptimizer_is_its_native_class_bit_for_bit(name):
         assert np.array_equal(expected.numpy(), got.numpy(), equal_nan=True)
 
 
-@pytest.mark.parametrize("name", keras2.NATIVE_CLASSES)
+@pytest.mark.parametrize("name", NATIVE_CLASSES)
 def test_tfoptimizer_compiled_agrees_with_eager_and_first_call_may_build(name):
     def make():
-        return keras2.TFOptimizer(name, 0.05, **NATIVE_ARGUMENTS[name])
+        return TFOptimizer(name, 0.05, **NATIVE_ARGUMENTS[name])
 
     weights, optimizer = keras.Variable(START), make()
 
@@ -332,7 +336,7 @@ def test_tfoptimizer_compiled_agrees_with_eager_and_first_call_may_build(name):
 
 def test_tfoptimizer_refuses_an_unknown_class_by_name():
     with pytest.raises(ValueError, match=r"expected one of AdadeltaOptimizer, .*, got 'MomentumOptimiser'"):
-        keras2.TFOptimizer("MomentumOptimiser", 0.01)
+        TFOptimizer("MomentumOptimiser", 0.01)
 
 
 @pytest.mark.parametrize(
@@ -347,20 +351,20 @@ def test_tfoptimizer_refuses_an_unknown_class_by_name():
 )
 def test_tfoptimizer_refuses_hyperparameters_its_class_does_not_take(hyperparameters, message):
     with pytest.raises(ValueError, match=message):
-        keras2.TFOptimizer("MomentumOptimizer", 0.01, **hyperparameters)
+        TFOptimizer("MomentumOptimizer", 0.01, **hyperparameters)
 
 
 def test_tfoptimizer_leaves_range_checks_to_its_class():
     with pytest.raises(ValueError, match="initial_accumulator_value must be positive"):
-        keras2.TFOptimizer("AdagradOptimizer", 0.01, initial_accumulator_value=-1.0)
+        TFOptimizer("AdagradOptimizer", 0.01, initial_accumulator_value=-1.0)
 
 
 KERAS2_MAKERS = {
-    "RMSprop": lambda rate: keras2.RMSprop(rate, rho=0.8, epsilon=1e-6),
-    "Adagrad": lambda rate: keras2.Adagrad(rate, epsilon=1e-6),
-    "Nadam": lambda rate: keras2.Nadam(rate, beta_1=0.8, beta_2=0.99, epsilon=1e-6, schedule_decay=0.01),
-    "TFOptimizer, momentum": lambda rate: keras2.TFOptimizer("MomentumOptimizer", rate, momentum=0.8),
-    "TFOptimizer, Adam": lambda rate: keras2.TFOptimizer("AdamOptimizer", rate, beta1=0.8, clipvalue=5.0),
+    "RMSprop": lambda rate: RMSprop(rate, rho=0.8, epsilon=1e-6),
+    "Adagrad": lambda rate: Adagrad(rate, epsilon=1e-6),
+    "Nadam": lambda rate: Nadam(rate, beta_1=0.8, beta_2=0.99, epsilon=1e-6, schedule_decay=0.01),
+    "TFOptimizer, momentum": lambda rate: TFOptimizer("MomentumOptimizer", rate, momentum=0.8),
+    "TFOptimizer, Adam": lambda rate: TFOptimizer("AdamOptimizer", rate, beta1=0.8, clipvalue=5.0),
 }
 
 
@@ -483,7 +487,7 @@ def test_stacked_runs_may_each_have_a_learning_rate(name):
 
 def test_tfoptimizer_with_a_rate_per_run_follows_weights_assigned_after_it_was_built():
     weights = keras.Variable(np.zeros_like(STACK[0]))
-    optimizer = keras2.TFOptimizer("GradientDescentOptimizer", lambda: tf.constant([0.5, 1.0], shape=[RUNS, 1, 1]))
+    optimizer = TFOptimizer("GradientDescentOptimizer", lambda: tf.constant([0.5, 1.0], shape=[RUNS, 1, 1]))
     optimizer.build([weights])
     weights.assign(STACK[0])
     optimizer.apply([tf.ones_like(STACK[0])], [weights])
@@ -565,14 +569,14 @@ def test_documented_defaults_of_keras_2_are_those_of_params_yaml_and_of_keras2(n
     stated = {key: _stated(row["Keras 2.2"]) for key, row in _defaults(name).items() if row["Keras 2.2"] != "–"}
     config = ENTRIES[name.lower()]["config"]
     assert {key: stated[key] for key in config} == config
-    if hasattr(keras2, name):
-        parameters = inspect.signature(getattr(keras2, name)).parameters
+    if name in KERAS2:
+        parameters = inspect.signature(keras.saving.get_registered_object(f"keras2>{name}")).parameters
         assert stated == {key: parameters[key].default for key in stated}
 
 
 def test_documented_native_classes_have_the_stated_defaults():
     [table] = [table for table in _tables("TFOptimizer") if "native class" in table[0]]
-    assert [row["native class"].strip("`") for row in table] == list(keras2.NATIVE_CLASSES)
+    assert [row["native class"].strip("`") for row in table] == list(NATIVE_CLASSES)
     for row in table:
         parameters = inspect.signature(getattr(tf.compat.v1.train, row["native class"].strip("`"))).parameters
         for key, cell in re.findall(r"`(\w+)` ([^,]+)", row["hyperparameters and defaults"]):

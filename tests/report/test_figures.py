@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import style as looks
-from descent.report import figures
-from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank, Replication
-from descent.style import png
+from descent import style
+from descent.report import figures, ranking_figure
+from descent.report.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
+from descent.report.tutorial import TutorialPoint
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]
 EPOCHS = 6
@@ -32,30 +32,39 @@ def diagnostics():
     return [DiagnosticsPoint(name, epoch, 1 / epoch, 0.1, 0.001, 0.01 * epoch) for name in EIGHT for epoch in (1, 2, 3)]
 
 
-def ranks():
-    ends = [("a", name, 0.95, 0.01, 0.94, 0.96, 0.95, 0.01, 3.0, 3, 0, 3) for name in EIGHT[:-1]]
-    return [Rank(*end) for end in ends] + [Rank("", EIGHT[-1], *[math.nan] * 6, math.inf, 0, 1, 3)]
+def rank(name, mean, verdict, **changes):
+    row = Rank(name, verdict, mean, 0.01, mean - 0.01, mean + 0.01, 0.02, "adadelta", -0.01, 0.95, 0.01, 3.0, 3, 0, 3)
+    return row._replace(**changes)
 
 
-def runs():
-    return {name: np.array([0.94, 0.95, 0.96]) for name in EIGHT[:-1]} | {EIGHT[-1]: np.array([0.8, 0.9, math.nan])}
-
-
-def replication(names=("adam", "sgd")):
-    rows = [
-        Replication(name, figure, EPOCHS, 0.3, 0.3, 0.01, 3, 0.2, 0.4, "true")
-        for name in names
-        for figure in ("val_accuracy", "val_loss")
+def ranking(last=0.95):
+    """Eight lines: six that may be the best, one at `last`, one that diverged."""
+    means = {name: 0.96 - 0.001 * i for i, name in enumerate(EIGHT[:6])} | {"sgd": last}
+    rows = [rank(name, mean, "no" if name == "sgd" else "yes") for name, mean in means.items()]
+    lost = dict.fromkeys(("val_accuracy", "val_accuracy_low", "val_accuracy_high", "cost_at_most"), math.nan)
+    rows.append(rank(EIGHT[-1], math.nan, "diverged", diverged=1, behind_at_least=math.nan, **lost))
+    runs = {name: mean + np.array([-0.01, 0, 0.01]) for name, mean in means.items()}
+    runs[EIGHT[-1]] = np.array([0.9, 0.95, math.nan])
+    leads = [
+        Lead(EIGHT[0], name, gap := 0.96 - mean, gap - 0.01, gap + 0.01, gap - 0.02, gap + 0.02, gap - 0.03, gap + 0.03)
+        for name, mean in list(means.items())[1:]
     ]
-    printed = {name: {figure: np.full(EPOCHS, 0.5) for figure in ("val_accuracy", "val_loss")} for name in names}
-    return rows, curves(), printed, 0.95
+    return rows, runs, leads, 0.95
+
+
+def tutorial(names=("adam", "sgd")):
+    return [
+        TutorialPoint(name, epoch, 0.5, 0.9, 0.8, 1.0, 0.25, 0.2, 0.1, 0.3)
+        for name in names
+        for epoch in range(1, EPOCHS + 1)
+    ]
 
 
 DRAWN = {
-    "tutorial": lambda: figures.tutorial(curves(), 0.95),
-    "accuracy": lambda: figures.accuracy(ranks(), runs(), 0.95),
+    "curves": lambda: figures.curves(curves(), 0.95),
+    "ranking": lambda: ranking_figure.ranking(*ranking()),
     "diagnostics": lambda: figures.diagnostics(diagnostics()),
-    "replication": lambda: figures.replication(*replication()),
+    "tutorial": lambda: figures.tutorial(tutorial(), 0.95),
 }
 
 
@@ -68,20 +77,28 @@ def texts(figure):
 
 @pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
 def test_equal_tables_give_equal_bytes_whatever_the_users_settings(draw):
-    usual = png(draw())
+    usual = style.png(draw())
     with matplotlib.rc_context({"font.size": 20, "axes.grid": False, "figure.dpi": 40, "lines.linewidth": 9}):
-        assert png(draw()) == usual
+        assert style.png(draw()) == usual
     assert b"Software" not in usual  # matplotlib's version: it would change the bytes with the library
 
 
-@pytest.mark.parametrize("draw", [DRAWN["tutorial"], DRAWN["diagnostics"]], ids=["tutorial", "diagnostics"])
-def test_names_at_the_line_ends_do_not_overlap_and_stay_in_the_picture(draw):
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_no_text_leaves_the_picture_and_a_phone_can_show_it_whole(draw):
     figure = draw()
-    boxes = [box for text, box in texts(figure) if text in EIGHT]
-    assert len(boxes) == len(EIGHT) * len(figure.axes)
+    figure.draw_without_rendering()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    assert min(box.x0, box.y0) >= -0.01
+    assert box.x1 <= width + 0.01
+    assert box.y1 <= height + 0.01
+    sizes = [text.get_fontsize() for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    assert min(sizes) / 72 / figure.get_figwidth() * 360 > 7.5  # pixels on a screen of 390, margins off
+
+
+def test_names_at_the_line_ends_do_not_overlap():
+    boxes = [box for text, box in texts(DRAWN["curves"]()) if text in EIGHT]
+    assert len(boxes) == 2 * len(EIGHT)
     assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
-    width, height = figure.bbox.size
-    assert all(box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height for box in boxes)
 
 
 def test_label_places_are_a_gap_apart_and_never_leave_the_axis():
@@ -105,25 +122,25 @@ def test_no_label_needs_no_place():
 
 
 def test_an_optimizer_keeps_its_look_whoever_runs_with_it():
-    assert looks.looks(["adam", "lion"])["adam"] == looks.looks(["adam"])["adam"]
-    assert looks.looks(["adam"])["adam"]["color"] == "#D55E00"
+    assert style.looks(["adam", "lion"])["adam"] == style.looks(["adam"])["adam"]
+    assert style.looks(["adam"])["adam"]["color"] == "#D55E00"
 
 
 def test_other_names_take_the_other_colors_in_sorted_order_and_again():
     names = [f"own{i}" for i in range(7)]
-    taken = looks.looks(["sgd", *reversed(names)])
-    assert [taken[name]["color"] for name in names] == [*looks.OTHER_COLORS, looks.OTHER_COLORS[0]]
+    taken = style.looks(["sgd", *reversed(names)])
+    assert [taken[name]["color"] for name in names] == [*style.OTHER_COLORS, style.OTHER_COLORS[0]]
 
 
 def test_the_eight_are_told_apart_without_colour():
-    taken = looks.looks(EIGHT).values()
+    taken = style.looks(EIGHT).values()
     assert len({(look["linestyle"], look["marker"]) for look in taken}) == 8
 
 
-def test_the_tutorial_figure_draws_every_mean_and_its_interval():
-    figure = figures.tutorial(curves(["adam", "sgd"]), 0.95)
+def test_curves_draw_every_mean_and_its_interval():
+    figure = figures.curves(curves(["adam", "sgd"]), 0.95)
     for axes in figure.axes:
-        assert [line.get_ydata().tolist() for line in axes.lines if line.get_marker() in looks.MARKERS] == [
+        assert [line.get_ydata().tolist() for line in axes.lines if line.get_marker() in style.MARKERS] == [
             [(1 + 0.01 * i) / epoch for epoch in range(1, EPOCHS + 1)] for i in range(2)
         ]
         band = axes.collections[1].get_paths()[0].vertices
@@ -132,35 +149,70 @@ def test_the_tutorial_figure_draws_every_mean_and_its_interval():
 
 
 def test_a_diverged_line_ends_with_a_cross_and_is_called_diverged():
-    figure = figures.tutorial(curves(diverged="adam"), 0.95)
-    assert sum(text == "adam (diverged)" for text, _ in texts(figure)) == 2
+    figure = figures.curves(curves(diverged="adam"), 0.95)
+    assert sum(text == "adam\n(diverged)" for text, _ in texts(figure)) == 2
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
-    assert [line.get_xdata().tolist() for line in crosses] == [[3]]
+    assert [line.get_xdata() for line in crosses] == [[3]]
 
 
 def test_an_optimizer_that_diverged_at_once_is_named_though_it_has_no_line():
-    figure = figures.tutorial(curves(["adam", "sgd"], "adam", 1), 0.95)
-    assert [axes.get_xlabel() for axes in figure.axes] == ["epoch (diverged in the first: adam)"] * 2
+    figure = figures.curves(curves(["adam", "sgd"], "adam", 1), 0.95)
+    assert [text for text, _ in texts(figure)].count("diverged in the first epoch: adam") == 2
 
 
 def test_nothing_but_diverged_runs_can_be_drawn():
-    png(figures.tutorial(curves(["adam"], "adam", 1), 0.95))
+    style.png(figures.curves(curves(["adam"], "adam", 1), 0.95))
 
 
-def test_accuracy_shows_every_run_and_calls_the_diverged_diverged():
-    figure = figures.accuracy(ranks(), runs(), 0.95)
-    circles = [line for line in figure.axes[0].lines if line.get_marker() == "o"]
-    assert [line.get_xdata().tolist() for line in circles[:7]] == [[0.94, 0.95, 0.96]] * 7
+def grounds(axes):
+    """Lines of the ranking that stand on grey."""
+    return sorted(round(patch.get_y() + 0.5) for patch in axes.patches)
+
+
+def test_ranking_shows_every_run_and_sets_the_possible_best_on_grey():
+    figure = ranking_figure.ranking(*ranking())
+    left, right = figure.axes
+    circles = [line for line in left.lines if line.get_marker() == "o"]
+    assert circles[0].get_xdata().tolist() == pytest.approx([0.95, 0.96, 0.97])
+    assert len(circles) == 8
+    assert grounds(left) == grounds(right) == [0, 1, 2, 3, 4, 5]
     assert "diverged: 1 of 3" in [text for text, _ in texts(figure)]
 
 
-def test_replication_lays_the_printed_points_over_our_line():
-    figure = figures.replication(*replication())
-    panels = [axes for axes in figure.axes if axes.get_visible()]
-    assert [axes.get_title("left") for axes in panels] == ["adam", "sgd"] * 2
-    assert panels[0].lines[1].get_ydata().tolist() == [50.0] * EPOCHS
-    assert panels[2].lines[2].get_ydata().tolist() == [0.2, 0.4]
+def test_costs_reach_from_the_least_to_the_most_and_the_line_is_the_simultaneous_interval():
+    rows, *others = ranking()
+    rows[1] = rows[1]._replace(behind_at_least=0.004)
+    _, right = ranking_figure.ranking(rows, *others).axes
+    bars = {line.get_ydata()[0]: line.get_xdata() for line in right.lines if line.get_linewidth() == 5}
+    assert list(bars[0]) == [0, 0.02]
+    assert list(bars[1]) == [0.004, 0.02]
+    line = next(line for line in right.lines if line.get_linewidth() == 1.2 and line.get_ydata()[0] == 1)
+    assert list(line.get_xdata()) == pytest.approx([0.001 - 0.02, 0.001 + 0.02])
 
 
-def test_replication_without_an_optimizer_of_the_tutorial_can_be_drawn():
-    png(figures.replication([], curves(["own"]), {}, 0.95))
+@pytest.mark.parametrize(("last", "far"), [(0.95, False), (0.8, True)])
+def test_one_far_behind_is_an_arrow_with_its_number_and_does_not_press_the_others_together(last, far):
+    figure = ranking_figure.ranking(*ranking(last))
+    arrows = [text for text, _ in texts(figure) if "\N{LEFTWARDS ARROW}" in text or "\N{RIGHTWARDS ARROW}" in text]
+    assert arrows == (["\N{LEFTWARDS ARROW} 80.0", "16.0 \N{RIGHTWARDS ARROW}\n(14.0 to 18.0)"] if far else [])
+    assert figure.axes[0].get_xlim()[0] > 0.88
+
+
+def test_ranking_of_one_run_or_of_diverged_runs_alone_can_be_drawn():
+    rows, runs, _, confidence = ranking()
+    unknown = {"val_accuracy_low": math.nan, "cost_at_most": math.nan, "behind_at_least": math.nan}
+    single = [row._replace(runs=1, may_be_best="unknown", **unknown) for row in rows[:2]]
+    style.png(ranking_figure.ranking(single, {name: values[:1] for name, values in runs.items()}, [], confidence))
+    style.png(ranking_figure.ranking(rows[-1:], runs, [], confidence))
+
+
+def test_tutorial_lays_the_printed_points_over_our_line():
+    figure = figures.tutorial(tutorial(), 0.95)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["adam", "", "sgd", ""]
+    ours, printed = figure.axes[0].lines
+    assert (ours.get_ydata().tolist(), printed.get_ydata().tolist()) == ([0.9] * EPOCHS, [0.5] * EPOCHS)
+    assert figure.axes[1].lines[1].get_ydata().tolist() == [0.25] * EPOCHS
+
+
+def test_tutorial_without_an_optimizer_of_it_can_be_drawn():
+    style.png(figures.tutorial([], 0.95))

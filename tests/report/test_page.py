@@ -3,28 +3,18 @@
 import base64
 import contextlib
 import json
-import os
 import re
-import subprocess
-import sys
 from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
-from pathlib import Path
-from unittest import mock
 
 import browser
 import pytest
-from ruamel.yaml import YAML
-from test_tables import DATA, NETWORK, REPORT, conditions, histories, results
+import synthetic
 
-from descent import parameters
-from descent import style as looks
-from descent.report import contents as report
-from descent.report import page, tables
+from descent.report import layout, page
 from stages import compare
 
-ROOT = Path(__file__).parents[2]
 VOID = ("meta", "link", "img", "br")
 MEASURE = """<script>addEventListener("load", () => {
     const shown = document.documentElement;
@@ -32,6 +22,7 @@ MEASURE = """<script>addEventListener("load", () => {
         width: innerWidth,
         overflow: shown.scrollWidth - shown.clientWidth,
         undrawn: [...document.images].filter((image) => !image.naturalWidth).length,
+        widest: Math.max(...[...document.images].map((image) => image.getBoundingClientRect().right)),
         page: getComputedStyle(document.body).backgroundColor,
         card: getComputedStyle(document.images[0]).backgroundColor,
     }), "*");
@@ -77,26 +68,10 @@ def table(html, caption):
     return found
 
 
-def html_of(trained, environments=None, entries=None):
-    """The page of these histories, without pictures: drawing them takes seconds."""
-    seeds = range(next(iter(trained.values()))["loss"].shape[1])
-    scores = {name: tables.Score(test_accuracy=0.9, test_accuracy_sd=0.01) for name in trained}
-    entry = parameters.OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
-    with mock.patch.object(looks, "png", return_value=b""):
-        written = report.files(
-            report.Conditions(DATA, NETWORK, conditions(seeds), REPORT),
-            dict.fromkeys(trained, entry) | (entries or {}),
-            report.Records(trained, scores, environments or {name: {"device": "CPU"} for name in trained}, {}),
-            (ROOT / "descent/report/page.html").read_text(encoding="utf-8"),
-            page.Provenance("0123", "true"),
-        )
-    return written["index.html"].decode()
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where the stage ran, with ties, an optimizer of the user's own and the tutorial's figures."""
-    folder = results(tmp_path_factory.mktemp("report"), ["sgd", "adam", "rmsprop", "own"])
+    """Where the stage ran, with an optimizer of the user's own and the tutorial's numbers."""
+    folder = synthetic.project(tmp_path_factory.mktemp("report"))
     with contextlib.chdir(folder):
         compare.main()
     return folder
@@ -126,6 +101,7 @@ def test_page_fits_the_window_and_needs_no_host(measured, width):
     measures, visit = measured(width)
     assert measures["width"] == width
     assert (measures["overflow"], measures["undrawn"]) == (0, 0)
+    assert measures["widest"] <= width  # no figure has to be scrolled
     assert (visit.console, visit.requests) == ([], [])
 
 
@@ -149,9 +125,10 @@ def test_screen_reader_finds_language_alternatives_captions_and_scopes(html):
     assert len(set(alternatives)) == 4
     assert all(len(text) > 40 for text in alternatives)
     tags = [tag for tag, _ in elements]
-    assert tags.count("table") == tags.count("caption") == 6
+    assert tags.count("table") == tags.count("caption") == 7
     assert {attributes.get("scope") for tag, attributes in elements if tag == "th"} == {"col", "row"}
     boxes = [attributes for _, attributes in elements if "tabindex" in attributes]
+    assert len(boxes) == 7
     assert all(box["role"] == "group" and box["aria-label"] for box in boxes)
 
 
@@ -172,144 +149,51 @@ def test_links_lead_to_sections_and_to_files_that_exist(folder, html):
         if link.startswith("#"):
             assert anchor in ids
         elif link.startswith("../../docs/"):
-            assert (ROOT / path.removeprefix("../../")).is_file()
+            assert (synthetic.ROOT / path.removeprefix("../../")).is_file()
         elif link != "../../x.py":  # the file of the optimizer `own`
             assert (folder / "results/report" / link).is_file()
 
 
-def test_every_rule_has_its_section_in_the_docs():
-    headings = re.findall("^## (.*)", (ROOT / "docs/optimizers.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(page.RULES) <= {heading.lower() for heading in headings}
-
-
-def test_optimizers_link_to_their_rule_to_their_own_file_or_to_nothing():
-    entries = {
-        "sgd": parameters.OptimizerEntry(class_name="keras2>RMSprop", config={"rho": 0.9}),
-        "own": parameters.OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
-        "adam": parameters.OptimizerEntry(class_name="<Lion>", config={"name": "</table>"}),
-    }
-    html = html_of(histories(), entries=entries)
-    assert '<a href="../../docs/optimizers.md#rmsprop">keras2&gt;RMSprop</a>' in html
-    assert '<a href="../../optimizers/mine.py">Mine</a>' in html
-    assert ["adam", "<Lion>", 'name "</table>"'] in table(html, "hyperparameters")
-
-
-def test_ranking_on_the_page_is_ranking_md(folder, html):
+def test_page_opens_with_the_sentence_that_opens_ranking_md_and_has_its_table(folder, html):
     lines = (folder / "results/report/ranking.md").read_text(encoding="utf-8").splitlines()
+    sentence, _, conditions = lines[:3]
+    assert f'<p class="answer">{sentence.strip("*")}</p>' in html
+    assert conditions in unescape(html)
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
     assert table(html, "Ranking") == [cells[0], *cells[2:]]
     assert lines[-1] in unescape(html)
 
 
-def test_lead_over_each_other_optimizer_is_positive_whatever_the_order_of_their_names(html):
-    rows = table(html, "rmsprop leads")[1:]
-    assert [row[0] for row in rows] == ["adam", "own", "sgd"]
-    assert [row[4] for row in rows] == ["no", "yes", "yes"]
-    for name, row in zip(("own", "sgd"), rows[1:], strict=True):
-        runs = tables.final_val_accuracy(histories())
-        assert row[1] == f"{100 * (runs['rmsprop'] - runs[name]).mean():.2f}"
-        low, high = map(float, row[2].split(" to "))
-        assert low < float(row[1]) < high
+def test_page_lists_the_sentences_of_summary_md(folder, html):
+    sentences = (folder / "results/report/summary.md").read_text(encoding="utf-8").splitlines()
+    items = re.findall("<li>([^<]*)</li>", html)
+    assert [unescape(item) for item in items] == [sentence.removeprefix("- ") for sentence in sentences]
 
 
-def test_first_words_name_the_best_what_it_beats_and_what_it_does_not(html):
-    answer = re.search('class="answer">(.*?)</p>', html)[1]
-    assert answer.startswith("rmsprop ends with the highest validation accuracy, 95.")
-    assert answer.endswith("tell apart from it: own, sgd. Not told apart from it: adam.")
+def test_nothing_reaches_the_page_unescaped():
+    hostile = "</p><script>alert(1)</script>"
+    texts = page.Texts(hostile, "", "", [hostile])
+    link = layout.Link(hostile, '"><script>')
+    tables = {"ranking": layout.Table(hostile, [hostile], [[hostile, link]])}
+    template = "$answer$summary$ranking_table$ranking_alt"
+    html = page.html(template, texts, tables, {}, {"ranking": hostile})
+    assert {tag for tag, _ in Reader(html).elements} <= {
+        "ul", "li", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "a"
+    }  # fmt: skip
+    assert table(html, "alert") == [[hostile], [hostile, hostile]]
 
 
-def test_diverged_optimizer_is_neither_beaten_nor_tied():
-    html = html_of(histories(diverged="adam"))
-    assert "Not told apart from it: none." in html
-    assert ["adam", "–", "–", "–", "no"] in table(html, "leads")
+def test_words_for_the_pictures_name_the_extremes(html):
+    ranking, curves, diagnostics, tutorial = (
+        attributes["alt"] for tag, attributes in Reader(html).elements if tag == "img"
+    )
+    assert re.search(r"from 82\.\d+ \(sgd\) to 92\.\d+ \((rmsprop|adam)\)", ranking)
+    assert "(sgd)" in curves
+    assert "from 0.001" in diagnostics
+    assert "(adam, rmsprop, sgd)" in tutorial
 
 
-def test_nobody_is_best_where_every_optimizer_diverged():
-    html = html_of(histories(diverged="adam", names=("adam",)))
-    assert "none can be called the best" in html
-    assert "nan" not in re.sub('base64,[^"]*', "", html)
-
-
-def test_one_seed_tells_nothing_apart():
-    html = html_of(histories(seeds=(0,)))
-    assert "tell apart from it: none." in html
-    assert {row[4] for row in table(html, "leads")[1:]} == {"no"}
-
-
-def test_figures_of_the_tutorial_stand_beside_ours(html):
-    rows = table(html, "beside ours")[1:]
-    assert [row[:2] for row in rows] == [
-        [name, figure]
-        for name in ("adam", "rmsprop", "sgd")
-        for figure in ("validation accuracy, %", "validation loss, nats")
-    ]
-    assert {row[8] for row in rows} <= {"yes", "no"}
-
-
-def test_environments_that_differ_are_said_so():
-    trained = histories(names=("adam", "sgd", "own"))
-    same = html_of(trained)
-    assert "in the same environment." in same
-    assert ["device", "CPU"] in table(same, "computed")
-    environments = {"adam": {"device": "CPU", "python": "3"}, "sgd": {"device": "GPU"}, "own": {"device": "CPU"}}
-    other = html_of(trained, environments=environments)
-    assert "not all trained in the same environment" in other
-    assert ["device", "CPU (adam, own); GPU (sgd)"] in table(other, "computed")
-    assert ["python", "3 (adam); not recorded (own, sgd)"] in table(other, "computed")
-
-
-@pytest.mark.parametrize("text", ["", "[]", '{"device": null}'])
-def test_damaged_environment_is_refused_by_name(text):
-    with pytest.raises(parameters.InputError, match=r"^environment/adam\.json"):
-        tables.parse_document(text, page.Environment, "environment/adam.json")
-
-
-def _digest(folder, html):
-    command = unescape(re.search('<code id="command">(.*?)</code>', html, re.DOTALL)[1])
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    done = subprocess.run(command, shell=True, cwd=folder, env=environment, capture_output=True, text=True, check=True)
-    return done.stdout.split()[0]
-
-
-@pytest.fixture
-def copy(folder, tmp_path):
-    subprocess.run(["cp", "-R", f"{folder}/.", tmp_path], check=True)
-    return tmp_path
-
-
-def test_command_on_the_page_gives_the_digest_on_the_page(folder, html):
-    assert f'<code id="digest">{_digest(folder, html)}</code>' in html
-
-
-@pytest.mark.parametrize(
-    ("name", "old", "new"),
-    [
-        ("params.yaml", "confidence: 0.95", "confidence: 0.9"),
-        ("descent/report/statistics.py", "import", "import "),
-        ("descent/report/page.html", "Ranking", "ranking"),
-        ("results/history/adam.csv", "0.9", "0.8"),
-        ("data/reference/tutorial_history.csv", "0.8733", "0.8734"),
-    ],
-)
-def test_digest_changes_with_parameters_code_and_data(copy, html, name, old, new):
-    text = (copy / name).read_text(encoding="utf-8")
-    (copy / name).write_text(text.replace(old, new, 1), encoding="utf-8")
-    assert text != (copy / name).read_text(encoding="utf-8")
-    assert _digest(copy, html) not in html
-
-
-def test_digest_stands_where_params_yaml_is_only_written_otherwise(copy, html):
-    document = YAML(typ="safe").load(copy / "params.yaml")
-    document["optimizers"] = dict(reversed(document["optimizers"].items()))
-    YAML().dump(dict(reversed(document.items())), copy / "params.yaml")
-    text = (copy / "params.yaml").read_text(encoding="utf-8")
-    assert "target_val_accuracy: 0.93" in text
-    (copy / "params.yaml").write_text(text.replace("target_val_accuracy: 0.93", "target_val_accuracy: 9.3e-1"))
-    assert _digest(copy, html) in html
-
-
-def test_digest_covers_all_that_dvc_yaml_declares():
-    declared = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]["compare"]
-    folders = {f"results/{kind}" for kind in ("environment", "history", "metrics")}
-    assert set(declared["deps"]) - folders == {path.as_posix() for path in [*compare.CODE, compare.TUTORIAL]}
-    assert sorted(declared["params"]) == sorted(compare.SECTIONS)
+def test_words_for_the_pictures_know_diverged_runs():
+    texts = page.alternatives([], [], [], [])
+    assert "unknown, since every optimizer had a run that diverged" in texts["ranking"]
+    assert "(none)" in texts["tutorial"]

@@ -1,7 +1,6 @@
-"""Statistics against published values, or against counting and simulating by brute force."""
+"""Statistics against SciPy's own tests where it has them, and against counting and simulating by brute force."""
 
 import math
-from itertools import combinations, product
 
 import numpy as np
 import pytest
@@ -9,154 +8,169 @@ from scipy import stats
 
 from descent.report import statistics
 
-# Student (1908), hours of sleep gained with two drugs by the same ten patients; R's data set `sleep`.
-DRUG_1 = np.array([0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0])
-DRUG_2 = np.array([1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4])
+IMAGE = 1 / 3000
 
 
-def test_paired_difference_of_students_sleep_data_is_the_published_one():
-    (row,) = statistics.paired_differences({"1": DRUG_1, "2": DRUG_2}, 0.95)
-    assert (row.first, row.second, row.n) == ("1", "2", 10)
-    assert row.mean == pytest.approx(-1.58)
-    assert (row.low, row.high) == pytest.approx((-2.4598858, -0.7001142), abs=1e-7)  # R: t.test(..., paired = TRUE)
-    assert row.p == row.p_holm == pytest.approx(0.002833, abs=5e-7)
+def runs(seed=0, means=(0.95, 0.949, 0.944, 0.93), sds=(0.002, 0.006, 0.001, 0.004), n=5):
+    return np.random.default_rng(seed).normal(np.array(means)[:, None], np.array(sds)[:, None], (len(means), n))
 
 
-def test_summary_by_t_equals_that_of_students_differences():
-    summary = statistics.summarize(DRUG_2 - DRUG_1, 0.95, "t")
-    assert summary == pytest.approx((1.58, 1.229995, 0.7001142, 2.4598858), abs=1e-6)
+def test_endpoint_is_the_mean_of_the_last_epochs_counted_in_images():
+    counted = np.array([[2700, 2700], [2850, 2790], [2853, 2793]])
+    written = np.array([[float(f"{hits / 3000:.6g}") for hits in epoch] for epoch in counted])
+    assert statistics.endpoints(written, 3000, 2).tolist() == [2851.5 / 3000, 2791.5 / 3000]
+    assert statistics.endpoints(written, 3000, 1).tolist() == [0.951, 0.931]
 
 
-def test_bootstrap_interval_agrees_with_all_resamples():
-    runs = np.array([0.91, 0.93, 0.935, 0.94, 0.96])
-    every_mean = np.array(list(product(runs, repeat=5))).mean(axis=1)
-    summary = statistics.summarize(runs, 0.9, "bootstrap")
-    assert (summary.low, summary.high) == pytest.approx(np.quantile(every_mean, [0.05, 0.95]), abs=0.001)
+def test_endpoint_of_a_diverged_run_is_nan():
+    assert np.isnan(statistics.endpoints([[0.9, 0.9], [0.9, math.nan]], 3000, 2)).tolist() == [False, True]
 
 
-@pytest.mark.parametrize("method", ["t", "bootstrap"])
-def test_rows_of_a_summary_do_not_touch_each_other_and_a_diverged_run_is_never_averaged_away(method):
-    both = statistics.summarize([[1.0, 2.0, 4.0], [1.0, np.nan, 3.0]], 0.95, method)
-    alone = statistics.summarize([1.0, 2.0, 4.0], 0.95, method)
-    assert [float(figure[0]) for figure in both] == pytest.approx([float(figure) for figure in alone])
-    assert np.isnan([figure[1] for figure in both]).all()
+def test_spread_below_one_image_is_unknown_and_one_image_is_a_spread():
+    below, one = [0.9, 0.9 + 0.9 * IMAGE], [0.9, 0.9 + IMAGE]
+    found = statistics.spread([below, one], IMAGE)
+    assert math.isnan(found[0])
+    assert found[1] == pytest.approx(IMAGE / math.sqrt(2))
 
 
-@pytest.mark.parametrize("method", ["t", "bootstrap"])
-def test_one_run_has_a_mean_and_no_spread(method):
-    summary = statistics.summarize([[0.5], [0.7]], 0.95, method)
+def test_summary_is_students_of_the_published_differences():
+    # Student (1908), hours of sleep gained with one drug more than with the other; R: t.test(..., paired = TRUE)
+    gained = np.array([1.2, 2.4, 1.3, 1.3, 0.0, 1.0, 1.8, 0.8, 4.6, 1.4])
+    assert statistics.summarize(gained, 0.95) == pytest.approx((1.58, 1.229995, 0.7001142, 2.4598858), abs=1e-6)
+
+
+def test_rows_of_a_summary_do_not_touch_each_other_and_a_diverged_run_is_never_averaged_away():
+    both = statistics.summarize([[1.0, 2.0, 4.0], [1.0, np.nan, 3.0]], 0.95)
+    alone = statistics.summarize([1.0, 2.0, 4.0], 0.95)
+    assert [float(column[0]) for column in both] == pytest.approx([float(value) for value in alone])
+    assert np.isnan([column[1] for column in both]).all()
+
+
+def test_one_run_has_a_mean_and_no_spread():
+    summary = statistics.summarize([[0.5], [0.7]], 0.95)
     assert summary.mean.tolist() == [0.5, 0.7]
     assert np.isnan([summary.sd, summary.low, summary.high]).all()
-    assert np.isnan(statistics.prediction_interval(np.array([0.5]), 0.95)).all()
-    (row,) = statistics.paired_differences({"a": np.array([0.5]), "b": np.array([0.7])}, 0.95)
-    assert row.mean == pytest.approx(-0.2)
-    assert np.isnan([row.sd, row.low, row.high, row.p, row.p_holm]).all()
 
 
-def test_prediction_interval_holds_the_next_run_as_often_as_it_says():
-    draws = np.random.default_rng(0).normal(size=(20000, 4))
-    inside = [low <= draw[3] <= high for draw in draws for low, high in [statistics.prediction_interval(draw[:3], 0.9)]]
-    assert np.mean(inside) == pytest.approx(0.9, abs=0.007)  # three standard errors of 20000 draws
-
-
-def test_holm_equals_the_closed_test_over_all_subsets():
-    p = np.random.default_rng(1).uniform(0, 0.3, 6)
-    subsets = [subset for size in range(1, 7) for subset in combinations(range(6), size)]
-    closed = [max(min(1, len(s) * p[list(s)].min()) for s in subsets if i in s) for i in range(6)]
-    assert statistics.holm(p) == pytest.approx(closed)
-
-
-def test_holm_gives_published_values_and_leaves_out_tests_that_were_not_made():
-    # What p.adjust of R gives for 0.01, 0.02, 0.03, 0.04, 0.05 with method holm.
-    adjusted = statistics.holm([0.03, math.nan, 0.01, 0.05, 0.02, 0.04])
-    assert adjusted == pytest.approx([0.09, math.nan, 0.05, 0.09, 0.08, 0.09], nan_ok=True)
-
-
-def test_every_pair_is_compared_once_and_corrected_for_all():
-    runs = {name: 0.9 + np.random.default_rng(ord(name)).normal(0, 0.01, 5) for name in "dbca"}
-    rows = statistics.paired_differences(runs, 0.95)
-    assert [(row.first, row.second) for row in rows] == list(combinations("abcd", 2))
-    assert [row.p_holm for row in rows] == pytest.approx(statistics.holm([row.p for row in rows]).tolist())
-    assert [row.p for row in rows] == pytest.approx(
-        [stats.ttest_rel(runs[a], runs[b]).pvalue for a, b in combinations("abcd", 2)]
-    )
-
-
-def test_what_the_seed_does_to_both_cancels_in_a_paired_difference():
-    seed_effect = np.array([-0.05, 0.0, 0.05])
-    (row,) = statistics.paired_differences(
-        {"a": 0.9 + seed_effect, "b": 0.89 + seed_effect + [0.0, 0.001, -0.001]}, 0.95
-    )
-    assert row.sd == pytest.approx(0.001)
-
-
-@pytest.mark.parametrize("gap", [0.0, 0.01])
-def test_differences_without_spread_establish_nothing(gap):
-    runs = np.array([0.93, 0.94, 0.95])
-    (row,) = statistics.paired_differences({"a": runs + gap, "b": runs}, 0.95)
-    assert row.mean == pytest.approx(gap)
-    assert math.isnan(row.p)
-
-
-def test_a_pair_with_a_diverged_run_has_no_difference_and_says_how_many_pairs_are_left():
-    (row,) = statistics.paired_differences({"a": np.array([0.9, np.nan, 0.8]), "b": np.array([0.7, 0.8, 0.9])}, 0.95)
-    assert row.n == 2
-    assert np.isnan([row.mean, row.sd, row.p]).all()
-
-
-def test_tie_groups_are_all_largest_sets_without_an_established_difference():
-    generator = np.random.default_rng(2)
-    names = list("fbdace")
-    for share in (0.1, 0.3, 0.5, 0.7, 0.9) * 4:
-        apart = {frozenset(pair) for pair in combinations(names, 2) if generator.uniform() < share}
-        alike = [
-            set(group)
-            for size in range(1, 7)
-            for group in combinations(names, size)
-            if not any(frozenset(pair) in apart for pair in combinations(group, 2))
+def test_optimizers_are_out_where_scipys_welch_test_against_any_rival_says_so():
+    kept, out = 0, 0
+    for seed in range(20):
+        values = runs(seed)
+        found = statistics.contest(values, 0.95, IMAGE).kept
+        rejected = [
+            any(
+                stats.ttest_ind(rival, own, equal_var=False, alternative="greater").pvalue <= 0.05 / 3
+                for rival in values
+                if rival is not own
+            )
+            for own in values
         ]
-        largest = [sorted(group, key=names.index) for group in alike if not any(group < other for other in alike)]
-        assert statistics.tie_groups(names, apart) == sorted(largest, key=lambda group: [names.index(x) for x in group])
+        assert found.tolist() == [not reject for reject in rejected]
+        kept, out = kept + found.sum(), out + (~found).sum()
+    assert min(kept, out) > 10
 
 
-def test_being_alike_is_not_transitive_in_tie_groups():
-    assert statistics.tie_groups(["a", "b", "c"], {frozenset("ac")}) == [["a", "b"], ["b", "c"]]
+def test_cost_is_the_largest_upper_end_over_those_kept():
+    values = runs(1)
+    found = statistics.contest(values, 0.95, IMAGE)
+    for i, own in enumerate(values):
+        ends = [
+            stats.ttest_ind(values[j], own, equal_var=False, alternative="less").confidence_interval(1 - 0.05 / 3).high
+            for j in np.flatnonzero(found.kept)
+            if j != i
+        ]
+        assert found.cost_at_most[i] == pytest.approx(max(0, *ends))
 
 
-def test_sampling_error_is_binomial_and_seed_error_shrinks_with_the_runs():
-    errors = statistics.accuracy_errors(0.95, 0.004, 4, 7000)
-    assert errors.sampling == pytest.approx(math.sqrt(0.95 * 0.05 / 7000))
-    assert errors.seeds == pytest.approx(0.002)
+def test_the_only_one_kept_costs_nothing():
+    values = runs(means=(0.95, 0.9, 0.9, 0.9), sds=(0.001,) * 4)
+    found = statistics.contest(values, 0.95, IMAGE)
+    assert found.kept.tolist() == [True, False, False, False]
+    assert found.cost_at_most[0] == 0
 
 
-@pytest.mark.parametrize(
-    ("epochs", "reached", "median"),
-    [([4, 2, 9], 3, 4), ([4, math.inf, 2], 2, 4), ([2, math.inf, math.inf], 1, math.inf), ([math.inf], 0, math.inf)],
-)
-def test_a_missed_target_is_infinitely_late(epochs, reached, median):
-    assert statistics.time_to_target(np.array(epochs, dtype=float)) == (reached, len(epochs), median)
+def test_who_is_out_is_behind_its_clearest_rival():
+    values = runs(means=(0.95, 0.949, 0.9), sds=(0.02, 0.0005, 0.0005))
+    found = statistics.contest(values, 0.95, IMAGE)
+    assert (found.kept.tolist(), found.rival[2]) == ([True, True, False], 1)  # the second: less noisy than the first
+    interval = stats.ttest_ind(values[1], values[2], equal_var=False, alternative="greater").confidence_interval(0.975)
+    assert found.behind_at_least[2] == pytest.approx(interval.low)
 
 
-def test_pooled_sd_is_the_root_mean_square_of_the_known_ones():
-    assert statistics.pooled_sd([0.3, math.nan, 0.4]) == pytest.approx(math.sqrt(0.125))
-    assert math.isnan(statistics.pooled_sd([math.nan]))
+def test_experiments_side_by_side_are_those_alone():
+    both = statistics.contest(np.stack([runs(1), runs(2)]), 0.95, IMAGE)
+    for i in (0, 1):
+        alone = statistics.contest(runs(i + 1), 0.95, IMAGE)
+        assert all(np.array_equal(stacked[i], single) for stacked, single in zip(both, alone, strict=True))
 
 
-@pytest.mark.parametrize(("effect", "pairs"), [(0.2, 199), (0.5, 34), (0.8, 15)])
-def test_seeds_needed_are_those_of_gpower_for_cohens_small_medium_and_large_effect(effect, pairs):
-    # G*Power 3.1, difference between two dependent means, two tails, 0.05, power 0.8
-    assert statistics.seeds_needed(effect, 1.0, 0.05, 0.8) == pairs
+def test_two_without_spread_are_not_told_apart_however_far_apart_they_are():
+    values = np.array([[0.95] * 3, [0.9] * 3])
+    found = statistics.contest(values, 0.95, IMAGE)
+    assert found.kept.all()
+    assert np.isnan(found.cost_at_most).all()
+    assert np.isnan(statistics.simultaneous(values, 0.95, IMAGE)[0]).all()
 
 
-@pytest.mark.parametrize("effect", [0.03, 0.7, 1.5, 5.0])
-@pytest.mark.parametrize("power", [0.5, 0.8, 0.95])
-def test_seeds_needed_is_the_smallest_number_with_the_power(effect, power):
-    n = statistics.seeds_needed(effect, 1.0, 0.05, power)
-    assert statistics.power_of_paired_t_test(n, effect, 1.0, 0.05) >= power
-    assert n == 2 or statistics.power_of_paired_t_test(n - 1, effect, 1.0, 0.05) < power
+def test_one_without_spread_is_told_apart_from_one_that_has_it():
+    found = statistics.contest(np.array([[0.95, 0.952, 0.954], [0.098] * 3]), 0.95, IMAGE)
+    assert found.kept.tolist() == [True, False]
+    assert np.isfinite(found.cost_at_most).all()
 
 
-def test_power_is_the_share_of_simulated_experiments_that_find_the_gap():
-    changes = np.random.default_rng(3).normal(0.01, 0.008, size=(20000, 6))
-    found = stats.ttest_1samp(changes, 0, axis=1).pvalue < 0.05
-    assert statistics.power_of_paired_t_test(6, 0.01, 0.008, 0.05) == pytest.approx(found.mean(), abs=0.011)
+def test_one_run_of_each_tells_nothing():
+    found = statistics.contest(np.array([[0.95], [0.1]]), 0.95, IMAGE)
+    assert found.kept.all()
+    assert np.isnan(found.cost_at_most).all()
+
+
+def test_an_optimizer_kept_for_its_noise_is_told_from_one_kept_for_its_mean():
+    quiet = [-0.0005, 0.0, 0.0005]
+    values = 0.95 + np.array([quiet, [offset - 0.0001 for offset in quiet], [-0.06, 0.0, 0.01]])
+    found = statistics.contest(values, 0.95, IMAGE)
+    assert found.kept.tolist() == [True, True, True]
+    assert statistics.kept_for_noise(values, 0.95, IMAGE).tolist() == [False, False, True]
+
+
+def test_the_best_by_its_mean_is_never_there_for_its_noise():
+    values = 0.95 + np.array([[-0.02, 0.01, 0.06], [-0.0005, 0.0, 0.0005], [-0.0005, 0.0, 0.0005]])
+    assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
+
+
+@pytest.mark.parametrize("n", [3, 5])
+def test_simultaneous_intervals_are_those_of_scipy(n):
+    values = runs(3, n=n)
+    low, high = statistics.simultaneous(values, 0.95, IMAGE)
+    expected = stats.tukey_hsd(*values, equal_var=False).confidence_interval(0.95)
+    others = ~np.eye(len(values), dtype=bool)
+    assert low[others] == pytest.approx(expected.low[others])
+    assert high[others] == pytest.approx(expected.high[others])
+
+
+def test_two_runs_give_no_simultaneous_interval():
+    assert np.isnan(statistics.simultaneous(runs(n=2), 0.95, IMAGE)).all()
+
+
+def test_a_further_error_widens_the_intervals_and_moves_no_mean():
+    low, high = statistics.simultaneous(runs(), 0.95, IMAGE)
+    wider_low, wider_high = statistics.simultaneous(runs(), 0.95, IMAGE, np.full((4, 4), 0.001))
+    others = ~np.eye(4, dtype=bool)
+    assert (wider_low[others] < low[others]).all()
+    assert (wider_low + wider_high)[others] == pytest.approx((low + high)[others])
+
+
+def test_error_over_images_is_that_of_the_difference_image_by_image():
+    first, second = np.array([4, 4, 0, 0, 4]), np.array([4, 2, 0, 1, 4])
+    errors = statistics.images_error([first, second], 4)
+    assert errors[0, 1] == errors[1, 0] == pytest.approx(stats.sem((first - second) / 4))
+    assert errors[0, 0] == 0
+
+
+def test_error_over_images_is_what_drawing_other_images_shows():
+    generator = np.random.default_rng(4)
+    hard = generator.uniform(size=200000)
+    first, second = (generator.uniform(size=200000) < chance for chance in (hard, np.sqrt(hard)))
+    samples = generator.integers(0, 200000, (2000, 500))
+    drawn = (second[samples].mean(axis=1) - first[samples].mean(axis=1)).std()
+    found = statistics.images_error([first[:500], second[:500]], 1)[0, 1]
+    assert found == pytest.approx(drawn, rel=0.1)

@@ -12,12 +12,12 @@ from ruamel.yaml import YAML
 
 from descent import parameters
 from descent.optimizers import build, elementwise
-from descent.parameters import OptimizerEntry, OwnOptimizerEntry
+from descent.optimizers.entries import OptimizerEntry, Optimizers, OwnOptimizerEntry
 from descent.training import columns, networks
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 ROOT = Path(__file__).parents[2]
-ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", parameters.Optimizers)
+ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)
 TINY = toy.mlp([8], dropout=0.2)
 TRAIN, VALIDATION = toy.split(64, 64), toy.split(20, 20)
 

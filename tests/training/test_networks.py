@@ -92,23 +92,34 @@ def test_file_without_the_function_is_refused(tmp_path, monkeypatch):
         networks.builder(NetworkEntry(file="mine.py", config={}), (4, 3), 10)
 
 
-OWN_CONVOLUTION = """
+OWN = """
 import keras
 class Mine(keras.layers.Layer):
     def build(self, shape):
         self.kernel = self.add_weight(shape=(2, 2, 1, 3))
     def call(self, x):
-        return keras.ops.conv(x[..., None], self.kernel)
+        return {call}
 def build(shape, classes):
     return keras.Sequential([keras.Input(shape), Mine(), keras.layers.Flatten(), keras.layers.Dense(classes)])
 """
 
 
-def test_convolutions_are_found_in_layers_of_keras_and_in_those_of_the_user(tmp_path):
-    (tmp_path / "mine.py").write_text(OWN_CONVOLUTION)
-    found = {
-        file: networks.has_convolutions(networks.builder(NetworkEntry(file=file, config={}), (28, 28), 10)(0), (28, 28))
-        for file in ("networks/cnn.py", str(tmp_path / "mine.py"))
-    }
-    assert set(found.values()) == {True}
-    assert not networks.has_convolutions(toy.mlp()(0), toy.SHAPE)
+@pytest.mark.parametrize(
+    ("call", "suited"),
+    [
+        ("keras.ops.conv(x[..., None], self.kernel)", False),
+        ("keras.ops.max_pool(x[..., None], 2)", False),
+        ("keras.ops.relu(x)", True),
+    ],
+)
+def test_convolutions_and_max_pooling_are_found_in_layers_of_the_user_too(tmp_path, monkeypatch, call, suited):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(OWN.format(call=call))
+    model = networks.builder(NetworkEntry(file="mine.py", config={}), (28, 28), 10)(0)
+    assert networks.suits_xla(model, (28, 28)) == suited
+
+
+def test_shipped_networks_suit_xla_as_far_as_they_do_not_convolve():
+    assert networks.suits_xla(toy.mlp()(0), toy.SHAPE)
+    cnn = networks.builder(NetworkEntry(file="networks/cnn.py", config={}), (28, 28), 10)(0)
+    assert not networks.suits_xla(cnn, (28, 28))

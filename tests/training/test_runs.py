@@ -10,7 +10,9 @@ import toy
 from keras import layers
 from toy import TEST, TRAIN, VALIDATION, equal, run, settings
 
+from descent import parameters
 from descent.training import columns, device
+from descent.training.settings import TrainingParameters
 
 
 def sgd(learning_rate=0.1):
@@ -253,8 +255,8 @@ def test_settings_of_the_compilers_are_a_part_of_the_environment(monkeypatch):
     [{"seeds": [1, 1]}, {"seeds": []}, {"seeds": [-1]}, {"epochs": 0}, {"batch_size": 0}, {"last_epochs": 3}],
 )
 def test_impossible_training_is_refused(change):
-    with pytest.raises(ValueError, match=next(iter(change))):
-        settings(**change)
+    with pytest.raises(parameters.ParametersError, match=f"^training.{next(iter(change))}"):
+        parameters.validate(settings().model_dump() | change, TrainingParameters, "training")
 
 
 def test_eight_layers_without_dropout_train():

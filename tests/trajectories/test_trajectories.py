@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import parameters
-from descent import style as looks
-from descent.optimizers import build as optimizers
-from descent.parameters import OptimizerEntry, ParametersError
+from descent import parameters, style
+from descent.optimizers import build
+from descent.optimizers.entries import OptimizerEntry
+from descent.parameters import ParametersError
 from descent.trajectories import figure as trajectory_figure
 from descent.trajectories import paths as trajectories
+from descent.trajectories.settings import Surface, TrajectoryParameters
 
 ROOT = Path(__file__).parents[2]
 VALLEY = {"curvatures": [1.0, 20.0], "angle_degrees": 30.0, "start": [-0.2, 0.1], "noise": 0.0}
@@ -23,7 +24,7 @@ FLAT = {"curvatures": [0.0, 0.0], "angle_degrees": 0.0, "start": [0.1, 0.1], "no
 
 def settings(**changes):
     values = {"steps": 20, "seed": 0, "half_width": 0.3, "constant_gradient": 0.5, "surfaces": {"valley": VALLEY}}
-    return parameters.validate(values | changes, trajectories.TrajectoryParameters, "params.yaml: trajectories")
+    return parameters.validate(values | changes, TrajectoryParameters, "params.yaml: trajectories")
 
 
 def sgd(learning_rate=0.05):
@@ -31,11 +32,11 @@ def sgd(learning_rate=0.05):
 
 
 def built(class_name, **config):
-    return partial(optimizers.build, OptimizerEntry(class_name=class_name, config=config), "mine")
+    return partial(build.build, OptimizerEntry(class_name=class_name, config=config), "mine")
 
 
 def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
-    hessian = trajectories.hessian(trajectories.Surface(**VALLEY))
+    hessian = trajectories.hessian(Surface(**VALLEY))
     axis = np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)])
     np.testing.assert_allclose(hessian @ axis, 1.0 * axis)
     np.testing.assert_allclose(hessian @ [-axis[1], axis[0]], 20.0 * np.array([-axis[1], axis[0]]))
@@ -43,7 +44,7 @@ def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
 
 def test_path_of_sgd_is_that_of_its_equation():
     path = trajectories.paths(sgd, settings())["valley"]
-    step = np.eye(2) - 0.05 * trajectories.hessian(trajectories.Surface(**VALLEY))
+    step = np.eye(2) - 0.05 * trajectories.hessian(Surface(**VALLEY))
     expected = [np.linalg.matrix_power(step, t) @ VALLEY["start"] for t in range(21)]
     np.testing.assert_allclose(path, expected, atol=1e-6)
 
@@ -154,7 +155,7 @@ def test_figure_names_every_optimizer_and_shows_the_updates():
 
 
 def test_equal_parameters_give_equal_bytes():
-    assert looks.png(draw()) == looks.png(draw())
+    assert style.png(draw()) == style.png(draw())
 
 
 @pytest.mark.parametrize(
@@ -177,7 +178,7 @@ def test_impossible_parameters_are_refused_with_their_key_path(changes, message)
 
 
 def test_surfaces_of_params_yaml_are_a_valley_a_saddle_and_a_noisy_bowl():
-    surfaces = parameters.read(ROOT / "params.yaml", "trajectories", trajectories.TrajectoryParameters).surfaces
+    surfaces = parameters.read(ROOT / "params.yaml", "trajectories", TrajectoryParameters).surfaces
     low, high = sorted(surfaces["narrow_valley"].curvatures)
     assert 0 < 100 * low <= high
     assert np.prod(surfaces["saddle"].curvatures) < 0

@@ -1,0 +1,128 @@
+"""What changed between two revisions of the results by more than noise, as a table or in one line."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+from tabulate import tabulate
+
+from descent.report import layout, statistics
+from descent.report.records import Training
+from descent.report.revisions import Revision, differing_environment, differing_parameters
+from descent.report.sentences import percent
+
+
+class Change(NamedTuple):
+    """One optimizer, before and after."""
+
+    optimizer: str
+    before: np.ndarray  # [runs] in [0, 1]
+    after: np.ndarray
+    change: float
+    low: float  # all intervals of a comparison hold at once
+    high: float
+    verdict: str  # same runs, within noise, beyond noise, diverged, unknown
+
+
+def changes(before: Revision, after: Revision, confidence: float) -> list[Change]:
+    """Compare each optimizer that both revisions have; the intervals of those that differ hold together.
+
+    Args:
+        before: one revision.
+        after: the other.
+        confidence: that all intervals hold, in (0, 1): each is Welch's at 1 - (1 - confidence) / their number.
+    """
+    names = [name for name in before.runs if name in after.runs]
+    same = {name for name in names if _are_equal(before.trainings[name], after.trainings[name])}
+    level = 1 - (1 - confidence) / max(1, len(names) - len(same))
+    resolution = max(before.resolution, after.resolution)
+    rows = []
+    for name in names:
+        runs = (before.runs[name], after.runs[name])
+        low, high = (0.0, 0.0) if name in same else _welch_interval(*runs, level, resolution)
+        if name in same:
+            verdict = "same runs"
+        elif np.isnan(np.concatenate(runs)).any():
+            verdict = "diverged"
+        elif math.isnan(low):
+            verdict = "unknown"
+        else:
+            verdict = "within noise" if low <= 0 <= high else "beyond noise"
+        rows.append(Change(name, *runs, float(runs[1].mean() - runs[0].mean()), low, high, verdict))
+    return rows
+
+
+def told(before: Revision, after: Revision, confidence: float, form: str) -> str:
+    """Tell what changed: a table of the optimizers that did, those that did not, and the conditions that differ.
+
+    Args:
+        before: one revision.
+        after: the other.
+        confidence: that all intervals hold at once, in (0, 1).
+        form: of the table, as tabulate calls it: "simple" for a terminal, "pipe" for Markdown.
+    """
+    rows = changes(before, after, confidence)
+    heads = ["Validation accuracy, %", before.name, after.name, "Change, points", percent(confidence), "Verdict"]
+    cells = [
+        [
+            row.optimizer,
+            *(f"{_summed_up(runs, before.resolution)} (n = {len(runs)})" for runs in (row.before, row.after)),
+            "–" if math.isnan(row.change) else f"{100 * row.change:+.2f}",
+            layout.interval(100 * row.low, 100 * row.high, 2),
+            row.verdict,
+        ]
+        for row in rows
+        if row.verdict != "same runs"
+    ]
+    same = [row.optimizer for row in rows if row.verdict == "same runs"]
+    parts = [tabulate(cells, heads, form, disable_numparse=True)] if cells else []
+    parts += [f"Same runs to the last digit: {', '.join(same)}."] if same else []
+    for what, found in (
+        ("Parameters", differing_parameters(before, after)),
+        ("Environment", differing_environment(before, after)),
+    ):
+        parts += [f"{what}: {'; '.join(found)}."] if found else []
+    return "\n\n".join(parts)
+
+
+def brief(committed: Revision, ours: Revision, confidence: float) -> str:
+    """Tell in one line whether results agree with the committed ones; nothing where they are the same."""
+    parameters, environment = differing_parameters(committed, ours), differing_environment(committed, ours)
+    rows = changes(committed, ours, confidence)
+    if parameters:
+        return (
+            f"Parameters differ from those of the committed results ({'; '.join(parameters)}): "
+            f"python -m stages.diff {committed.name} tells what that changed."
+        )
+    other = f" ({'; '.join(environment)})" if environment else ""
+    if all(row.verdict == "same runs" for row in rows):
+        return f"Results equal the committed ones to the last digit{other}." if other else ""
+    disagreeing = [row.optimizer for row in rows if row.verdict not in ("same runs", "within noise")]
+    agreeing = f"{len(rows) - len(disagreeing)} of {len(rows)} optimizers agree within noise"
+    return (
+        f"Results differ from the committed ones{other or ' (no recorded condition does)'}: {agreeing}"
+        + (f", but not {', '.join(disagreeing)}" if disagreeing else "")
+        + "; commit yours as the baseline, then compare."
+    )
+
+
+def _summed_up(runs: np.ndarray, resolution: float) -> str:
+    return layout.accuracy(float(runs.mean()), float(statistics.spread(runs, resolution)))
+
+
+def _are_equal(first: Training, second: Training) -> bool:
+    return np.array_equal(first.test_accuracy, second.test_accuracy, equal_nan=True) and all(
+        np.array_equal(first.history[column], second.history[column], equal_nan=True) for column in first.history
+    )
+
+
+def _welch_interval(before: np.ndarray, after: np.ndarray, level: float, resolution: float) -> tuple[float, float]:
+    sds, counts = np.array([statistics.spread(runs, resolution) for runs in (before, after)]), [len(before), len(after)]
+    if min(counts) < 2 or np.isnan(sds).all():
+        return math.nan, math.nan
+    squares = np.where(np.isnan(sds), resolution, sds) ** 2 / counts  # below one image, one image is taken
+    freedom = squares.sum() ** 2 / (squares**2 / (np.array(counts) - 1)).sum()
+    half = float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(squares.sum()))
+    change = float(after.mean() - before.mean())
+    return change - half, change + half

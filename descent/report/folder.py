@@ -1,0 +1,74 @@
+"""Makes every file of results/report from what the trainings left."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from descent import style
+from descent.report import figures, layout, page, planning, ranking_figure, sentences, tables, tutorial
+from descent.report.records import Training
+from descent.report.settings import Conditions
+
+
+def contents(
+    conditions: Conditions,
+    trainings: Mapping[str, Training],
+    printed: Mapping[str, Mapping[str, np.ndarray]],
+    template: str,
+) -> dict[str, bytes]:
+    """Compute the tables, the figures and the page.
+
+    Args:
+        conditions: of the comparison.
+        trainings: of exactly the optimizers that the conditions list.
+        printed: what the tutorial printed: optimizer in lower case -> column -> [epochs].
+        template: of the page, see `page.html`.
+
+    Returns:
+        Name in results/report -> content; equal arguments give equal bytes, whatever the order of the optimizers.
+    """
+    report, last_epochs = conditions.report, conditions.training.last_epochs
+    trainings = dict(sorted(trainings.items()))
+    histories = {name: training.history for name, training in trainings.items()}
+    runs = tables.endpoints(trainings, conditions)
+    curves, diagnostics = tables.curves(histories, report.confidence), tables.diagnostics(histories)
+    ranking, leads = tables.ranking(runs, trainings, conditions), tables.leads(runs, trainings, conditions)
+    needs, points = planning.needs(ranking, report), tutorial.points(histories, printed, report.confidence)
+    replications = tutorial.replications(histories, printed, last_epochs)
+    agreements = tutorial.agreements(replications, report.equivalence_points / 100, report.confidence)
+    pictures = {
+        "curves": style.png(figures.curves(curves, report.confidence)),
+        "diagnostics": style.png(figures.diagnostics(diagnostics)),
+        "ranking": style.png(ranking_figure.ranking(ranking, runs, leads, report.confidence)),
+        "tutorial": style.png(figures.tutorial(points, report.confidence)),
+    }
+    gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in ranking]
+    texts = page.Texts(
+        sentences.answer(ranking, leads, conditions),
+        sentences.stated_conditions(conditions),
+        sentences.reading(ranking, gaps),
+        sentences.summary(ranking, leads, needs, agreements, conditions),
+    )
+    shown = {
+        "ranking": layout.ranking(ranking, conditions),
+        "leads": layout.leads(leads, conditions),
+        "needs": layout.needs(needs, conditions),
+        "replications": layout.replications(replications),
+        "settings": layout.settings(conditions),
+        "optimizers": layout.optimizers(conditions.optimizers | conditions.own_optimizers),
+        "environment": layout.environment({name: training.environment for name, training in trainings.items()}),
+    }
+    alternatives = page.alternatives(ranking, curves, diagnostics, points)
+    table = layout.markdown(shown["ranking"], words=2)
+    ranking_md = f"**{texts.answer}**\n\n{texts.conditions}\n\n{table}\n\n{texts.reading}\n"
+    return {
+        "curves.csv": tables.csv_text(tables.CurvePoint._fields, curves).encode(),
+        "diagnostics.csv": tables.csv_text(tables.DiagnosticsPoint._fields, diagnostics).encode(),
+        "differences.csv": tables.csv_text(tables.Lead._fields, leads).encode(),
+        "ranking.csv": tables.csv_text(tables.Rank._fields, ranking).encode(),
+        "tutorial.csv": tables.csv_text(tutorial.TutorialPoint._fields, points).encode(),
+        "ranking.md": ranking_md.encode(),
+        "summary.md": "".join(f"- {sentence}\n" for sentence in texts.summary).encode(),
+        "index.html": page.html(template, texts, shown, pictures, alternatives).encode(),
+        **{f"figures/{name}.png": content for name, content in pictures.items()},
+    }

@@ -1,0 +1,163 @@
+"""The tables as people read them: cells of text, for Markdown and for the page alike."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from tabulate import tabulate
+
+from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
+from descent.report.planning import Need
+from descent.report.records import Environment
+from descent.report.sentences import percent
+from descent.report.settings import Conditions
+from descent.report.tables import Lead, Rank
+from descent.report.tutorial import Replication
+
+# The sections of docs/optimizers.md: classes of Keras and of descent/optimizers/keras2/, in lower case.
+RULES = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam", "tfoptimizer")
+
+
+class Link(NamedTuple):
+    """A cell that leads to a file of the repository."""
+
+    text: str
+    target: str
+
+
+class Table(NamedTuple):
+    """A table; the first column names its rows."""
+
+    caption: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str | Link]]
+
+
+def markdown(table: Table, words: int = 1) -> str:
+    """Write a table as Markdown, all columns but the first `words` aligned at the right."""
+    sides = ["left"] * words + ["right"] * (len(table.heads) - words)
+    return tabulate(table.rows, table.heads, "pipe", colalign=sides, disable_numparse=True)
+
+
+def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
+    """The answer in full: which may be the best, what choosing each may cost, how it ended."""
+    training = conditions.training
+    heads = [
+        "Optimizer", "May be best", "Costs at most, points", f"Validation accuracy, % (n = {len(training.seeds)})",
+        "Test accuracy, %", f"Epochs to {percent(training.target_val_accuracy)}", "Diverged",
+    ]  # fmt: skip
+    cells = []
+    for row in rows:
+        behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.rival}"
+        words = {"noisy": "yes, but noisy", "no": behind, "diverged": "no: diverged"}
+        epochs = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"
+        cells.append(
+            [
+                row.optimizer,
+                words.get(row.may_be_best, row.may_be_best),
+                number(100 * row.cost_at_most, 2),
+                accuracy(row.val_accuracy, row.val_accuracy_sd),
+                accuracy(row.test_accuracy, row.test_accuracy_sd),
+                f"{epochs} ({row.reached} of {row.runs})",
+                f"{row.diverged} of {row.runs}",
+            ]
+        )
+    return Table("Ranking by validation accuracy, best first", heads, cells)
+
+
+def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
+    """By how much the best leads each other one."""
+    level = percent(conditions.report.confidence)
+    cells = [
+        [
+            row.behind,
+            number(100 * row.lead, 2),
+            interval(100 * row.low, 100 * row.high, 2),
+            interval(100 * row.low_other_images, 100 * row.high_other_images, 2),
+        ]
+        for row in rows
+        if row.ahead == rows[0].ahead
+    ]
+    caption = f"By how much {rows[0].ahead} leads, in points of validation accuracy" if rows else "Leads: none known"
+    return Table(caption, ["Over", "Mean", f"{level} for all pairs at once", f"{level} on other images"], cells)
+
+
+def needs(rows: Sequence[Need], conditions: Conditions) -> Table:
+    """How many runs rule each rival of the best out."""
+    heads = ["Rival", *(f"Gap of {gap:g} points" for gap in conditions.report.gaps_points)]
+    cells = [
+        [rival, *(f"{row.runs} (up to {row.runs_at_most})" for row in rows if row.rival == rival)]
+        for rival in dict.fromkeys(row.rival for row in rows)
+    ]
+    best, chance = rows[0].leader if rows else "the best", percent(conditions.report.power)
+    return Table(f"Runs of each that rule a rival of {best} out, with a chance of {chance}", heads, cells)
+
+
+def replications(rows: Sequence[Replication]) -> Table:
+    """The tutorial's printed numbers beside ours."""
+    cells = [
+        [
+            row.optimizer,
+            row.epochs,
+            number(100 * row.printed, 2),
+            accuracy(row.mean, row.sd),
+            number(row.deviation, 1),
+            number(row.loss_printed, 4),
+            number(row.loss_mean, 4) + (f" ± {row.loss_sd:.4f}" if math.isfinite(row.loss_sd) else ""),
+        ]
+        for row in rows
+    ]
+    heads = ["Optimizer", "Epochs", "Accuracy, %: tutorial", "ours", "deviation, sd", "Loss, nats: tutorial", "ours"]
+    return Table("The tutorial's numbers beside ours, on the validation images", heads, cells)
+
+
+def settings(conditions: Conditions) -> Table:
+    """The sections of params.yaml that hold for all optimizers alike."""
+    cells = [
+        [f"{name}.{key}", json.dumps(value, ensure_ascii=False)]
+        for name, section in conditions._asdict().items()
+        if not isinstance(section, dict)
+        for key, value in section.model_dump().items()
+    ]
+    return Table("Conditions, as in params.yaml", ["Key", "Value"], cells)
+
+
+def optimizers(entries: Mapping[str, OptimizerEntry]) -> Table:
+    """Every optimizer with its class and all its hyperparameters."""
+    cells = []
+    for name, entry in sorted(entries.items()):
+        rule, label = entry.class_name.split(">")[-1].lower(), entry.class_name
+        if isinstance(entry, OwnOptimizerEntry):
+            label = Link(label, entry.file)
+        elif rule in RULES:
+            label = Link(label, f"docs/optimizers.md#{rule}")
+        cells.append([name, label, ", ".join(f"{key} {json.dumps(entry.config[key])}" for key in sorted(entry.config))])
+    return Table("The optimizers and all their hyperparameters", ["Optimizer", "Update rule", "Hyperparameters"], cells)
+
+
+def environment(environments: Mapping[str, Environment]) -> Table:
+    """What computed the results; where optimizers differ, which has what."""
+    cells = []
+    for key in dict.fromkeys(key for _, of in sorted(environments.items()) for key in of):
+        holders: dict[str, list[str]] = {}
+        for name, of in sorted(environments.items()):
+            holders.setdefault(str(of.get(key, "not recorded")), []).append(name)
+        values = [value if len(holders) == 1 else f"{value} ({', '.join(names)})" for value, names in holders.items()]
+        cells.append([key, "; ".join(values)])
+    return Table("What computed the results", ["Property", "Value"], cells)
+
+
+def accuracy(mean: float, sd: float) -> str:
+    """Write an accuracy in [0, 1] as percent with its sd in points, as far as they are known."""
+    return number(100 * mean, 2) + ("" if math.isnan(sd) or math.isnan(mean) else f" ± {100 * sd:.2f}")
+
+
+def number(value: float, digits: int) -> str:
+    """Write a number, or a dash where it is not known."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def interval(low: float, high: float, digits: int) -> str:
+    """Write an interval, or a dash where it is not known."""
+    return "–" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"

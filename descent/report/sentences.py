@@ -1,0 +1,176 @@
+"""What the runs can and cannot tell, in sentences: the answer, the conditions it holds under, and further findings."""
+
+import json
+import math
+from collections.abc import Sequence
+
+from scipy import stats
+
+from descent.data import archives
+from descent.report.planning import Need
+from descent.report.settings import Conditions
+from descent.report.tables import Lead, Rank
+from descent.report.tutorial import Agreement
+
+NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Conditions) -> str:
+    """Say which optimizers may be the best, what choosing them costs at most, and how far the last is behind."""
+    compared = [row for row in ranking if row.may_be_best != "diverged"]
+    if not compared:
+        return "Every optimizer had a run that diverged, so none can be called the best."
+    best, last = compared[0], compared[-1]
+    if len(compared) == 1:
+        return f"There is nothing that {best.optimizer} could be compared with."
+    if best.runs == 1:
+        return f"One run each shows no spread, so nothing can be told apart; {best.optimizer} ended highest."
+    kept = [row for row in compared if row.may_be_best in ("yes", "noisy")]
+    all_of_them = f"the {_word(len(compared))}" + (" that never diverged" if len(compared) < len(ranking) else "")
+    may_be = f"any of {all_of_them} may be the best" if last in kept else f"the best of {all_of_them} is"
+    names = _list([row.optimizer + " (noisy)" * (row.may_be_best == "noisy") for row in kept], "or")
+    text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
+    text += f"({best.runs} runs each)"
+    if len(kept) > 1 and not any(math.isnan(row.cost_at_most) for row in kept):
+        costs = _list([f"{100 * row.cost_at_most:.2f}" for row in kept], "and")
+        text += f"; choosing them costs at most {costs} points"
+    lead = next(lead for lead in leads if (lead.ahead, lead.behind) == (best.optimizer, last.optimizer))
+    if last not in kept and math.isfinite(lead.low):
+        text += f"; {lead.ahead} leads {_lead(lead, lead.low, lead.high)}"
+    return f"{text}."
+
+
+def stated_conditions(conditions: Conditions) -> str:
+    """State under what the ranking holds, in one line that begins with what matters most."""
+    data, network, training, *_, report = conditions
+    over = f"the last {training.last_epochs} of" if training.last_epochs > 1 else "the last of"
+    runs = f"{len(training.seeds)} runs" if len(training.seeds) > 1 else "one run"
+    config = ", ".join(f"{key} {json.dumps(value)}" for key, value in network.config.items())
+    seeds = ", ".join(map(str, sorted(training.seeds)))
+    return (
+        f"{report.note.rstrip('.')}. Validation accuracy: mean over {over} {training.epochs} epochs, ± standard "
+        f"deviation over {runs} (seeds {seeds}). MNIST: first {data.train_size} training images in batches of "
+        f"{training.batch_size}, {data.validation_size} validation and {test_size(conditions)} test images. "
+        f"Network: {network.file}{f' ({config})' if config else ''}."
+    )
+
+
+def reading(ranking: Sequence[Rank], gaps: Sequence[float]) -> str:
+    """Say how to read the ranking.
+
+    Args:
+        ranking: its rows.
+        gaps: for each optimizer test accuracy minus validation accuracy after the last epoch, means in [0, 1].
+    """
+    known = [100 * gap for gap in gaps if math.isfinite(gap)]
+    other = "validation and test images are not the same"
+    if known and min(known) > 0:
+        other = f"the validation images are harder than the test images, by {min(known):.1f} to {max(known):.1f} points"
+    noisy = " Noisy: it would be out if its runs lay as close together as those of the others do in the median."
+    text = (
+        f"Compare within a column, never across: {other}. Costs: points of validation accuracy by which the best may "
+    )
+    return text + "lead." + noisy * any(row.may_be_best == "noisy" for row in ranking)
+
+
+def summary(
+    ranking: Sequence[Rank],
+    leads: Sequence[Lead],
+    needs: Sequence[Need],
+    agreements: Sequence[Agreement],
+    conditions: Conditions,
+) -> list[str]:
+    """Tell the further findings, a sentence each."""
+    return [
+        *_leads(leads, conditions),
+        _needs(needs, conditions),
+        *_agreements(agreements, conditions),
+        _test_images(ranking, test_size(conditions)),
+    ]
+
+
+def test_size(conditions: Conditions) -> int:
+    """Count the test images: those that MNIST holds out and validation does not take."""
+    return archives.MNIST["y_test"][0] - conditions.data.validation_size
+
+
+def percent(share: float) -> str:
+    """Write a share as percent, with no more digits than it has."""
+    return f"{100 * share:g} %"
+
+
+def _leads(leads: Sequence[Lead], conditions: Conditions) -> list[str]:
+    of_best = [lead for lead in leads if lead.ahead == leads[0].ahead]
+    if not of_best or math.isnan(of_best[-1].low):
+        return ["By how much the best leads cannot be bounded: that takes two optimizers and three runs of each."]
+    best, seeds = of_best[0].ahead, conditions.training.seeds
+    here = [_lead(lead, lead.low, lead.high) for lead in of_best if lead.low > 0]
+    elsewhere = [
+        _lead(lead, lead.low_other_images, lead.high_other_images) for lead in of_best if lead.low_other_images > 0
+    ]
+    caution = ", though below five runs they do so less often than they say" if len(seeds) < 5 else ""
+    return [
+        f"{best} leads {_list(here, 'and') if here else 'none for sure'}, by {percent(conditions.report.confidence)} "
+        f"intervals that hold for all pairs at once (Games and Howell){caution}.",
+        f"On other images of the same kind {best} leads {_list(elsewhere, 'and') if elsewhere else 'none for sure'}: "
+        f"these {conditions.data.validation_size} are a sample too.",
+    ]
+
+
+def _lead(lead: Lead, low: float, high: float) -> str:
+    return f"{lead.behind} by {100 * lead.lead:.2f} points ({100 * low:.2f} to {100 * high:.2f})"
+
+
+def _needs(needs: Sequence[Need], conditions: Conditions) -> str:
+    if not needs:
+        return "How many runs rule a rival out cannot be said: that takes two optimizers with a known spread."
+    gaps = []
+    for gap in dict.fromkeys(need.gap for need in needs):
+        points = "point" if gap == 0.01 else "points"
+        *_, most = sorted((need.runs, need.runs_at_most, need.rival) for need in needs if need.gap == gap)
+        gaps.append(f"{most[0]} runs of each at a gap of {100 * gap:g} {points} (up to {most[1]}; {most[2]})")
+    return (
+        f"Runs that rule out the noisiest rival of {needs[0].leader} with a chance of "
+        f"{percent(conditions.report.power)}: {', '.join(gaps)}; in brackets what it takes if the spreads are as large "
+        f"as their {percent(conditions.report.confidence)} intervals allow."
+    )
+
+
+def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list[str]:
+    if not agreements:
+        return ["Whether the tutorial's numbers agree with ours cannot be said: fewer than two optimizers are in both."]
+    report, texts = conditions.report, []
+    for row in agreements:
+        when = f"over epochs {row.epochs}" if " to " in row.epochs else f"after epoch {row.epochs}"
+        verdict = "equivalent" if row.p <= 1 - report.confidence else "not shown to be equivalent"
+        largest = row.largest and f"{row.largest.deviation:+.1f} standard deviations ({row.largest.optimizer})"
+        texts.append(
+            f"Tutorial minus ours {when}: {100 * row.mean:+.2f} points of validation accuracy ({100 * row.low:+.2f} to "
+            f"{100 * row.high:+.2f}), mean over {row.optimizers} optimizers; {verdict} within "
+            f"±{report.equivalence_points:g} points (two one-sided tests, p = {row.p:.2g}); largest single deviation "
+            f"{largest or 'unknown'}; Kendall's tau of the two orders {row.tau:.2f}."
+        )
+    return texts
+
+
+def _test_images(ranking: Sequence[Rank], images: int) -> str:
+    known = [row for row in ranking if math.isfinite(row.test_accuracy_sd)]
+    if not known:
+        return "Whether the runs or the finite test set limit the test accuracy cannot be said without a spread."
+    sampling = [100 * float(stats.binom.std(images, row.test_accuracy)) / images for row in known]
+    runs = [100 * row.test_accuracy_sd / math.sqrt(row.runs) for row in known]
+    dominated = sum(error > other for error, other in zip(sampling, runs, strict=True))
+    return (
+        f"Standard error of the mean test accuracy: {min(sampling):.2f} to {max(sampling):.2f} points from the finite "
+        f"test set ({images} images, binomial), {min(runs):.2f} to {max(runs):.2f} points from the runs; the test set "
+        f"dominates for {dominated} of {len(known)} optimizers."
+    )
+
+
+def _list(words: Sequence[str], last: str) -> str:
+    *most, end = words
+    return f"{', '.join(most)} {last} {end}" if most else end
+
+
+def _word(number: int) -> str:
+    return NUMBERS[number] if number < len(NUMBERS) else str(number)

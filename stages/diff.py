@@ -1,0 +1,65 @@
+"""Tells what changed between two revisions by more than noise, beside `dvc metrics diff`, which gives bare numbers.
+
+Usage: python -m stages.diff REVISION [REVISION] [--md]        (any that DVC knows: a branch, a commit, an experiment)
+       python -m stages.diff HEAD --brief                      (one line, and none where the results are the same)
+
+The second revision is the workspace unless told. No stage of dvc.yaml: it writes nothing.
+"""
+
+import argparse
+from collections.abc import Callable
+
+from dvc.api import DVCFileSystem
+from dvc.exceptions import DvcException
+
+from descent import parameters
+from descent.report import changes, revisions
+from descent.report.settings import ReportParameters
+
+
+def reader(revision: str | None) -> Callable[[str], str]:
+    """Open a revision, or the workspace; returns a function from path to content."""
+    files = DVCFileSystem(rev=revision)
+
+    def read(path: str) -> str:
+        try:
+            return files.read_text(path, encoding="utf-8")
+        except DvcException as error:  # it opens the revision as late as here
+            raise parameters.InputError(str(error)) from None
+        except FileNotFoundError:
+            raise parameters.InputError(f"{path}: not there; run dvc repro") from None
+        except UnicodeDecodeError as error:
+            raise parameters.InputError(f"{path}: damaged: {error}") from None
+
+    return read
+
+
+@parameters.end_with_message
+def main() -> None:
+    """Read both revisions through DVC, compare, print."""
+    parser = argparse.ArgumentParser(description="Tell what changed between two revisions by more than noise.")
+    parser.add_argument("before", help="a revision that DVC knows: a branch, a commit, an experiment")
+    parser.add_argument("after", nargs="?", help="another one; the workspace unless told")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--md", action="store_true", help="print Markdown")
+    form.add_argument("--brief", action="store_true", help="print one line, and none where the results are the same")
+    asked = parser.parse_args()
+    confidence = parameters.read("params.yaml", "report", ReportParameters).confidence
+    try:
+        before = revisions.read_revision(asked.before, reader(asked.before))
+        after = revisions.read_revision(asked.after or "workspace", reader(asked.after))
+    except parameters.InputError as error:
+        if not asked.brief:
+            raise
+        print(f"Results cannot be compared with the committed ones: {error}")  # which is no failure of who asks so
+        return
+    if asked.brief:
+        text = changes.brief(before, after, confidence)
+    else:
+        text = changes.told(before, after, confidence, "pipe" if asked.md else "simple")
+    if text:
+        print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,160 @@
+"""Claims about an optimizer file of one's own: what it may be; and whatever it does wrong is said on one line."""
+
+from pathlib import Path
+
+import pytest
+
+from descent.optimizers import build as optimizers
+from descent.optimizers.entries import OwnOptimizerEntry
+from descent.parameters import ParametersError
+
+WHERE = "params.yaml: own_optimizers.mine"
+MINE = """
+import keras
+class Mine(keras.optimizers.SGD):
+    def __init__(self, learning_rate, push=0.5, **kwargs):
+        super().__init__(learning_rate, **kwargs)
+        self.push = push
+class Other:
+    pass
+"""
+
+
+@pytest.fixture
+def mine(tmp_path, monkeypatch):
+    """Writes optimizers/mine.py, and gives an entry that names a class of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("optimizers").mkdir()
+
+    def write(code, class_name="Mine", **config):
+        Path("optimizers/mine.py").write_text(code, encoding="utf-8")
+        return OwnOptimizerEntry(class_name=class_name, config=config, file="optimizers/mine.py")
+
+    return write
+
+
+def refusal(entry, make=optimizers.build):
+    """The only line of the error that building gives."""
+    with pytest.raises(ParametersError) as caught:
+        make(entry, WHERE)
+    [line] = str(caught.value).splitlines()
+    return line
+
+
+def test_own_class_is_built_from_its_file_with_its_config(mine):
+    optimizer = optimizers.build(mine(MINE, learning_rate=1, push=0), WHERE)
+    assert type(optimizer).__name__ == "Mine"
+    assert optimizer.push == 0
+    assert float(optimizer.learning_rate) == 1
+
+
+def test_own_file_that_was_edited_is_read_anew(mine):
+    assert optimizers.build(mine(MINE, learning_rate=0.1), WHERE).push == 0.5
+    assert optimizers.build(mine(MINE.replace("push=0.5", "push=0.6"), learning_rate=0.1), WHERE).push == 0.6
+
+
+def test_own_file_may_have_dataclasses_with_annotations_that_are_text(mine):
+    code = """
+from __future__ import annotations
+import dataclasses, keras
+@dataclasses.dataclass
+class Settings:
+    push: dataclasses.InitVar[float]
+    kept: list[float] = dataclasses.field(default_factory=list)
+"""
+    assert optimizers.build(mine(code + MINE.replace("\nimport keras", ""), learning_rate=0.1), WHERE).push == 0.5
+
+
+def test_own_file_stands_in_the_way_of_no_module_of_its_name(mine, tmp_path):
+    import keras
+
+    entry = mine(MINE, learning_rate=0.1)
+    (tmp_path / "keras.py").write_text("from keras import *" + MINE)
+    optimizers.build(entry.model_copy(update={"file": "keras.py"}), WHERE)
+    import keras as again
+
+    assert again is keras
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("class Mine(:", "SyntaxError: invalid syntax (mine.py, line 1)"),
+        ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found' ({file}, line 1)"),
+        ("\n1 / 0", "ZeroDivisionError: division by zero ({file}, line 2)"),
+        ("raise ValueError('two\\n lines')", "ValueError: two lines ({file}, line 1)"),
+        ("import sys\nsys.exit(0)", "SystemExit: 0 ({file}, line 2)"),
+        ("class Odd(BaseException): pass\nraise Odd", "Odd ({file}, line 2)"),
+        ("\0", "SyntaxError: source code string cannot contain null bytes"),
+        ("# -*- coding: nonsense -*-", "SyntaxError: unknown encoding: nonsense"),
+    ],
+)
+def test_own_file_that_cannot_be_run_is_refused_with_reason_and_line(mine, code, reason):
+    file = "optimizers/mine.py"
+    assert refusal(mine(code)).startswith(f"{WHERE}.file: '{file}' cannot be run: {reason.format(file=file)}")
+
+
+@pytest.mark.parametrize("file", ["optimizers/nowhere.py", "folder.py"])
+def test_own_file_that_is_none_is_refused_by_name(mine, file):
+    entry = mine(MINE)
+    Path("folder.py").mkdir()
+    assert refusal(entry.model_copy(update={"file": file})) == f"{WHERE}.file: no such file: '{file}'"
+
+
+@pytest.mark.parametrize(("code", "there"), [(MINE, "Mine"), ("", "none")])
+@pytest.mark.parametrize("class_name", ["Yours", "Other"])
+def test_own_file_without_that_optimizer_is_refused_with_those_it_has(mine, code, there, class_name):
+    message = refusal(mine(code, class_name))
+    assert message == f"{WHERE}.class_name: expected one of {there} in optimizers/mine.py, got {class_name!r}"
+
+
+def test_own_hyperparameters_are_checked_by_the_type_of_their_default(mine):
+    message = refusal(mine(MINE, learning_rate=0.1, push="hard"))
+    assert message == f"{WHERE}.config.push: input should be a valid number, got 'hard'"
+
+
+def method(body):
+    """A class whose methods are these, in a file whose line 4 is the first of them."""
+    return "\nimport keras, numpy, sys, tensorflow as tf, warnings\nclass Mine(keras.optimizers.SGD):\n    " + body
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def __init__(self, **kwargs): raise RuntimeError('no\\nway')", "RuntimeError: no way ({file}, line 4)"),
+        ("def __init__(self, **kwargs): return {}['key']", "KeyError: 'key' ({file}, line 4)"),
+        ("def __init__(self, **kwargs): sys.exit(0)", "SystemExit: 0 ({file}, line 4)"),
+        ("def __init__(self, **kwargs): warnings.warn('careful')", "UserWarning: careful ({file}, line 4)"),
+        ("from_config = classmethod(lambda cls, config: None)", "TypeError: from_config returned None"),
+        (
+            "from_config = classmethod(lambda cls, config: 1 / 0)",
+            "ZeroDivisionError: division by zero ({file}, line 4)",
+        ),
+    ],
+)
+def test_own_class_that_cannot_be_made_is_refused_with_reason_and_line(mine, body, reason):
+    expected = f"{WHERE}.config: {reason.format(file='optimizers/mine.py')}. Mine takes "
+    assert refusal(mine(method(body), learning_rate=0.1)).startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("def build(self, variables): raise MemoryError('too large')", "MemoryError: too large ({file}, line 4)"),
+        ("def update_step(self, gradient, variable, rate): sys.exit(0)", "SystemExit: 0"),
+        (
+            "def update_step(self, gradient, variable, rate): variable.assign(numpy.sqrt(gradient))",
+            "NotImplementedError",
+        ),
+        ("def update_step(self, gradient, variable, rate): variable.assign(gradient[:2])", "ValueError"),
+    ],
+)
+def test_own_class_that_cannot_take_a_step_is_refused_where_it_is_tried(mine, body, reason):
+    entry = mine(method(body), learning_rate=0.1)
+    optimizers.build(entry, WHERE)
+    expected = f"{WHERE}: Mine cannot take a step: {reason.format(file='optimizers/mine.py')}"
+    assert refusal(entry, optimizers.try_out).startswith(expected)
+
+
+def test_step_of_an_own_class_that_can_is_tried_without_a_word(mine):
+    optimizers.try_out(mine(MINE, learning_rate=0.1), WHERE)

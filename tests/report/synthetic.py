@@ -1,0 +1,106 @@
+"""Trainings that never took place: small files as the stage `train` writes them, for the tests of the report."""
+
+import json
+import math
+import shutil
+from pathlib import Path
+
+import numpy as np
+from ruamel.yaml import YAML
+
+from descent import parameters
+from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
+from descent.report import records
+from descent.report.settings import Conditions
+from descent.training.columns import HISTORY
+
+ROOT = Path(__file__).parents[2]
+EPOCHS, IMAGES, LAST_EPOCHS = 4, 3000, 2
+LEVELS = {"sgd": 0.85, "adam": 0.95, "rmsprop": 0.951, "own": 0.9}  # validation accuracy at the end, about
+ENVIRONMENT = {"device": "CPU", "cpu family": "6", "avx512": True}
+
+
+def conditions(seeds=(0, 1, 2), names=tuple(LEVELS), **report) -> Conditions:
+    """Those of params.yaml, but smaller."""
+    sections = {
+        key: parameters.read(ROOT / "params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()
+    }
+    entry = OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
+    own = OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py")
+    smaller = {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
+    return Conditions(**sections)._replace(
+        training=sections["training"].model_copy(update=smaller),
+        optimizers={name: entry for name in names if name != "own"},
+        own_optimizers={name: own for name in names if name == "own"},
+        report=sections["report"].model_copy(update=report),
+    )
+
+
+def history_text(level, seeds=(0, 1, 2), diverged_seed=None, noise=0.001):
+    """A history file that climbs to `level`; the run of `diverged_seed` diverges in the third epoch."""
+    lines = [",".join(HISTORY)]
+    for epoch in range(1, EPOCHS + 1):
+        for seed in seeds:
+            jitter = np.random.default_rng([seed, epoch, round(1000 * level)]).normal(0, noise)
+            accuracy = round(IMAGES * (level - 0.05 * (EPOCHS - epoch) + jitter)) / IMAGES
+            scores = [1 - accuracy, accuracy, 1.1 - accuracy, accuracy, 2.0, 0.02, 0.001, 0.25]
+            if seed == diverged_seed and epoch > 2:
+                scores = [math.nan] * 8
+            lines.append(",".join(f"{value:.6g}" for value in [seed, epoch, *scores]))
+    return "\n".join(lines) + "\n"
+
+
+def metrics_text(level, seeds=(0, 1, 2), diverged_seed=None, **details):
+    """A metrics file: every image is right in all runs and epochs or in none."""
+    times = len(seeds) * LAST_EPOCHS
+    hits = [times * (image < level * IMAGES) for image in range(IMAGES)]
+    test_accuracy = [None if seed == diverged_seed else round(level + 0.02 + 0.001 * seed, 6) for seed in seeds]
+    known = {
+        "environment": ENVIRONMENT,
+        "test_loss": test_accuracy,
+        "test_accuracy": test_accuracy,
+        "val_hits": None if diverged_seed in seeds else hits,
+    }
+    return json.dumps({"val_accuracy": level, "details": [known | details]})
+
+
+def trainings(seeds=(0, 1, 2), diverged=None, names=tuple(LEVELS), noise=0.001):
+    """Trainings of these optimizers; the first run of `diverged` diverges in the third epoch."""
+    training = conditions(seeds).training
+    found = {}
+    for name in names:
+        lost = seeds[0] if name == diverged else None
+        texts = history_text(LEVELS[name], seeds, lost, noise), metrics_text(LEVELS[name], seeds, lost)
+        found[name] = records.parse_training(*texts, (f"{name}.csv", f"{name}.json"), training, IMAGES)
+    return found
+
+
+def printed():
+    """The tutorial's numbers, as committed."""
+    text = (ROOT / "data/reference/tutorial_history.csv").read_text(encoding="utf-8")
+    return records.parse_tutorial(text, "tutorial_history.csv")
+
+
+def project(folder, names=tuple(LEVELS), seeds=(0, 1, 2)):
+    """A folder in which the stage can run: parameters, the tutorial's numbers, template, what the trainings left."""
+    document = YAML(typ="safe").load(ROOT / "params.yaml")
+    document["optimizers"] = {name: {"class_name": "SGD", "config": {}} for name in names if name != "own"}
+    own = {"class_name": "X", "config": {}, "file": "x.py"}
+    document["own_optimizers"] = {name: own for name in names if name == "own"}
+    document["training"] |= {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
+    YAML().dump(document, folder / "params.yaml")
+    shutil.copytree(ROOT / "data/reference", folder / "data/reference")
+    (folder / "descent/report").mkdir(parents=True)
+    shutil.copy(ROOT / "descent/report/page.html", folder / "descent/report/page.html")
+    for kind in ("history", "metrics"):
+        (folder / "results" / kind).mkdir(parents=True)
+    for name in names:
+        (folder / f"results/history/{name}.csv").write_text(history_text(LEVELS[name], seeds), encoding="utf-8")
+        (folder / f"results/metrics/{name}.json").write_text(metrics_text(LEVELS[name], seeds), encoding="utf-8")
+    return folder
+
+
+def report(folder):
+    """Files of results/report -> content."""
+    root = folder / "results/report"
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}

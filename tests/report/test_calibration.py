@@ -1,0 +1,53 @@
+"""The report's statements hold as often as they say, for the means and spreads that were measured."""
+
+import numpy as np
+import pytest
+from pipeline import ROOT
+
+from tools import calibration
+
+REPEATS = 5000
+ERROR = 3 * np.sqrt(0.05 * 0.95 / REPEATS)  # three standard errors of a share of 5 %
+
+
+@pytest.fixture(scope="module", params=[calibration.HISTORIES, calibration.TEN_SEEDS], ids=["histories", "ten seeds"])
+def real(request):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return calibration.measured(request.param)
+
+
+@pytest.fixture(scope="module")
+def five(real):
+    return calibration.calibrate(real, 5, REPEATS)
+
+
+def test_measured_spreads_are_read(real):
+    assert len(real.names) >= 8
+    assert {"nadam", "sgd", "tfoptimizer"} <= set(real.names)
+    assert ((real.means > 0.5) & (real.means < 1) & (real.sds > 0) & (real.sds < 0.05)).all()
+
+
+def test_the_best_is_ruled_out_in_at_most_5_percent_where_all_are_equal_and_whichever_it_is(five):
+    assert (five.out_if_equal <= 0.05 + ERROR).all()
+    assert five.out_if_equal.mean() <= 0.05
+
+
+def test_five_runs_rule_sgd_and_tfoptimizer_out_nearly_always(real, five):
+    assert all(five.out[real.names.index(name)] > 0.99 for name in ("sgd", "tfoptimizer"))
+
+
+def test_the_best_is_hardly_ever_ruled_out_and_costs_are_bounded(real, five):
+    assert five.out[real.means.argmax()] <= 0.05
+    assert five.cost_exceeded <= 0.05 + ERROR
+
+
+def test_simultaneous_intervals_hold_in_nine_of_ten_experiments_below_five_runs_and_more_often_from_there(real, five):
+    assert calibration.calibrate(real, 3, REPEATS).all_pairs_hold == pytest.approx(0.9, abs=0.025)
+    assert five.all_pairs_hold > 0.91
+
+
+def test_quantile_between_the_points_is_scipys():
+    freedom = np.array([4.3, 6.1])
+    expected = calibration.stats.studentized_range.ppf(calibration.CONFIDENCE, 8, freedom)
+    assert calibration.critical_range(8, 5)(freedom) == pytest.approx(expected, rel=2e-3)

@@ -1,0 +1,174 @@
+"""The stage `compare`: what it writes, prints, deletes and refuses."""
+
+import contextlib
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import synthetic
+from ruamel.yaml import YAML
+
+from descent.report import figures
+from stages import compare
+
+PICTURES = ("curves", "diagnostics", "ranking", "tutorial")
+TEXTS = (
+    "curves.csv", "diagnostics.csv", "differences.csv", "index.html", "ranking.csv", "ranking.md", "summary.md",
+    "tutorial.csv",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory):
+    """The stage, run as users run it; its folder and what it printed."""
+    folder = synthetic.project(tmp_path_factory.mktemp("compared"), ["sgd", "adam", "own"])
+    code = (
+        f"import runpy, sys; sys.path.insert(0, {str(synthetic.ROOT)!r})\n"
+        "runpy.run_module('stages.compare', run_name='__main__')\n"
+        "print(sorted({'keras', 'tensorflow', 'matplotlib.pyplot', 'dvc'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return folder, done.stdout
+
+
+def test_compare_writes_its_outputs_and_nothing_else(compared):
+    pictures = [f"figures/{name}.png" for name in PICTURES]
+    assert sorted(synthetic.report(compared[0])) == sorted([*TEXTS, *pictures])
+
+
+def test_every_figure_has_a_table_of_its_name(compared):
+    names = synthetic.report(compared[0])
+    assert all(f"{Path(name).stem}.csv" in names for name in names if name.endswith(".png"))
+
+
+def test_compare_prints_the_sentence_and_the_table_once_and_last_where_the_page_is(compared):
+    folder, printed = compared
+    *lines, last, _modules = printed.splitlines()
+    assert lines[0].startswith("**At 95 % confidence the best of the three is adam (3 runs each)")
+    assert "\n".join(lines).strip() == (folder / "results/report/ranking.md").read_text(encoding="utf-8").strip()
+    assert last == "Report: results/report/index.html"
+
+
+def test_compare_loads_neither_keras_nor_dvc_nor_pyplot(compared):
+    assert compared[1].endswith("[]\n")
+
+
+def test_order_of_optimizers_changes_no_byte_of_the_report(compared, tmp_path):
+    with contextlib.chdir(synthetic.project(tmp_path, ["own", "adam", "sgd"])):
+        compare.main()
+    assert synthetic.report(tmp_path) == synthetic.report(compared[0])
+
+
+def test_order_of_seeds_changes_no_byte_of_the_report_but_the_parameter_that_it_states(compared, tmp_path):
+    with contextlib.chdir(synthetic.project(tmp_path, ["sgd", "adam", "own"], seeds=(1, 2, 0))):
+        compare.main()
+    ours, theirs = synthetic.report(tmp_path), synthetic.report(compared[0])
+    page, other = ours.pop("index.html").decode(), theirs.pop("index.html").decode()
+    assert ours == theirs
+    assert page.replace("[1, 2, 0]", "[0, 1, 2]") == other
+
+
+def lock(folder, stage, *paths, **others):
+    """Write a dvc.lock in which a stage made these files as they are; others: path -> MD5."""
+    sums = {path: hashlib.md5((folder / path).read_bytes()).hexdigest() for path in paths} | others
+    outs = [{"path": path, "hash": "md5", "md5": checksum, "size": 1} for path, checksum in sums.items()]
+    YAML().dump({"schema": "2.0", "stages": {stage: {"cmd": "true", "outs": outs}}}, folder / "dvc.lock")
+
+
+def test_only_unchanged_files_that_a_removed_optimizers_training_made_are_deleted_and_named(tmp_path, capsys):
+    folder = synthetic.project(tmp_path, ["adam"])
+    made = ["results/history/sgd.csv", "results/models/sgd.weights.h5"]
+    others = ["results/history/notes.txt", "results/metrics/adam-backup.json", "results/models/README"]
+    others += ["results/history/old/sgd.csv", "results/metrics/ghost.json"]
+    for path in [*made, *others, "results/metrics/sgd.json"]:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(path, encoding="utf-8")
+    lock(folder, "train@sgd", *made, **{"results/metrics/sgd.json": "of another content", "results/models/x": "gone"})
+    with contextlib.chdir(folder):
+        compare.main()
+    assert not any((folder / path).exists() for path in made)
+    assert all((folder / path).exists() for path in [*others, "results/metrics/sgd.json", "results/history/adam.csv"])
+    removed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Removed ")]
+    assert removed == [f"Removed {path}, since params.yaml no longer lists its optimizer" for path in made]
+
+
+def test_files_of_a_listed_optimizer_stay(tmp_path, capsys):
+    folder = synthetic.project(tmp_path, ["adam"])
+    lock(folder, "train@adam", "results/history/adam.csv")
+    with contextlib.chdir(folder):
+        compare.main()
+    assert (folder / "results/history/adam.csv").exists()
+    assert "Removed" not in capsys.readouterr().out
+
+
+def removed_optimizer(folder):
+    """Leave a file of a removed optimizer that a run which ends well would delete."""
+    (folder / "results/history/ghost.csv").touch()
+    lock(folder, "train@ghost", "results/history/ghost.csv")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("results/history/adam.csv", None),
+        ("results/metrics/adam.json", None),
+        ("results/metrics/adam.json", "{}"),
+        ("results/history/sgd.csv", "damaged"),
+        ("data/reference/tutorial_history.csv", "optimizer\nsgd\n"),
+        ("descent/report/page.html", None),
+        ("dvc.lock", "stages: ["),
+    ],
+)
+def test_a_missing_or_damaged_file_is_named_and_nothing_is_touched(path, content, tmp_path, monkeypatch):
+    monkeypatch.chdir(synthetic.project(tmp_path, ["adam", "sgd"]))
+    removed_optimizer(tmp_path)
+    Path(path).unlink() if content is None else Path(path).write_text(content, encoding="utf-8")
+    with pytest.raises(SystemExit, match=f"^{path}: "):
+        compare.main()
+    assert Path("results/history/ghost.csv").exists()
+    assert not Path("results/report").exists()
+
+
+def test_bad_parameters_are_refused_before_anything_is_deleted(tmp_path, monkeypatch):
+    monkeypatch.chdir(synthetic.project(tmp_path, ["adam"]))
+    removed_optimizer(tmp_path)
+    document = YAML(typ="safe").load(Path("params.yaml"))
+    document["report"]["confidence"] = 95
+    YAML().dump(document, Path("params.yaml"))
+    with pytest.raises(SystemExit, match=r"^params\.yaml: report\.confidence: .*got 95"):
+        compare.main()
+    assert Path("results/history/ghost.csv").exists()
+
+
+def test_a_failure_while_drawing_leaves_the_old_report_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(synthetic.project(tmp_path, ["adam"]))
+    removed_optimizer(tmp_path)
+    Path("results/report").mkdir()
+    Path("results/report/ranking.md").write_text("old", encoding="utf-8")
+    monkeypatch.setattr(figures, "tutorial", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        compare.main()
+    assert synthetic.report(tmp_path) == {"ranking.md": b"old"}
+    assert Path("results/history/ghost.csv").exists()
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
+def test_few_runs_give_a_whole_report_that_says_what_it_cannot_say(seeds, tmp_path, monkeypatch):
+    monkeypatch.chdir(synthetic.project(tmp_path, ["adam", "sgd"], seeds))
+    compare.main()
+    texts = [content.decode() for name, content in synthetic.report(tmp_path).items() if name.endswith(".md")]
+    assert not any("nan" in text for text in texts)
+    assert any("cannot be bounded" in text for text in texts)
+
+
+def test_a_diverged_run_is_printed_and_disqualifies(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(synthetic.project(tmp_path, ["adam", "sgd"]))
+    Path("results/history/adam.csv").write_text(synthetic.history_text(0.95, diverged_seed=1), encoding="utf-8")
+    Path("results/metrics/adam.json").write_text(synthetic.metrics_text(0.95, diverged_seed=1), encoding="utf-8")
+    compare.main()
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| adam"))
+    assert "no: diverged" in row
+    assert "1 of 3" in row

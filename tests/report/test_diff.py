@@ -1,0 +1,125 @@
+"""The command `stages.diff` on a real repository of Git and DVC, in which files are written by hand."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import synthetic
+
+NAMES = ["adam", "sgd"]
+
+
+class Repository:
+    """A folder with results, under Git and DVC; commands run there as a user types them."""
+
+    def __init__(self, folder):
+        self.folder = synthetic.project(folder, NAMES)
+        self.run("git init --quiet --initial-branch=main")
+        self.run("dvc init --quiet")
+        self.commit("Start")
+
+    def attempt(self, command):
+        environment = os.environ | {
+            "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",  # noqa: PTH120
+            "PYTHONPATH": str(synthetic.ROOT),
+            **{f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
+        }
+        return subprocess.run(command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True)
+
+    def run(self, command):
+        done = self.attempt(command)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def commit(self, message):
+        self.run(f"git add --all && git commit --quiet --message '{message}'")
+
+    def train(self, name, level, **details):
+        (self.folder / f"results/history/{name}.csv").write_text(synthetic.history_text(level), encoding="utf-8")
+        (self.folder / f"results/metrics/{name}.json").write_text(synthetic.metrics_text(level, **details))
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory):
+    """The branch `main`, the branch `faster` with another result of sgd, the tag `untrained` without a result of it."""
+    repository = Repository(tmp_path_factory.mktemp("repository"))
+    repository.run("git rm --quiet results/history/sgd.csv && git commit --quiet --message Lose && git tag untrained")
+    repository.run("git reset --quiet --hard HEAD~1 && git checkout --quiet -b faster")
+    parameters = repository.folder / "params.yaml"
+    parameters.write_text(parameters.read_text().replace("batch_size: 128", "batch_size: 64"))
+    repository.train("sgd", 0.87)
+    repository.commit("Train faster")
+    repository.run("git checkout --quiet main")
+    return repository
+
+
+@pytest.fixture
+def clean(repository):
+    """The same, put back to `main` afterwards."""
+    yield repository
+    repository.run("git checkout --quiet --force main")
+
+
+def test_two_revisions_are_compared_wherever_the_workspace_stands(repository):
+    text = repository.run("python -m stages.diff main faster")
+    assert "main" in text
+    assert "beyond noise" in text
+    assert "Same runs to the last digit: adam." in text
+    assert "Parameters: training.batch_size: 128 -> 64." in text
+
+
+def test_markdown_is_asked_for_by_an_option(repository):
+    text = repository.run("python -m stages.diff main faster --md")
+    assert text.startswith("| Validation accuracy, %")
+
+
+def test_workspace_is_the_second_revision_unless_told(clean):
+    clean.train("adam", 0.9)
+    text = clean.run("python -m stages.diff main")
+    assert " workspace " in text.splitlines()[0]
+    assert "Same runs to the last digit: sgd." in text
+
+
+def test_an_experiment_is_a_revision(clean):
+    clean.train("adam", 0.9)
+    clean.run("dvc exp save --quiet --force --name tried")
+    clean.run("git checkout --quiet --force main")
+    assert " tried " in clean.run("python -m stages.diff main tried").splitlines()[0]
+
+
+def test_brief_is_silent_while_results_are_those_of_head_and_one_line_when_not(clean):
+    assert clean.run("python -m stages.diff HEAD --brief") == ""
+    clean.train("adam", 0.9502, environment=synthetic.ENVIRONMENT | {"device": "GPU"})
+    (line,) = clean.run("python -m stages.diff HEAD --brief").splitlines()
+    assert line.startswith(
+        "Results differ from the committed ones (device: CPU -> GPU (adam)): 2 of 2 optimizers agree"
+    )
+
+
+def test_brief_never_fails_whoever_calls_it(repository):
+    (line,) = repository.run("python -m stages.diff untrained --brief").splitlines()
+    assert line.startswith("Results cannot be compared with the committed ones: untrained: results/history/sgd.csv: ")
+
+
+@pytest.mark.parametrize(
+    ("revisions", "message"),
+    [
+        ("nonsense", "nonsense: unknown Git revision 'nonsense'\n"),
+        ("main nonsense", "nonsense: unknown Git revision 'nonsense'\n"),
+        ("untrained", "untrained: results/history/sgd.csv: not there; run dvc repro\n"),
+    ],
+)
+def test_what_cannot_be_read_is_named_in_one_line(repository, revisions, message):
+    done = repository.attempt(f"python -m stages.diff {revisions}")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+
+
+def test_outside_of_git_there_is_no_revision(tmp_path):
+    folder = synthetic.project(tmp_path, NAMES)
+    environment = os.environ | {"PYTHONPATH": str(synthetic.ROOT), "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)}
+    command = [sys.executable, "-m", "stages.diff", "HEAD"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert done.stderr.startswith("HEAD: ")

@@ -1,0 +1,221 @@
+"""`check` comes first: what is not understood stops real DVC before anything is trained or removed, a line a fault."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from dvc.repo import Repo
+from pipeline import ROOT, Project, shrink, stages_run, yaml
+
+from stages import check
+
+MARK, RULES = "results/checked.txt", "results/rules"
+SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1}}
+
+
+def own(file):
+    return {"class_name": "Mine", "config": {}, "file": f"optimizers/{file}"}
+
+
+def with_nadam(parameters):
+    """Shrink the parameters, but keep an optimizer whose rule is descent's own."""
+    nadam = parameters["optimizers"]["nadam"]
+    shrink(parameters)
+    parameters["optimizers"]["nadam"] = nadam
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory, mnist_archive):
+    """A small project that is up to date for DVC: `check` ran, what the other stages would make is made by hand."""
+    project = Project.copy(tmp_path_factory.mktemp("check") / "project", mnist_archive, with_nadam)
+    assert project.repro("check") == ["check"]
+    with Repo(str(project.folder)) as repo:
+        outs = [project.folder / out.fs_path for out in repo.index.outs if out.stage.name != "check"]
+    for path in outs:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("as it was\n")
+    project.run("dvc commit --force --quiet")
+    assert project.repro() == []
+    project.commit("Reproduce")
+    return project
+
+
+@pytest.fixture
+def project(reproduced, tmp_path):
+    """A copy to change, alike down to the times of the files."""
+    shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def state(project):
+    """Every file of the project with its content, but for params.yaml, DVC's and Git's own, and those of the check."""
+    paths = [path for path in project.folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    names = {path.relative_to(project.folder).as_posix(): path for path in paths}
+    return {
+        name: path.read_bytes()
+        for name, path in names.items()
+        if not name.startswith((".", "params.yaml", MARK, RULES))
+    }
+
+
+def refused(project, command):
+    """Run DVC, which must stop at `check` and leave everything else as it is; returns the lines that check wrote."""
+    before = state(project)
+    done = project.attempt(command)
+    assert done.returncode != 0
+    assert stages_run(done.stdout) == ["check"]
+    assert state(project) == before
+    assert not (project.folder / MARK).exists()  # so that not even --single-item starts another stage
+    assert "Traceback" not in done.stderr
+    return [line for line in done.stderr.splitlines() if line.startswith("params.yaml: ")]
+
+
+def test_experiment_with_bad_settings_stops_and_the_way_back_runs_nothing(project):
+    assert refused(project, "dvc exp run -S optimizers.sgd.config.momentum=2 -S training.batch_size=257") == [
+        "params.yaml: training.batch_size: expected 1 to data.train_size, 256, got 257",
+        "params.yaml: optimizers.sgd.config.momentum: input should be less than or equal to 1, got 2",
+    ]
+    project.run("git checkout --quiet params.yaml")
+    assert project.repro() == []
+    assert project.run("git status --porcelain") == ""
+    assert (project.folder / MARK).exists()
+
+
+def test_name_never_reaches_a_shell(project):
+    project.edit(lambda parameters: parameters["optimizers"].update({"x; touch PWNED;": SGD}))
+    [line] = refused(project, "dvc repro --keep-going")
+    assert line.startswith("params.yaml: optimizers.'x; touch PWNED;': expected a name of letters, digits, - and _")
+    assert not (project.folder / "PWNED").exists()
+
+
+def test_names_that_differ_by_case_alone_are_refused_with_both_key_paths(project):
+    project.edit(lambda parameters: parameters["optimizers"].update(Adam=SGD))
+    assert refused(project, "dvc repro") == [
+        "params.yaml: optimizers.adam and optimizers.Adam: expected names that differ, and not by case alone"
+    ]
+
+
+def test_one_name_in_both_sections_stops_dvc_before_any_stage(project):
+    project.edit(lambda parameters: parameters.update(own_optimizers={"sgd": own("mine.py")}))
+    before = state(project)
+    done = project.attempt("dvc repro")
+    assert done.returncode != 0
+    assert stages_run(done.stdout) == []
+    assert state(project) == before
+    assert {"train@sgd", "train_own@sgd"} <= set(done.stderr.split())
+
+
+def test_own_optimizers_that_fail_are_refused_with_reason_and_line(project):
+    late = "import keras\nclass Mine(keras.optimizers.SGD):\n    def __init__(self): raise SystemExit(0)\n"
+    (project.folder / "optimizers/late.py").write_text(late)
+    (project.folder / "optimizers/early.py").write_text("import nowhere")
+    entries = {"late": own("late.py"), "early": own("early.py")}
+    project.edit(lambda parameters: parameters.update(own_optimizers=entries))
+    assert refused(project, "dvc repro") == [
+        "params.yaml: own_optimizers.late.config: SystemExit: 0 (optimizers/late.py, line 3). Mine takes ; got {}",
+        "params.yaml: own_optimizers.early.file: 'optimizers/early.py' cannot be run: "
+        "ModuleNotFoundError: No module named 'nowhere' (optimizers/early.py, line 1)",
+    ]
+
+
+def test_own_optimizer_with_dataclasses_is_understood_and_leaves_the_others_up_to_date(project):
+    code = """
+from __future__ import annotations
+import dataclasses
+import keras
+
+@dataclasses.dataclass
+class Settings:
+    push: dataclasses.InitVar[float] = 0.5
+
+class Mine(keras.optimizers.SGD):
+    pass
+"""
+    (project.folder / "optimizers/mine.py").write_text(code)
+    project.edit(lambda parameters: parameters.update(own_optimizers={"mine": own("mine.py")}))
+    output = project.run("dvc repro check")
+    assert stages_run(output) == ["check"]
+    assert "params.yaml: 4 optimizers, 2 seeds of 2 epochs, networks/mlp.py: understood" in output
+    assert "up to date" in project.run("dvc status train trace")
+
+
+def test_change_of_a_rule_makes_the_trainings_that_use_it_out_of_date_and_no_others(project):
+    with (project.folder / "descent/optimizers/keras2/nadam.py").open("a") as file:
+        file.write("# another Nadam\n")
+    assert project.repro("check") == ["check"]
+    changed = json.loads(project.run("dvc status --json"))
+    assert changed.keys() == {"train@nadam", "trace"}
+
+
+def test_every_stage_waits_for_the_check():
+    with Repo(str(ROOT)) as repo:
+        stages = [stage for stage in repo.index.stages if stage.cmd and stage.name != "check"]
+    assert stages
+    for stage in stages:
+        assert MARK in [dep.def_path for dep in stage.deps], stage.name
+
+
+@pytest.fixture
+def faults(tmp_path, monkeypatch):
+    """Changes the small parameters, runs the stage in this process, and returns the lines with which it ends."""
+    monkeypatch.chdir(tmp_path)
+    for folder in ("networks", "optimizers"):
+        shutil.copytree(ROOT / folder, folder)
+
+    def run(change):
+        parameters = yaml.load(ROOT / "params.yaml")
+        shrink(parameters)
+        change(parameters)
+        yaml.dump(parameters, Path("params.yaml"))
+        with pytest.raises(SystemExit) as ended:
+            check.main()
+        assert not Path(MARK).exists()
+        return str(ended.value.code).splitlines()
+
+    return run
+
+
+def test_faults_of_all_sections_are_told_at_once(faults):
+    def spoil(parameters):
+        parameters["optimiser"] = {}
+        del parameters["report"]
+        parameters["data"]["train_size"] = 0
+        parameters["training"]["last_epochs"] = 3
+        parameters["optimizers"]["adam"]["class_name"] = "Adm"
+        parameters["optimizers"]["sgd"]["config"]["momentum"] = "high"
+        parameters["own_optimizers"] = {"mine": own("../../mine.py")}
+
+    lines = faults(spoil)
+    assert [line.removeprefix("params.yaml: ").split(":")[0] for line in lines] == [
+        "unknown section 'optimiser'; allowed are download, data, network, training, optimizers, own_optimizers, "
+        "report, trajectories; did you mean optimizers?",
+        "data.train_size",
+        "training.last_epochs",
+        "own_optimizers.mine.file",
+        "report",
+        "optimizers.sgd.config.momentum",
+        "optimizers.adam.class_name",
+    ]
+    assert lines[2] == "params.yaml: training.last_epochs: expected 1 to epochs, 2, got 3"
+
+
+def test_one_name_in_both_sections_is_refused_with_both_key_paths(faults):
+    Path("optimizers/mine.py").write_text("import keras\nclass Mine(keras.optimizers.SGD): pass\n")
+    assert faults(lambda parameters: parameters.update(own_optimizers={"SGD": own("mine.py")})) == [
+        "params.yaml: optimizers.sgd and own_optimizers.SGD: expected names that differ, and not by case alone"
+    ]
+
+
+def test_file_of_the_network_is_inside_the_repository(faults):
+    [line] = faults(lambda parameters: parameters["network"].update(file="../mlp.py"))
+    assert line.startswith("params.yaml: network.file: expected a Python file in this repository: ")
+
+
+def test_batch_may_hold_all_images_and_the_last_epochs_be_all_of_them(faults):
+    def widen(parameters):
+        parameters["training"].update(batch_size=256, last_epochs=2)
+        parameters["report"]["confidence"] = 2  # the only fault
+
+    [line] = faults(widen)
+    assert "report.confidence" in line

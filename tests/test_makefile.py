@@ -1,0 +1,69 @@
+"""The Makefile's own .venv: made from any state in which an earlier attempt left it, or a line says why not."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from pipeline import ROOT
+
+STAMP = ".venv/requirements.txt.installed"
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Makes .venv in a folder of its own, from a lock without a package, with the given Python."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.txt").touch()
+
+    def run(python):
+        return subprocess.run(
+            ["make", STAMP, f"PYTHON={python}"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    return run
+
+
+def script(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_python_that_does_not_run_is_said_not_to_run(make, tmp_path):
+    done = make("python3.99")
+    assert done.returncode != 0
+    assert "not found" in done.stderr
+    assert "descent needs Python 3.11, 3.12 or 3.13, and python3.99 does not run" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_python_of_another_version_is_said_to_be_one(make, tmp_path):
+    old = script(
+        tmp_path / "old", f'exec {sys.executable} -c "import sys; sys.version_info = (3, 9, 0); exec(sys.argv[1])" "$2"'
+    )
+    done = make(old)
+    assert done.returncode != 0
+    assert f"descent needs Python 3.11, 3.12 or 3.13, {old} is another version" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+# What Ctrl-C can leave: a .venv without pip; one whose Python is a link that leads nowhere; an empty folder.
+@pytest.mark.parametrize(
+    "left",
+    [
+        f"{sys.executable} -m venv --without-pip .venv",
+        "mkdir -p .venv/bin; ln -s /nowhere .venv/bin/python3",
+        "mkdir .venv",
+    ],
+)
+def test_venv_whose_making_was_stopped_is_completed_by_the_next_make(make, tmp_path, left):
+    dying = script(tmp_path / "dying", f'test "$1" = -m || exec {sys.executable} "$@"; {left}; exit 130')
+    assert make(dying).returncode != 0
+    assert not (tmp_path / STAMP).exists()
+
+    done = make(sys.executable)
+
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / STAMP).exists()
+    subprocess.run([tmp_path / ".venv/bin/python", "-m", "pip", "--version"], check=True, capture_output=True)

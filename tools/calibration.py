@@ -1,0 +1,135 @@
+"""Checks by simulation that the report's statements hold as often as they say -> docs/experiments/calibration.md.
+
+Usage: python -m tools.calibration        (half a minute)
+
+Experiments are drawn with the means and spreads that were measured, normally, and rounded to images as the real ones.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+from tabulate import tabulate
+
+from descent import parameters
+from descent.data.datasets import DataParameters
+from descent.report import statistics
+from descent.training.settings import TrainingParameters
+
+PAGE = Path("docs/experiments/calibration.md")
+HISTORIES, TEN_SEEDS = Path("results/history"), Path("docs/experiments/ten-seeds.md")
+CONFIDENCE = 0.95
+
+
+class Measured(NamedTuple):
+    """What the simulated experiments are like; accuracies in [0, 1]."""
+
+    names: list[str]
+    means: np.ndarray  # [optimizers]
+    sds: np.ndarray  # [optimizers]
+    step: float  # what one image in one of the averaged epochs changes
+    resolution: float  # what one image changes
+
+
+class Calibration(NamedTuple):
+    """Shares of the simulated experiments."""
+
+    runs: int
+    out_if_equal: np.ndarray  # [optimizers]: ruled out though all are equally good
+    out: np.ndarray  # [optimizers]: ruled out at the measured means
+    cost_exceeded: float  # some optimizer costs more than was said to be the most
+    all_pairs_hold: float  # all differences lie in their simultaneous intervals
+
+
+def measured(folder: Path) -> Measured:
+    """Read means and spreads from the committed histories (a folder) or from the ranking quoted in a page (a file)."""
+    last_epochs = parameters.read("params.yaml", "training", TrainingParameters).last_epochs
+    images = parameters.read("params.yaml", "data", DataParameters).validation_size
+    read = _of_histories if folder.is_dir() else _of_page
+    names, means, sds = zip(*read(folder, images, last_epochs), strict=True)
+    return Measured(list(names), np.array(means), np.array(sds), 1 / (images * last_epochs), 1 / images)
+
+
+def _of_histories(folder: Path, images: int, last_epochs: int) -> list[tuple[str, float, float]]:
+    found = []
+    for path in sorted(folder.glob("*.csv")):
+        table = np.genfromtxt(path, delimiter=",", names=True)
+        accuracy = [table["val_accuracy"][table["seed"] == seed] for seed in np.unique(table["seed"])]
+        runs = statistics.endpoints(np.transpose(accuracy), images, last_epochs)
+        found.append((path.stem, runs.mean(), runs.std(ddof=1)))
+    return found
+
+
+def _of_page(path: Path, _images: int, _last_epochs: int) -> list[tuple[str, float, float]]:
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    column = next(i for i, head in enumerate(cells[0]) if head.startswith("Validation accuracy"))
+    rows = [(row[0], re.fullmatch(r"(\S+) ± (\S+)", row[column])) for row in cells]
+    return sorted((name, float(found[1]) / 100, float(found[2]) / 100) for name, found in rows if found)
+
+
+def critical_range(k: int, runs: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The studentized range's quantile as a function of the degrees of freedom, through a few points of SciPy's."""
+    inverse = np.linspace(1 / (2 * (runs - 1)), 1 / (runs - 1), 9)
+    values = stats.studentized_range.ppf(CONFIDENCE, k, 1 / inverse)
+    return lambda freedom: np.interp(1 / freedom, inverse, values)
+
+
+def calibrate(real: Measured, runs: int, repeats: int, seed: int = 0) -> Calibration:
+    """Simulate experiments of `runs` runs of each optimizer, and count how often each statement holds."""
+    noise = np.random.default_rng(seed).normal(size=(repeats, len(real.names), runs)) * real.sds[:, None]
+
+    def draw(means: np.ndarray) -> np.ndarray:
+        return np.rint((means[:, None] + noise) / real.step) * real.step
+
+    equal = statistics.contest(draw(np.full_like(real.means, real.means.max())), CONFIDENCE, real.resolution)
+    values = draw(real.means)
+    found = statistics.contest(values, CONFIDENCE, real.resolution)
+    # A quantile costs a tenth of a second, so that `statistics.simultaneous` itself is too slow here.
+    difference, error, freedom = statistics.pairs(values, real.resolution)
+    half = critical_range(len(real.names), runs)(freedom) / np.sqrt(2) * error
+    missed = np.abs(difference - (real.means[:, None] - real.means)) > half
+    return Calibration(
+        runs,
+        1 - equal.kept.mean(axis=0),
+        1 - found.kept.mean(axis=0),
+        float((real.means.max() - real.means > found.cost_at_most + 1e-12).any(axis=-1).mean()),
+        float(1 - missed.any(axis=(-1, -2)).mean()),
+    )
+
+
+def page(source: Path, repeats: int) -> str:
+    """Write what one source of means and spreads gives, as Markdown."""
+    real = measured(source)
+    found = [calibrate(real, runs, repeats) for runs in (3, 5, 10)]
+    best = int(real.means.argmax())
+    heads = ["", *(f"{result.runs} runs" for result in found)]
+    rows = {
+        "ruled out though all are equal, mean over the optimizers": [result.out_if_equal.mean() for result in found],
+        "the same, for the one that it befalls most often": [result.out_if_equal.max() for result in found],
+        f"{real.names[best]}, the best, ruled out": [result.out[best] for result in found],
+        "some optimizer costs more than was said": [result.cost_exceeded for result in found],
+        "all pairs lie in their simultaneous intervals": [result.all_pairs_hold for result in found],
+        **{f"{name} ruled out": [result.out[i] for result in found] for i, name in enumerate(real.names) if i != best},
+    }
+    cells = [[what, *(f"{100 * share:.1f} %" for share in shares)] for what, shares in rows.items()]
+    spreads = ", ".join(f"{name} {100 * mean:.2f} ± {100 * sd:.2f}" for name, mean, sd in zip(*real[:3], strict=True))
+    table = tabulate(cells, heads, "pipe", colalign=["left", *["right"] * len(found)], disable_numparse=True)
+    return f"Means and spreads of `{source.as_posix()}`: {spreads}.\n\n{table}\n"
+
+
+def main(repeats: int = 20000) -> None:
+    """Simulate, and write the page."""
+    error = 100 * np.sqrt(CONFIDENCE * (1 - CONFIDENCE) / repeats)
+    text = (
+        f"`tools/calibration.py` made this page: {repeats} simulated experiments each, at {100 * CONFIDENCE:g} % "
+        f"confidence; one standard error of a share near {100 * (1 - CONFIDENCE):g} % is {error:.2f} %.\n"
+    )
+    PAGE.write_text("\n".join([text, *(page(source, repeats) for source in (HISTORIES, TEN_SEEDS))]), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
