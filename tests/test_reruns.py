@@ -123,6 +123,14 @@ def test_fresh_clone_without_a_remote_gives_the_committed_bytes(project, tmp_pat
     assert clone.run("git status --porcelain") == ""
 
 
+@pytest.mark.parametrize("jobs", [1, 2, 4])
+def test_stages_side_by_side_give_the_bytes_of_the_serial_run(jobs, project, tmp_path):
+    project.run(f"git clone --quiet . {tmp_path / 'clone'}")
+    clone = Project(tmp_path / "clone")
+    clone.run(f"rm -r dvc.lock results && python -m stages.repro --jobs {jobs}")
+    assert clone.run("git status --porcelain") == ""  # of what Git does not hold, dvc.lock has the sums
+
+
 def test_experiments_are_compared_with_metrics_and_params_diff(project):
     project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3")
     table = project.run("dvc metrics diff main adam-lr3 --md")
