@@ -6,11 +6,8 @@ Usage: python -m stages.trace
 from functools import partial
 from pathlib import Path
 
-from descent import files, parameters, style
-from descent.optimizers import build
+from descent import files, parameters, parent, startup, style
 from descent.optimizers.entries import Optimizers
-from descent.trajectories import figure as trajectory_figure
-from descent.trajectories import paths as trajectories
 from descent.trajectories.settings import TrajectoryParameters
 
 RESULTS = Path("results/trajectories")
@@ -19,15 +16,21 @@ RESULTS = Path("results/trajectories")
 @parameters.end_with_message
 def main() -> None:
     """Read every entry, follow its optimizer over every surface, write the tables and the figure."""
+    refuse_orphans = parent.end_with_parent()
     settings = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     entries = parameters.read("params.yaml", "optimizers", Optimizers)
-    fresh = {name: partial(build.build, entries[name], f"params.yaml: optimizers.{name}") for name in sorted(entries)}
-    paths = {name: trajectories.paths(make, settings) for name, make in fresh.items()}
-    sizes = {name: trajectories.update_sizes(make, settings) for name, make in fresh.items()}
+    startup.load_tensorflow("trace")
+    from descent.optimizers import build
+    from descent.trajectories import figure, paths
 
-    picture = style.png(trajectory_figure.trajectories(paths, sizes, settings))
-    files.write(RESULTS / "paths.csv", trajectories.paths_csv(paths, settings.half_width).encode())
-    files.write(RESULTS / "updates.csv", trajectories.updates_csv(sizes).encode())
+    fresh = {name: partial(build.build, entries[name], f"params.yaml: optimizers.{name}") for name in sorted(entries)}
+    traced = {name: paths.paths(make, settings) for name, make in fresh.items()}
+    sizes = {name: paths.update_sizes(make, settings) for name, make in fresh.items()}
+
+    picture = style.png(figure.trajectories(traced, sizes, settings))
+    refuse_orphans()
+    files.write(RESULTS / "paths.csv", paths.paths_csv(traced, settings.half_width).encode())
+    files.write(RESULTS / "updates.csv", paths.updates_csv(sizes).encode())
     files.write(RESULTS / "trajectories.png", picture)
     print(f"Figure: {RESULTS / 'trajectories.png'}")
 

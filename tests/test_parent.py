@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from pipeline import ROOT
+from pipeline import ROOT, Project, shrink
 
 from descent import parent
 
@@ -36,8 +37,8 @@ def is_alive(pid):
     return state[:1] not in ("", "Z")
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 20
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -95,3 +96,31 @@ def test_stage_that_somebody_runs_by_hand_may_outlive_its_shell(monkeypatch):
     check = parent.end_with_parent()
     monkeypatch.setattr(parent.os, "getppid", lambda: 1)
     check()
+
+
+def test_training_ends_with_the_dvc_that_started_it(tmp_path, mnist_archive):
+    def last_long(parameters):
+        shrink(parameters)
+        parameters["training"]["epochs"] = 10**6
+
+    project = Project.copy(tmp_path / "project", mnist_archive, last_long)
+    history = project.folder / "results/history/adam.csv"
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    dvc = subprocess.Popen(
+        ["dvc", "repro", "--quiet", "train@adam"],
+        cwd=project.folder, env={**os.environ, "PATH": path, "TF_CPP_MIN_LOG_LEVEL": "3"}, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    wait_for(lambda: history.exists() and history.read_text().count("\n") > 5, seconds=120)
+    dvc.kill()  # and nobody else
+    dvc.wait()
+    wait_for(lambda: not training_in(project.folder))
+    last = history.read_bytes()
+    time.sleep(0.5)
+    assert history.read_bytes() == last
+
+
+def training_in(folder):
+    """Tell whether a training runs in a folder."""
+    command = ["pgrep", "--full", "stages.train optimizers.adam"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+    return any(Path(f"/proc/{pid}/cwd").resolve() == folder.resolve() for pid in found)

@@ -269,3 +269,11 @@ def test_page_is_its_skeleton_with_the_pinned_libraries(show):
     pins = json.loads((PAGE / "package.json").read_text())["dependencies"]
     versions = f"Vega {pins['vega']}, Vega-Lite {pins['vega-lite']} and Vega-Embed {pins['vega-embed']}"
     assert f">{versions}</span>" in show.html
+
+
+def test_committed_page_is_what_the_pinned_packages_give():
+    if not shutil.which("npm") and os.environ.get("CI") != "true":
+        pytest.skip("no npm on this machine")
+    command = [sys.executable, "-m", "tools.plots_page", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr

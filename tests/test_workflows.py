@@ -61,7 +61,9 @@ def trained(tmp_path_factory):
         "train.py": TRAIN,
         "params.yaml": "adam: {learning_rate: 0.25}\nsgd: {learning_rate: 0.5}\n",
         ".gitignore": "/*.txt\n",
+        "stages/diff.py": "import sys\nprint('told of', *sys.argv[1:])\n",
     }
+    (project.folder / "stages").mkdir()
     for name, text in files.items():
         (project.folder / name).write_text(text)
     project.run(
@@ -119,6 +121,8 @@ def test_summary_shows_what_a_pull_request_changes(trained, tmp_path):
     summary = (tmp_path / "summary.md").read_text()
     assert summary.startswith("## Against origin/main\n")
     assert "(https://example.org/figures)" in summary
+    summary, told = summary.split("### Beyond noise?")
+    assert told.strip() == "told of origin/main --md"
     parameters, metrics = summary.split("### Parameters")[1].split("### Metrics")
     rows = [
         [[cell.strip() for cell in row.split("|")[1:-1]] for row in part.split("\n") if "|" in row]
@@ -147,8 +151,8 @@ def test_dvc_knows_every_command_and_option_that_is_called(call):
 def test_every_module_and_stage_that_is_called_exists():
     text = "\n".join(SCRIPTS)
     modules = set(re.findall(r"python -m (stages\.\w+)", text))
-    assert modules == {"stages.check"}
-    assert (ROOT / "stages/check.py").is_file()
+    assert modules == {"stages.diff"}
+    assert (ROOT / "stages/diff.py").is_file()
     assert set(re.findall(r"dvc pull (\w+)", text)) <= set(yaml.load(ROOT / "dvc.yaml")["stages"])
 
 

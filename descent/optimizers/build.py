@@ -15,8 +15,14 @@ from descent import own
 from descent.optimizers.entries import KERAS2, RANGES, OptimizerEntry, OwnOptimizerEntry, ScheduleEntry
 from descent.parameters import ParametersError, did_you_mean, gathered, validate
 
-# They hold other optimizers, which no plain config can name, and have no rule of their own.
-_CONTAINERS = ("LossScaleOptimizer", "MultiOptimizer")
+# Classes of Keras that cannot be compared with the others, and why.
+_HOLDS_OTHERS = "it holds other optimizers, which no plain config can name, and has no rule of its own"
+REFUSED = {
+    "LossScaleOptimizer": _HOLDS_OTHERS,
+    "MultiOptimizer": _HOLDS_OTHERS,
+    # update_step keeps `momentum.value`, which with TensorFlow is the variable itself, and reads it after the update.
+    "ScheduleFreeAdamW": "Keras 3.15 reads its momentum after changing it, so this is not the Schedule-Free method",
+}
 # A hyperparameter without a range must be of the type of its default.
 _TYPES = {bool: bool, int: int, float: Annotated[float, Field(allow_inf_nan=False)], str: str}
 
@@ -44,6 +50,8 @@ def build(entry: OptimizerEntry, where: str) -> keras.optimizers.Optimizer:
         home = importlib.import_module(f"descent.optimizers.keras2.{name.lower()}")  # that rule alone
     else:
         home, name = keras.optimizers, entry.class_name
+        if name in REFUSED:
+            raise ParametersError(f"{where}.class_name: {name} cannot be compared: {REFUSED[name]}")
     return _make(home, name, keras.optimizers.Optimizer, entry.config, where)
 
 
@@ -73,7 +81,7 @@ def _expect_class(name: str, known: Collection[str], home: str, where: str) -> N
 
 def _make(home: ModuleType, name: str, kind: type, config: dict[str, Any], where: str) -> Any:
     classes = {key: value for key, value in vars(home).items() if inspect.isclass(value) and issubclass(value, kind)}
-    for abstract in (kind.__name__, *_CONTAINERS):
+    for abstract in (kind.__name__, *REFUSED):
         classes.pop(abstract, None)
     _expect_class(name, classes, home.__name__, where)
     known = inspect.signature(classes[name]).parameters

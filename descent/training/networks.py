@@ -43,17 +43,15 @@ def check(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> No
     """
     build = builder(entry, input_shape, classes)
     refuse = partial(_refuse, entry)
-    try:
+    expected = "a network from build(input_shape, classes, **config)"
+    with own.refused(lambda reason: str(refuse(expected, reason))):
         models = [build(seed) for seed in (0, 0, 1)]
-    except Exception as error:  # whatever code of the user's may raise
-        raise refuse("a network from build(input_shape, classes, **config)", _reason(error)) from error
     for model in models:
         if not isinstance(model, keras.Model):
             raise refuse("a keras.Model from build", repr(type(model).__name__))
-    try:
+    expected = f"a network for examples {list(input_shape)}"
+    with own.refused(lambda reason: str(refuse(expected, reason))):
         logits = models[0](np.zeros((2, *input_shape), "float32"), training=False)
-    except Exception as error:
-        raise refuse(f"a network for examples {list(input_shape)}", _reason(error)) from error
     if not (isinstance(logits, tf.Tensor) and logits.dtype.is_floating and logits.shape == (2, classes)):
         got = f"{logits.dtype.name} {list(logits.shape)}" if isinstance(logits, tf.Tensor) else type(logits).__name__
         raise refuse(f"logits [batch, {classes}]", f"for two examples {got}")
@@ -72,16 +70,12 @@ def _refuse(entry: NetworkEntry, expected: str, got: str) -> ParametersError:
     return ParametersError(f"{WHERE}: {entry.file}: expected {expected}, got {got}")
 
 
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
-
-
 def suits_xla(model: keras.Model, input_shape: tuple[int, ...]) -> bool:
     """Tell whether to compile a model's epochs with XLA: not where it convolves or takes the maximum of a window.
 
     On a CPU, XLA's convolutions take longer than TensorFlow's (docs/training.md tells how much); and it has no
-    deterministic gradient for max pooling. Decided from the graph, so that layers of the user's own count too, and by no
-    measurement, which could come out otherwise the next time.
+    deterministic gradient for max pooling. Decided from the graph, so that layers of the user's own count too, and by
+    no measurement, which could come out otherwise the next time.
     """
     call = tf.function(lambda examples: model(examples, training=False))
     graph = call.get_concrete_function(tf.TensorSpec((1, *input_shape), tf.float32)).graph

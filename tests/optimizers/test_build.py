@@ -5,6 +5,7 @@ import inspect
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 
 from descent import parameters
@@ -73,8 +74,6 @@ def test_ratio_whose_default_happens_to_be_whole_may_be_a_fraction():
         ("adam", "keras.optimizers"),
         ("Optimizer", "keras.optimizers"),  # abstract
         ("serialize", "keras.optimizers"),  # no class
-        ("LossScaleOptimizer", "keras.optimizers"),  # for float16
-        ("MultiOptimizer", "keras.optimizers"),
         ("keras2>Adam", "descent.optimizers.keras2"),
     ],
 )
@@ -84,6 +83,39 @@ def test_unknown_class_is_refused_with_those_that_exist(class_name, home):
     assert f" in {home}, got {class_name.removeprefix('keras2>')!r}" in message
     assert "RMSprop, " in message
     assert "MultiOptimizer, " not in message
+
+
+@pytest.mark.parametrize(
+    ("class_name", "reason"),
+    [
+        ("LossScaleOptimizer", "it holds other optimizers"),
+        ("MultiOptimizer", "it holds other optimizers"),
+        ("ScheduleFreeAdamW", "this is not the Schedule-Free method"),
+    ],
+)
+def test_class_that_cannot_be_compared_is_refused_with_the_reason(class_name, reason):
+    message = refusal(class_name, {})
+    assert message.startswith(f"{WHERE}.class_name: {class_name} cannot be compared: ")
+    assert reason in message
+
+
+def test_schedule_free_of_the_installed_keras_is_still_not_the_method():
+    """Its weights should be (1 - beta_1) z + beta_1 x, where x is the mean of all z; they are x itself."""
+    gradients = np.random.default_rng(0).normal(size=(6, 5)).astype("float32")
+    rate, beta_1, beta_2 = 0.05, 0.9, 0.999
+    optimizer, weights = (
+        keras.optimizers.ScheduleFreeAdamW(rate),
+        keras.Variable(np.linspace(-1, 1, 5, dtype="float32")),
+    )
+    z, velocity, visited = weights.numpy().astype(float), np.zeros(5), []
+    for step, gradient in enumerate(gradients, 1):  # these gradients do not depend on the weights
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)], [weights])
+        velocity = beta_2 * velocity + (1 - beta_2) * gradient**2
+        z = z - rate * gradient / (np.sqrt(velocity / (1 - beta_2**step)) + 1e-8)
+        visited.append(z)
+    x = np.mean(visited, axis=0)
+    np.testing.assert_allclose(weights.numpy(), x, atol=1e-5)
+    assert np.abs(weights.numpy() - ((1 - beta_1) * z + beta_1 * x)).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -238,7 +270,7 @@ def test_bad_schedule_is_refused_with_its_key_path(given, message):
     assert refusal("SGD", {"learning_rate": given}).startswith(message)
 
 
-NOT_TO_BE_NAMED = {"Optimizer", "LossScaleOptimizer", "MultiOptimizer"}
+NOT_TO_BE_NAMED = {"Optimizer", *optimizers.REFUSED}
 KERAS = {
     name
     for name, cls in inspect.getmembers(keras.optimizers, inspect.isclass)

@@ -238,8 +238,8 @@ def test_no_number_of_python_makes_an_epoch_compile_again():
 def test_environment_names_what_decides_how_results_are_rounded():
     environment = device.environment()
     assert environment["device"] in ("CPU", "GPU")
-    assert environment["keras"] == keras.__version__
     assert environment == device.environment()
+    assert not [name for name, value in environment.items() if value == ""]
     if "x86_64" in environment["system"]:
         assert "avx" in environment["vector_extensions"].split()
         assert "family" in environment["cpu"]
