@@ -48,7 +48,7 @@ class Runs:
             parameters: epochs, batch size, seeds.
             train: images to train on; `batch_size` must not exceed them.
             validation: images to evaluate on after every epoch.
-            stacked: train all runs at once; optimizer and network must be such as may (`optimizers.is_elementwise`,
+            stacked: train all runs at once; optimizer and network must be such as may (`elementwise.is_elementwise`,
                 `stacking.is_stackable`).
         """
         seeds = parameters.seeds
