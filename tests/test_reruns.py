@@ -65,6 +65,17 @@ def test_own_optimizer_and_its_file_rerun_that_optimizer_and_compare(project):
     assert project.repro() == ["compare", "train_own@my-lion"]
 
 
+def test_training_of_one_own_optimizer_does_not_run_the_file_of_another(project):
+    traces = "import pathlib, keras\nwith pathlib.Path('ran').open('a') as file: file.write('ran')\n"
+    (project.folder / "optimizers/other.py").write_text(f"{traces}class Other(keras.optimizers.SGD): pass\n")
+    entry = {"file": "optimizers/lion.py", "class_name": "Lion"}
+    entry["config"] = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
+    other = {"file": "optimizers/other.py", "class_name": "Other", "config": {}}
+    project.edit(lambda parameters: parameters.update(own_optimizers={"lion": entry, "other": other}))
+    assert project.repro("train@adam train_own@lion") == ["check", "train_own@lion"]
+    assert (project.folder / "ran").read_text() == "ran"  # in the check, once
+
+
 def test_order_spelling_and_comments_rerun_nothing(project):
     path = project.folder / "params.yaml"
 
