@@ -1,5 +1,6 @@
 """The table of what reruns, row by row, with real DVC."""
 
+import re
 import shutil
 
 import pytest
@@ -98,6 +99,12 @@ def test_train_size_reruns_from_prepare(project):
     assert stages_run(project.run("dvc exp run -S data.train_size=128")) == ["check", "compare", "prepare", *TRAINS]
 
 
+def test_network_reruns_every_train_and_compare(project):
+    path = project.folder / "networks/mlp.py"
+    path.write_text(path.read_text().replace(", layers.Dropout(dropout)]", "]"))
+    assert project.repro() == ["check", "compare", *TRAINS]
+
+
 def test_report_option_and_figures_rerun_compare(project):
     assert stages_run(project.run("dvc exp run -S report.confidence=0.9")) == ["check", "compare"]
     with (project.folder / "descent/report/figures.py").open("a") as file:
@@ -131,6 +138,25 @@ def test_fresh_clone_without_a_remote_gives_the_committed_bytes(project, tmp_pat
     project.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
     assert clone.repro() == ["check", "compare", "download", "prepare", "trace", *TRAINS]
+    assert clone.run("git status --porcelain") == ""
+
+
+def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own(project, tmp_path):
+    lock, history = project.folder / "dvc.lock", project.folder / "results/history/adam.csv"
+    weights = re.search(r"adam\.weights\.h5\n +hash: md5\n +md5: (\w+)", lock.read_text())[1]
+    lock.write_text(lock.read_text().replace(weights, weights[::-1]))  # of another machine, whose cache is not here
+    history.write_text(re.sub(r"(?<=\n1,2,)[\d.]+", "0.5", history.read_text()))
+    project.commit("Reproduce elsewhere")
+    project.run(f"git clone --quiet . {tmp_path / 'clone'}")
+    clone = Project(tmp_path / "clone")
+    clone.repro()
+    assert clone.run("python -m stages.diff HEAD --brief").startswith("Results differ from the committed ones")
+    clone.commit("Baseline")
+    assert clone.run("python -m stages.diff HEAD --brief") == ""
+
+    clone.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003")
+    clone.run("git checkout --quiet . && dvc checkout --quiet")
+    assert clone.repro() == []
     assert clone.run("git status --porcelain") == ""
 
 
