@@ -6,7 +6,7 @@ from pathlib import Path
 
 # What DVC prints around the output of a stage's command.
 _BEGIN = re.compile(r"^Running stage '.*':\n> .*\n", re.MULTILINE)
-_END = re.compile(r"^(Generating|Updating) lock file '", re.MULTILINE)
+_END = re.compile(r"^(?:(?:Generating|Updating) lock file '|Use `dvc push` )", re.MULTILINE)
 _OUTCOMES = {
     _BEGIN: "done",
     re.compile(r"^Stage '.*' is cached - skipping run", re.MULTILINE): "from cache",

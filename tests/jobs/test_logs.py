@@ -22,6 +22,7 @@ def test_last_line_is_the_commands_without_the_name_that_stands_beside_it():
     line = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  34 s left"
     assert logs.last_line(RAN, "train@adam") == line
     assert logs.last_line(RAN + RECORDED, "train@adam") == line
+    assert logs.last_line(RAN + RECORDED.splitlines()[-1], "train@adam") == line  # the lock file stayed as it was
     assert logs.last_line(RAN.partition("adam  epoch")[0], "train@adam") == "loading TensorFlow"
     assert logs.last_line(RAN.replace("34 s", "0 s"), "train@adam") == line.removesuffix("  34 s left")
     assert logs.last_line(RAN.partition("adam: ")[0], "train@adam") == logs.last_line("", "train@adam") == ""

@@ -1,0 +1,76 @@
+"""Measures the whole pipeline from cold against the tutorial's script: serial, side by side, and as it comes.
+
+Usage: python -m tools.pipeline_benchmark [ROUNDS [EPOCHS]]        (3 and 20 unless told; alone on the machine)
+
+Every round times each contender once; the order rotates. A pipeline is a fresh clone of what is committed, without a
+cache, in this environment, with MNIST at hand in data/raw/mnist.npz. Before the rounds each runs once for one epoch.
+Standard output gets Markdown, standard error what the contenders print.
+"""
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from descent.training import device
+from tools import benchmark
+
+TUTORIAL = "tutorial's script"
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a program of this environment in a folder; what it prints goes to standard error."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=True)
+
+
+def pipeline(command: list[str], change: Callable[[Any], None]) -> Callable[[int], None]:
+    """Prepare a contender: a fresh clone, its params.yaml changed, and a command there."""
+
+    def contend(epochs: int) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            clone = Path(folder, "descent")
+            run(["git", "clone", "--quiet", str(Path.cwd()), str(clone)], Path.cwd())
+            yaml = YAML()
+            parameters = yaml.load(clone / "params.yaml")
+            parameters["download"]["sources"] = [{"kind": "file", "path": str(Path("data/raw/mnist.npz").resolve())}]
+            parameters["training"].update(epochs=epochs, last_epochs=min(epochs, parameters["training"]["last_epochs"]))
+            change(parameters)
+            yaml.dump(parameters, clone / "params.yaml")
+            run(command, clone)
+
+    return contend
+
+
+def as_the_tutorial(parameters: Any) -> None:
+    """Leave the tutorial's seven optimizers, and one seed."""
+    del parameters["optimizers"]["tfoptimizer"]
+    parameters["training"]["seeds"] = [0]
+
+
+def main(rounds: int = 3, epochs: int = 20) -> None:
+    """Time every contender in every round, and print medians, spread and ratios."""
+    side_by_side = [sys.executable, "-m", "stages.repro"]
+    contenders = {
+        TUTORIAL: lambda epochs: run([sys.executable, "-m", "tools.tutorial", str(epochs)], Path.cwd()),
+        "the same seven, one seed, serial": pipeline(["dvc", "repro"], as_the_tutorial),
+        "the same seven, one seed, side by side": pipeline(side_by_side, as_the_tutorial),
+        "params.yaml as it is, side by side": pipeline(side_by_side, lambda _: None),
+    }
+    seconds = benchmark.measure(contenders, epochs, rounds)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy", "dvc"))
+    print(f"{device.device_name()}, {cores} cores; Python {platform.python_version()}, {versions}.\n")
+    print(f"The whole pipeline from a fresh clone, {epochs} epochs, n = {rounds} rounds:\n")
+    print(benchmark.table(seconds, [(name, TUTORIAL) for name in contenders if name != TUTORIAL]))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
