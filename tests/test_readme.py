@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from dvc.cli import parse_args
-from pipeline import ROOT, Project, shrink
+from pipeline import ROOT, Project
 
 from tools import experiments, readme
 
@@ -89,11 +89,7 @@ def experiments_of_readme():
 def test_experiments_of_readme_change_what_they_say_and_nothing_else_in_the_order_in_which_they_stand(
     tmp_path, mnist_archive
 ):
-    def shrink_to_one_epoch(parameters):
-        shrink(parameters)
-        parameters["training"]["epochs"] = 1
-
-    project = Project.copy(tmp_path / "project", mnist_archive, shrink_to_one_epoch)
+    project = Project.copy(tmp_path / "project", mnist_archive, stubs=True)
     project.repro()
     project.commit("Baseline")
     for name, line in experiments_of_readme().items():

@@ -11,8 +11,8 @@ from keras import layers
 from toy import TEST, TRAIN, VALIDATION, equal, run, settings
 
 from descent import parameters
-from descent.training import columns, device
-from descent.training.settings import TrainingParameters
+from descent.training import columns, device, networks
+from descent.training.settings import NetworkEntry, TrainingParameters
 
 
 def sgd(learning_rate=0.1):
@@ -190,6 +190,14 @@ def test_hits_are_those_of_each_image_after_the_epoch():
     for weights, hits in zip(runs.weights(), epoch.val_hits, strict=True):
         model.set_weights(weights)
         assert np.array_equal(model.predict(VALIDATION.images, verbose=0).argmax(-1) == VALIDATION.labels, hits)
+
+
+def test_shipped_convolutional_network_learns():
+    cnn = networks.builder(NetworkEntry(file="networks/cnn.py", config={}), (28, 28), toy.CLASSES)
+    data = toy.split(300, 0, (28, 28))
+    _, figures = run(partial(keras.optimizers.Adam, 0.01), cnn, train=data, validation=data, seeds=[0], epochs=3)
+    assert figures["accuracy"][-1, 0] > figures["accuracy"][0, 0]
+    assert figures["val_accuracy"][-1, 0] > 0.2
 
 
 def test_convolutions_train_without_xla_on_a_cpu_and_their_statistics_are_kept():
