@@ -9,6 +9,9 @@ import shutil
 import subprocess
 import sys
 
+import psutil
+
+STAGE_BYTES = 1.5 * 2**30  # memory for a stage; a training was seen to take 1.3 GB
 PROOF = "dvc repro"
 STOPPED = "Stopped. What was done is kept; the same command continues."
 
@@ -18,6 +21,12 @@ def number_of_jobs(text: str) -> int:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise argparse.ArgumentTypeError(f"expected a number of 1 or more, got {text!r}")
+
+
+def default_jobs(cores: int) -> int:
+    """Choose a number of jobs: one a core, as far as memory goes; a GPU is not shared."""
+    room = int(psutil.virtual_memory().available / STAGE_BYTES)
+    return 1 if shutil.which("nvidia-smi") else max(1, min(cores, room))
 
 
 def main() -> int:
@@ -38,7 +47,7 @@ def main() -> int:
     except DvcException:  # DVC itself shows best what is wrong with a target or a file
         return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", options.target]) or 1
     needs = graph.to_do(stages)
-    jobs = min(options.jobs or (1 if shutil.which("nvidia-smi") else cores), max(1, len(needs)))
+    jobs = min(options.jobs or default_jobs(cores), max(1, len(needs)))
     before = graph.recorded({stage.lock for stage in stages.values()})
 
     with processes.signals() as stopped, view.view() as seen:
