@@ -32,7 +32,11 @@ def default_jobs(cores: int) -> int:
 def main() -> int:
     """Ask DVC what is out of date, run that side by side, let a plain `dvc repro` prove that nothing is left."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=number_of_jobs, help="stages at once; as many as cores unless told, 1 on a GPU")
+    parser.add_argument(
+        "--jobs",
+        type=number_of_jobs,
+        help="stages at once; unless told, what cores and memory allow",
+    )
     parser.add_argument("target", nargs="?", default="dvc.yaml")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
