@@ -19,8 +19,8 @@ help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
 	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
 
-repro: $(STAMP)  ## Reproduce everything that is out of date, print the ranking, and what differs from the committed results
-	@dvc repro
+repro: $(STAMP)  ## Reproduce what is out of date, stages side by side (JOBS=N); print the answer, and what differs from the committed
+	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS))
 	@python -m stages.diff HEAD --brief
 
 test: $(STAMP)  ## Run all tests

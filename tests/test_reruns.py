@@ -1,5 +1,6 @@
 """The table of what reruns, row by row, with real DVC."""
 
+import re
 import shutil
 
 import pytest
@@ -65,6 +66,17 @@ def test_own_optimizer_and_its_file_rerun_that_optimizer_and_compare(project):
     assert project.repro() == ["compare", "train_own@my-lion"]
 
 
+def test_training_of_one_own_optimizer_does_not_run_the_file_of_another(project):
+    traces = "import pathlib, keras\nwith pathlib.Path('ran').open('a') as file: file.write('ran')\n"
+    (project.folder / "optimizers/other.py").write_text(f"{traces}class Other(keras.optimizers.SGD): pass\n")
+    entry = {"file": "optimizers/lion.py", "class_name": "Lion"}
+    entry["config"] = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
+    other = {"file": "optimizers/other.py", "class_name": "Other", "config": {}}
+    project.edit(lambda parameters: parameters.update(own_optimizers={"lion": entry, "other": other}))
+    assert project.repro("train@adam train_own@lion") == ["check", "train_own@lion"]
+    assert (project.folder / "ran").read_text() == "ran"  # in the check, once
+
+
 def test_order_spelling_and_comments_rerun_nothing(project):
     path = project.folder / "params.yaml"
 
@@ -85,6 +97,12 @@ def test_epochs_rerun_every_train_and_compare(project):
 
 def test_train_size_reruns_from_prepare(project):
     assert stages_run(project.run("dvc exp run -S data.train_size=128")) == ["check", "compare", "prepare", *TRAINS]
+
+
+def test_network_reruns_every_train_and_compare(project):
+    path = project.folder / "networks/mlp.py"
+    path.write_text(path.read_text().replace(", layers.Dropout(dropout)]", "]"))
+    assert project.repro() == ["check", "compare", *TRAINS]
 
 
 def test_report_option_and_figures_rerun_compare(project):
@@ -120,6 +138,25 @@ def test_fresh_clone_without_a_remote_gives_the_committed_bytes(project, tmp_pat
     project.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
     assert clone.repro() == ["check", "compare", "download", "prepare", "trace", *TRAINS]
+    assert clone.run("git status --porcelain") == ""
+
+
+def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own(project, tmp_path):
+    lock, history = project.folder / "dvc.lock", project.folder / "results/history/adam.csv"
+    weights = re.search(r"adam\.weights\.h5\n +hash: md5\n +md5: (\w+)", lock.read_text())[1]
+    lock.write_text(lock.read_text().replace(weights, weights[::-1]))  # of another machine, whose cache is not here
+    history.write_text(re.sub(r"(?<=\n1,2,)[\d.]+", "0.5", history.read_text()))
+    project.commit("Reproduce elsewhere")
+    project.run(f"git clone --quiet . {tmp_path / 'clone'}")
+    clone = Project(tmp_path / "clone")
+    clone.repro()
+    assert clone.run("python -m stages.diff HEAD --brief").startswith("Results differ from the committed ones")
+    clone.commit("Baseline")
+    assert clone.run("python -m stages.diff HEAD --brief") == ""
+
+    clone.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003")
+    clone.run("git checkout --quiet . && dvc checkout --quiet")
+    assert clone.repro() == []
     assert clone.run("git status --porcelain") == ""
 
 

@@ -28,7 +28,7 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
     kept = [row for row in compared if row.may_be_best in ("yes", "noisy")]
     all_of_them = f"the {_word(len(compared))}" + (" that never diverged" if len(compared) < len(ranking) else "")
     may_be = f"any of {all_of_them} may be the best" if last in kept else f"the best of {all_of_them} is"
-    names = _list([row.optimizer + " (noisy)" * (row.may_be_best == "noisy") for row in kept], "or")
+    names = _list(["the noisy " * (row.may_be_best == "noisy") + row.optimizer for row in kept], "or")
     text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
     text += f"({best.runs} runs each)"
     if len(kept) > 1 and not any(math.isnan(row.cost_at_most) for row in kept):

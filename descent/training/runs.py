@@ -48,7 +48,7 @@ class Runs:
             parameters: epochs, batch size, seeds.
             train: images to train on; `batch_size` must not exceed them.
             validation: images to evaluate on after every epoch.
-            stacked: train all runs at once; optimizer and network must be such as may (`optimizers.is_elementwise`,
+            stacked: train all runs at once; optimizer and network must be such as may (`elementwise.is_elementwise`,
                 `stacking.is_stackable`).
         """
         seeds = parameters.seeds
@@ -87,7 +87,7 @@ class Runs:
 
         An incomplete last batch makes an update like any other, from the mean over its own images; in the epoch's loss
         and accuracy each image counts once. As in Keras, these two are taken while the weights move and units are
-        dropped. The validation figures are of the weights that the optimizer is judged by (`has_final_weights`).
+        dropped. Validation is by the weights that the optimizer is judged by (`has_final_weights`).
 
         Yields:
             After each epoch what was measured, the runs in the order of the seeds. From the epoch at which a run's loss

@@ -38,7 +38,7 @@ def test_answer_names_those_that_may_be_best_their_costs_and_the_lead_over_the_l
 def test_one_kept_for_its_noise_is_called_noisy_in_the_answer():
     ranking, leads, conditions = findings()
     noisy = [row._replace(may_be_best="noisy") if row.optimizer == "adam" else row for row in ranking]
-    assert "is rmsprop or adam (noisy) (3 runs each)" in sentences.answer(noisy, leads, conditions)
+    assert "is rmsprop or the noisy adam (3 runs each)" in sentences.answer(noisy, leads, conditions)
 
 
 def test_a_single_best_costs_nothing_to_choose():
