@@ -9,6 +9,9 @@ import shutil
 import subprocess
 import sys
 
+import psutil
+
+STAGE_BYTES = 1.5 * 2**30  # memory for a stage; a training was seen to take 1.3 GB
 PROOF = "dvc repro"
 STOPPED = "Stopped. What was done is kept; the same command continues."
 
@@ -20,10 +23,20 @@ def number_of_jobs(text: str) -> int:
     raise argparse.ArgumentTypeError(f"expected a number of 1 or more, got {text!r}")
 
 
+def default_jobs(cores: int) -> int:
+    """Choose a number of jobs: one a core, as far as memory goes; a GPU is not shared."""
+    room = int(psutil.virtual_memory().available / STAGE_BYTES)
+    return 1 if shutil.which("nvidia-smi") else max(1, min(cores, room))
+
+
 def main() -> int:
     """Ask DVC what is out of date, run that side by side, let a plain `dvc repro` prove that nothing is left."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=number_of_jobs, help="stages at once; as many as cores unless told, 1 on a GPU")
+    parser.add_argument(
+        "--jobs",
+        type=number_of_jobs,
+        help="stages at once; unless told, what cores and memory allow",
+    )
     parser.add_argument("target", nargs="?", default="dvc.yaml")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -38,7 +51,7 @@ def main() -> int:
     except DvcException:  # DVC itself shows best what is wrong with a target or a file
         return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", options.target]) or 1
     needs = graph.to_do(stages)
-    jobs = min(options.jobs or (1 if shutil.which("nvidia-smi") else cores), max(1, len(needs)))
+    jobs = min(options.jobs or default_jobs(cores), max(1, len(needs)))
     before = graph.recorded({stage.lock for stage in stages.values()})
 
     with processes.signals() as stopped, view.view() as seen:

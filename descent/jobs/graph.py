@@ -1,7 +1,8 @@
 """What a target needs, from DVC's own graph, and the order in which DVC's lock files name it."""
 
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,7 +37,7 @@ def read(target: str) -> dict[str, Stage]:
     Raises:
         DvcException: if there is no such target, or the graph is none.
     """
-    with Repo(".") as repo:
+    with _repository() as repo:
         graph = get_active_graph(repo.index.graph)
         steps = [stage for stage in plan_repro(graph, collect_stages(repo, [target])) if stage.cmd]
         try:
@@ -53,6 +54,13 @@ def read(target: str) -> dict[str, Stage]:
             )
             for stage in steps
         }
+
+
+@contextmanager
+def _repository() -> Iterator[Repo]:
+    """Open the repository; on a terminal, DVC's lock would show a bar even where it need not wait."""
+    with redirect_stderr(io.StringIO()), Repo(".") as repo:
+        yield repo
 
 
 def to_do(stages: Mapping[str, Stage]) -> dict[str, set[str]]:
@@ -82,7 +90,7 @@ def sort(stages: Mapping[str, Stage], before: Mapping[Path, list[str]]) -> None:
         stages: as `read` gives them.
         before: what the lock files named before the run.
     """
-    with suppress(LockError), Repo(".") as repo, repo.lock:
+    with suppress(LockError), _repository() as repo, repo.lock:
         for lock, now in recorded(path for path in before if path.exists()).items():
             new = [stage.key for stage in stages.values() if stage.lock == lock and stage.key not in before[lock]]
             wanted = [key for key in now if key not in new] + [key for key in new if key in now]

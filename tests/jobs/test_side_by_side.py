@@ -11,11 +11,14 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 import zc.lockfile
 from pipeline import ROOT, Project
+
+from stages import repro
 
 PIPELINE = """
 stages:
@@ -284,6 +287,15 @@ def _read(terminal):
         return os.read(terminal, 65536)
     except OSError:  # Linux says so of a terminal that nobody writes to any more
         return b""
+
+
+@pytest.mark.parametrize(
+    ("driver", "gigabytes", "jobs"), [(None, 64, 8), (None, 4, 2), (None, 1, 1), ("/usr/bin/nvidia-smi", 64, 1)]
+)
+def test_jobs_are_one_a_core_as_far_as_memory_goes_and_one_on_a_gpu(driver, gigabytes, jobs, monkeypatch):
+    monkeypatch.setattr(repro.shutil, "which", lambda _: driver)
+    monkeypatch.setattr(repro.psutil, "virtual_memory", lambda: SimpleNamespace(available=gigabytes * 2**30))
+    assert repro.default_jobs(cores=8) == jobs
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "many"])
