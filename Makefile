@@ -21,6 +21,8 @@ help:  ## List the targets
 
 repro: $(STAMP)  ## Reproduce what is out of date, stages side by side (JOBS=N); print the answer, and what differs from the committed
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS))
+	@cat results/report/ranking.md
+	@echo "Report: results/report/index.html"
 	@python -m stages.diff HEAD --brief
 
 test: $(STAMP)  ## Run all tests
