@@ -4,7 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +32,11 @@ class Project:
 
     @classmethod
     def copy(
-        cls, folder: Path, mnist_archive: Path, change: Callable[[dict], None] = shrink, stubs: bool = False
+        cls, folder: Path, mnist_archive: Path, change: Callable[[dict], None] = shrink, stubs: Iterable[str] = ()
     ) -> "Project":
         """Copy the files that Git knows or would add, without results, change the parameters, and commit.
 
-        With `stubs`, no stage trains or draws paths: what stands in for it is quick, and a function of the same inputs.
+        For each of `stubs`, what stands in for the stage is quick, and a function of the same inputs.
         """
         listed = subprocess.run(
             ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -46,8 +46,8 @@ class Project:
             if (ROOT / name).is_file() and not name.startswith(("results/", "dvc.lock")):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        for stub in (ROOT / "tests/stubs").glob("*.py") if stubs else ():
-            shutil.copy2(stub, folder / "stages")
+        for stage in stubs:
+            shutil.copy2(ROOT / f"tests/stubs/{stage}.py", folder / "stages")
         project = cls(folder)
         project.edit(change)
         source = {"kind": "file", "path": str(mnist_archive)}

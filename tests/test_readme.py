@@ -89,7 +89,7 @@ def experiments_of_readme():
 def test_experiments_of_readme_change_what_they_say_and_nothing_else_in_the_order_in_which_they_stand(
     tmp_path, mnist_archive
 ):
-    project = Project.copy(tmp_path / "project", mnist_archive, stubs=True)
+    project = Project.copy(tmp_path / "project", mnist_archive, stubs=["train", "trace"])
     project.repro()
     project.commit("Baseline")
     for name, line in experiments_of_readme().items():
