@@ -5,8 +5,10 @@ import json
 import pytest
 from pipeline import Project
 
+from descent import parameters
 from descent.data import datasets
 from descent.training import networks
+from descent.training.settings import NetworkEntry
 
 # Validation accuracy that 10000 images and 5 epochs give at these hyperparameters, over seeds and versions.
 BANDS = {
@@ -19,12 +21,11 @@ BANDS = {
 }
 
 
-def known_task(parameters):
+def known_task(settings):
     """The small task for which the bands are known, with Keras 3's defaults for the two whose defaults matter most."""
-    parameters["data"] = {"train_size": 10000, "validation_size": 3000}
-    parameters["training"].update(epochs=5, seeds=[0], batch_size=128)
-    parameters["network"]["hidden_units"] = [512, 512]
-    optimizers = parameters["optimizers"]
+    settings["data"] = {"train_size": 10000, "validation_size": 3000}
+    settings["training"].update(epochs=5, last_epochs=1, seeds=[0], batch_size=128)
+    optimizers = settings["optimizers"]
     optimizers["keras3-adagrad"] = {"class_name": "Adagrad", "config": {"learning_rate": 0.001}}
     optimizers["keras3-adadelta"] = {"class_name": "Adadelta", "config": {"learning_rate": 0.001}}
     for name in optimizers.keys() - BANDS:
@@ -50,8 +51,8 @@ def test_accuracy_is_in_the_known_band(name, reproduced):
 # Keras 3.15's Variable.__array__ lacks NumPy 2's argument `copy`, which h5py asks for.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 def test_saved_model_gives_the_recorded_accuracy(reproduced):
-    network = networks.NetworkParameters(hidden_units=[512, 512], activation="relu", dropout=0.2)
-    model = networks.plain(network, 784)
+    network = parameters.read(reproduced.folder / "params.yaml", "network", NetworkEntry)
+    model = networks.builder(network, (28, 28), 10)(7)
     model.load_weights(reproduced.folder / "results/models/adam.weights.h5")
     test = datasets.load(reproduced.folder / "data/prepared/mnist.npz").test
     accuracy = (model.predict(test.images, verbose=0, batch_size=1000).argmax(-1) == test.labels).mean()
@@ -72,8 +73,9 @@ def test_training_says_where_it_runs_and_history_grows_meanwhile(reproduced):
         'python -m stages.train optimizers.sgd | while read -r line; do echo "$line";'
         " echo \"$line\" | grep -q 'epoch 2/' && wc -l < results/history/sgd.csv; done; true"
     ).splitlines()
-    assert log[0].startswith(("CPU: ", "GPU: "))
+    assert log[:3:2] == ["sgd: loading TensorFlow", "sgd: compiling"]
+    assert log[1].startswith(("sgd: CPU: ", "sgd: GPU: "))
     after_second = next(number for number, line in enumerate(log) if "epoch 2/5" in line)
     assert int(log[after_second + 1]) in (3, 4)  # the header and the rows so far: two epochs of one seed, or three
-    environment = json.loads((reproduced.folder / "results/environment/sgd.json").read_text())
-    assert environment["device"] == log[0][:3]
+    [details] = json.loads((reproduced.folder / "results/metrics/sgd.json").read_text())["details"]
+    assert f": {details['environment']['device']}: " in log[1]

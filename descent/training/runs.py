@@ -74,10 +74,8 @@ class Runs:
         self._variables = self._program.get_concrete_function(*self._batches(rows)).variables
         self._present, self._absent = 0, {}
         first = self._values()
-        mine = [*self.model.variables, *self.optimizer.variables]
         for number, group in enumerate(self._groups[1:], start=1):
-            model, optimizer = start(group)
-            for variable, other in zip(mine, [*model.variables, *optimizer.variables], strict=True):
+            for variable, other in zip(_state(self.model, self.optimizer), _state(*start(group)), strict=True):
                 variable.assign(other)
             self._absent[number] = self._values()
         self._put(first)
@@ -219,6 +217,12 @@ class Runs:
             return tf.stack(measurements, -1), val_hits
 
         return epoch
+
+
+def _state(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+    """List what begins otherwise in another run; of an optimizer, Keras leaves out its generators of random numbers."""
+    generators = [value for value in vars(optimizer).values() if isinstance(value, keras.random.SeedGenerator)]
+    return [*model.variables, *optimizer.variables, *(generator.state for generator in generators)]
 
 
 def has_final_weights(optimizer: keras.optimizers.Optimizer) -> bool:
