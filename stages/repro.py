@@ -57,10 +57,10 @@ def main() -> int:
     with processes.signals() as stopped, view.view() as seen:
         if needs:
             seen.say(f"{len(needs)} of {len(stages)} stages to do, {jobs} at a time; logs/ has what each prints")
-        done = schedule.Schedule(needs, jobs, cores, seen).run(lambda name: ["--single-item", name], stopped)
+        done = schedule.Schedule(needs, jobs, seen).run(lambda name: ["--single-item", name], stopped)
         if not stopped:
             graph.sort(stages, before)
-        done = done and schedule.Schedule({PROOF: set()}, 1, cores, seen).run(lambda _: [options.target], stopped)
+        done = done and schedule.Schedule({PROOF: set()}, 1, seen).run(lambda _: [options.target], stopped)
     if stopped:
         print(STOPPED)
         return 128 + stopped[0]

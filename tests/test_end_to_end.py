@@ -1,6 +1,7 @@
 """The whole pipeline on real MNIST at a small size: the accuracies known for it, and equal bytes when repeated."""
 
 import json
+import shutil
 
 import pytest
 from pipeline import Project
@@ -66,6 +67,14 @@ def test_trained_again_gives_equal_bytes(reproduced):
     assert reproduced.repro("--force --single-item train@adam") == ["train@adam"]
     assert (reproduced.folder / "dvc.lock").read_bytes() == before
     assert reproduced.run("git status --porcelain") == ""
+
+
+@pytest.mark.skipif(not shutil.which("taskset"), reason="only Linux keeps a process to one core")
+def test_trained_on_one_core_gives_equal_bytes(reproduced):
+    history = reproduced.folder / "results/history/adam.csv"
+    before = history.read_bytes()
+    reproduced.run("taskset --cpu-list 0 python -m stages.train optimizers.adam")
+    assert history.read_bytes() == before
 
 
 def test_training_says_where_it_runs_and_history_grows_meanwhile(reproduced):

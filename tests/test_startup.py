@@ -14,7 +14,7 @@ from descent import startup
 startup.load_tensorflow("adam")
 import tensorflow as tf
 print(tf.function(lambda x: x * 2, jit_compile=True)(tf.constant(4)).numpy())
-print(startup.os.environ["KERAS_BACKEND"])
+print(startup.os.environ["KERAS_BACKEND"], startup.os.environ["TF_NUM_INTRAOP_THREADS"])
 """
 NOISY = """
 import os, sys
@@ -35,7 +35,7 @@ def run(code, path=None):
 
 def test_start_is_announced_and_quiet_without_a_gpu(tmp_path):
     done = run(CODE, path=str(tmp_path))  # no nvidia-smi here
-    assert done.stdout == "adam: loading TensorFlow\n8\ntensorflow\n"
+    assert done.stdout == "adam: loading TensorFlow\n8\ntensorflow 2\n"
     assert done.stderr == ""
 
 

@@ -35,21 +35,19 @@ class Job(NamedTuple):
             return (text + file.read()).decode(errors="replace")
 
 
-def start(name: str, arguments: Sequence[str], threads: int) -> Job:
+def start(name: str, arguments: Sequence[str]) -> Job:
     """Start `dvc --wait-for-lock repro ARGUMENTS`, with all that it prints in the log of `name`.
 
     Args:
         name: of the stage.
         arguments: of `dvc repro`.
-        threads: that TensorFlow may use, unless the user has set a number.
     """
     log = logs.path(name)
-    environment = {"TF_NUM_INTRAOP_THREADS": str(threads), **os.environ}
     log.parent.mkdir(exist_ok=True)
     with log.open("wb") as file:
         process = subprocess.Popen(
             [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments],
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=environment, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
         )  # fmt: skip
     return Job(name, process, log, time.monotonic())
 

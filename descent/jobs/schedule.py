@@ -16,16 +16,15 @@ LAST_LINES = 15  # of a log, shown when its stage failed
 class Schedule:
     """Stages that wait, run, or have ended; those that need one that failed are never started."""
 
-    def __init__(self, needs: Mapping[str, set[str]], jobs: int, cores: int, view: View):
+    def __init__(self, needs: Mapping[str, set[str]], jobs: int, view: View):
         """Begin with every stage waiting.
 
         Args:
             needs: name of each stage -> names of those among them that must be done before.
             jobs: how many may run at the same time.
-            cores: how many all of them together may use.
             view: where to say what happens.
         """
-        self._needs, self._jobs, self._cores, self._view = needs, jobs, cores, view
+        self._needs, self._jobs, self._view = needs, jobs, view
         self._waiting, self._done = list(needs), set()
         self._running: list[processes.Job] = []
         self._seconds: dict[str, float] = {}  # that each took whose command ran
@@ -66,10 +65,9 @@ class Schedule:
 
     def _start(self, arguments: Callable[[str], Sequence[str]]) -> None:
         ready = [name for name in self._waiting if self._needs[name] <= self._done]
-        at_once = min(self._jobs, len(self._running) + len(ready))
         for name in ready[: self._jobs - len(self._running)]:
             self._waiting.remove(name)
-            self._running.append(processes.start(name, arguments(name), threads=max(1, self._cores // at_once)))
+            self._running.append(processes.start(name, arguments(name)))
 
     def _reap(self) -> bool:
         """Say of every job that has ended how it went; tells whether any has."""

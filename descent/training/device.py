@@ -11,7 +11,7 @@ import tensorflow as tf
 
 # What an instruction set adds to a product changes the order of its sums, and so their last bits.
 _VECTOR_EXTENSIONS = ("sse4_2", "avx", "f16c", "fma", "avx2", "avx512", "avx_", "amx_", "asimd", "sve")
-_SETTINGS = ("XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
+_SETTINGS = ("TF_NUM_INTRAOP_THREADS", "XLA_FLAGS", "TF_XLA_FLAGS", "TF_ENABLE_ONEDNN_OPTS", "ONEDNN_MAX_CPU_ISA")
 
 
 def gpus() -> list[tf.config.PhysicalDevice]:
@@ -49,8 +49,8 @@ def device_name() -> str:
 def environment() -> dict[str, str]:
     """Describe what computed the results and decides how they are rounded: equal on an equal machine.
 
-    So no time, host name, load or number of cores: the bytes are the same with 1, 2, 4 and 8 threads. Which kernels XLA
-    and oneDNN choose follows from the CPU's vector extensions and cache sizes; TensorFlow does not tell the choice.
+    So no time, host name, load or number of cores, but the number of threads, which `startup` fixes. Which kernels XLA and
+    oneDNN choose follows from the CPU's vector extensions and cache sizes; TensorFlow does not tell the choice.
     """
     cpu = _cpuinfo()
     described = {

@@ -140,19 +140,6 @@ def test_stages_run_side_by_side_once_what_they_need_is_done(done):
     assert re.search(r"^dvc repro +\d+ s  unchanged$", done.output, re.MULTILINE)
 
 
-def test_cores_are_shared_by_the_stages_that_run(done):
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = {path.stem: int(path.read_text().split()[-1]) for path in done.folder.glob("*.log")}
-    assert threads["first"] == threads["last"] == cores
-    assert threads["slow"] == threads["quick"] == max(1, cores // 2)
-
-
-def test_number_of_threads_that_the_user_has_set_stays(project):
-    do(project, quick="")
-    project.run(f"TF_NUM_INTRAOP_THREADS=3 {COMMAND} middle@quick")
-    assert (project.folder / "quick.log").read_text() == "quick with 3\n"
-
-
 def test_lock_file_has_the_bytes_of_a_serial_run(done, template, tmp_path):
     order = events(done)
     assert order.index("-slow") > order.index("-quick")  # so that DVC recorded them in another order
