@@ -49,8 +49,8 @@ def device_name() -> str:
 def environment() -> dict[str, str]:
     """Describe what computed the results and decides how they are rounded: equal on an equal machine.
 
-    So no time, host name, load or number of cores, but the number of threads, which `startup` fixes. Which kernels XLA and
-    oneDNN choose follows from the CPU's vector extensions and cache sizes; TensorFlow does not tell the choice.
+    So no time, host name, load or number of cores, but the number of threads, which `startup` fixes. Which kernels XLA
+    and oneDNN choose follows from the CPU's vector extensions and cache sizes; TensorFlow does not tell the choice.
     """
     cpu = _cpuinfo()
     described = {
