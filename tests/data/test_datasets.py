@@ -83,7 +83,7 @@ def test_loaded_pixels_are_float32_from_0_to_1_and_labels_int32(mnist, tmp_path)
         assert part.images.shape[1:] == (28, 28)
         assert (part.images.dtype, part.labels.dtype) == (np.float32, np.int32)
         assert (part.images.min(), part.images.max()) == (0.0, 1.0)
-    np.testing.assert_array_equal(np.rint(dataset.validation.images * 255), mnist["x_test"][:20].reshape(20, 784))
+    np.testing.assert_array_equal(np.rint(dataset.validation.images * 255), mnist["x_test"][:20])
     np.testing.assert_array_equal(dataset.test.labels, mnist["y_test"][20:])
 
 

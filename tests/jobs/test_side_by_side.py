@@ -49,7 +49,6 @@ WORK = """
 echo "+$1" >> events
 if [ -e "$1.do" ]; then . "./$1.do"; fi
 echo "-$1" >> events
-echo "$1 with $TF_NUM_INTRAOP_THREADS" > "$1.log"
 echo "$1" > "$1.txt"
 """
 COMMAND = f"PYTHONPATH={shlex.quote(str(ROOT))} python -m stages.repro"
