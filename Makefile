@@ -26,7 +26,7 @@ repro: $(STAMP)  ## Reproduce what is out of date, stages side by side (JOBS=N);
 	@python -m stages.diff HEAD --brief
 
 test: $(STAMP)  ## Run all tests
-	@pytest --numprocesses 2 --dist loadfile
+	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(STAMP)  ## Check style and formatting
 	@ruff check .

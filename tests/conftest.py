@@ -10,6 +10,15 @@ from descent.data import archives, sources
 ROOT = Path(__file__).parents[1]
 
 
+# Modules that take minutes start first, or one worker ends with them alone.
+LONGEST = ("test_reruns.py", "test_contract.py", "test_readme.py", "test_check.py", "test_side_by_side.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Order the modules for `--dist loadfile --no-loadscope-reorder`; within a module, tests stay as they stand."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def mnist_archive(tmp_path_factory):
     """Path of a data/raw/mnist.npz: made by the download code, from the repository's own file when that is right."""

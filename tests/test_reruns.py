@@ -150,6 +150,14 @@ def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own
     assert clone.run("git status --porcelain") == ""
 
 
+@pytest.mark.parametrize("jobs", [1, 4])  # 2, with real trainings: tests/test_side_by_side.py
+def test_stages_side_by_side_give_the_bytes_of_the_serial_run(jobs, reproduced, tmp_path):
+    reproduced.run(f"git clone --quiet . {tmp_path / 'clone'}")
+    clone = Project(tmp_path / "clone")
+    clone.run(f"rm -r dvc.lock results && python -m stages.repro --jobs {jobs}")
+    assert clone.run("git status --porcelain") == ""  # of what Git does not hold, dvc.lock has the sums
+
+
 def test_experiments_are_compared_with_metrics_and_params_diff(project):
     project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3")
     table = project.run("dvc metrics diff main adam-lr3 --md")

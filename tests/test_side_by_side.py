@@ -33,9 +33,8 @@ def test_training_of_one_own_optimizer_does_not_run_the_file_of_another(project)
     assert (project.folder / "ran").read_text() == "ran"  # in the check, once
 
 
-@pytest.mark.parametrize("jobs", [1, 2, 4])
-def test_stages_side_by_side_give_the_bytes_of_the_serial_run(jobs, reproduced, tmp_path):
+def test_trainings_side_by_side_give_the_bytes_of_the_serial_run(reproduced, tmp_path):
     reproduced.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
-    clone.run(f"rm -r dvc.lock results && python -m stages.repro --jobs {jobs}")
+    clone.run("rm -r dvc.lock results && python -m stages.repro --jobs 2")
     assert clone.run("git status --porcelain") == ""  # of what Git does not hold, dvc.lock has the sums

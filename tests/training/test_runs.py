@@ -45,11 +45,10 @@ def normalized(seed):
 )
 def test_run_is_the_same_with_others_and_alone(fresh, network, stacked):
     together, figures = run(fresh, network, seeds=[3, 5, 8], stacked=stacked)
-    for index, seed in enumerate([3, 5, 8]):
-        alone, alone_figures = run(fresh, network, seeds=[seed])
-        assert equal(together.weights()[index], alone.weights()[0])
-        for name in columns.MEASUREMENTS:
-            assert np.array_equal(figures[name][:, index], alone_figures[name][:, 0]), name
+    alone, alone_figures = run(fresh, network, seeds=[5])  # the one that others precede and follow
+    assert equal(together.weights()[1], alone.weights()[0])
+    for name in columns.MEASUREMENTS:
+        assert np.array_equal(figures[name][:, 1], alone_figures[name][:, 0]), name
 
 
 class Remembering(keras.optimizers.SGD):
