@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 # Modules that take minutes start first, or one worker ends with them alone.
-LONGEST = ("test_reruns.py", "test_contract.py", "test_readme.py", "test_check.py", "test_side_by_side.py")
+LONGEST = ("test_reruns.py", "test_contract.py", "test_readme.py", "test_check.py", "test_real_trainings.py")
 
 
 def pytest_collection_modifyitems(items):
