@@ -41,6 +41,7 @@ PLAY = """<script>addEventListener("load", async () => {
     noted.card = getComputedStyle(document.querySelector(".chart")).backgroundColor;
     noted.ground = getComputedStyle(document.body).backgroundColor;
     noted.widest = Math.max(...all(".chart svg").map((svg) => svg.getBoundingClientRect().right));
+    noted.shown = [".still", ".play"].map((kind) => all(kind).filter((element) => element.checkVisibility()).length);
     noted.sensitivity = [lines("#sensitivity_chart").length, marks("#sensitivity_chart", "symbol")];
     noted.start = [names("#forgiving_chart"), words("#forgiving_words")];
     noted.off = [await move("#offset", 2), names("#forgiving_chart"), words("#forgiving_words")];
@@ -108,6 +109,10 @@ def test_every_rate_that_was_tried_is_drawn(played):
     assert (lines, symbols) == (2, 9 + 8 + 1 + 2 + 2)
 
 
+def test_with_a_script_the_controls_stand_in_for_the_figures(played):
+    assert played[0]["shown"] == [0, 6]
+
+
 def test_ranking_sorts_itself_anew_as_the_rate_goes_off(played):
     names, words = played[0]["start"]
     assert sorted(names) == ["adam", "own", "sgd"]
@@ -162,8 +167,17 @@ def test_tables_and_figures_are_complete_without_a_script(html):
     assert "<td>2 of 3</td>" in static
     assert static.count("<caption>") == 4
     assert static.count('src="data:image/png;base64,') == 3
-    for element in re.findall(r'<[^>]*class="[^"]*\bplay\b[^>]*>', static):
-        assert " hidden" in element
+    assert static.count("<details open>") == 2
+
+
+def test_without_a_script_the_figures_stand_in_for_the_controls(html, tmp_path):
+    measure = """<script>document.title = JSON.stringify([
+        [...document.querySelectorAll("input, button, .chart")].filter((element) => element.checkVisibility()).length,
+        [...document.images].filter((image) => image.checkVisibility() && image.naturalWidth).length,
+    ]);</script>"""
+    static = re.sub("<script.*?</script>", "", html, flags=re.DOTALL)
+    (tmp_path / "static.html").write_text(measure.join(static.rsplit("</body>", 1)), encoding="utf-8")
+    assert "<title>[0,3]</title>" in browser.visit(tmp_path / "static.html").html
 
 
 def test_controls_are_named_for_a_screen_reader(html):
