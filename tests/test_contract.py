@@ -78,12 +78,15 @@ def reproduced(tmp_path_factory, mnist_archive):
         }
 
     project = Project.copy(tmp_path_factory.mktemp("contract") / "project", mnist_archive, add_own)
-    project.repro()
+    assert "tuning/dvc.yaml:follow" not in project.repro()  # the study is a pipeline of its own
+    assert project.repro("tuning/dvc.yaml") == ["tuning/dvc.yaml:follow"]
     return project
 
 
 # Trained alone, an optimizer of descent's own rules would miss the rule: its code comes as results/rules/NAME.txt.
-@pytest.mark.parametrize("name", ["check", "download", "prepare", "train@adam", "train_own@lion", "trace", "compare"])
+@pytest.mark.parametrize(
+    "name", ["check", "download", "prepare", "train@adam", "train_own@lion", "trace", "compare", "follow"]
+)
 def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_outputs(name, reproduced, tmp_path):
     with Repo(str(reproduced.folder)) as repo:
         stage = next(stage for stage in repo.index.stages if stage.name == name)
