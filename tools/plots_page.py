@@ -82,10 +82,8 @@ def build() -> str:
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True)
         modules = Path(folder) / "node_modules"
         page = (FOLDER / "skeleton.html").read_text(encoding="utf8")
-        for part in (libraries, licences):  # the comments stay, for the page of the study takes these parts
-            head = f"<!-- {part.__name__} -->"
-            page = page.replace(head, f"{head}\n{part(modules)}")
-        return page
+        page = page.replace("<!-- libraries -->", libraries(modules))
+        return page.replace("<!-- licences -->", licences(modules))
 
 
 def main() -> int:

@@ -1,1 +1,0 @@
-"""The learning-rate study: every optimizer over its learning rates."""
