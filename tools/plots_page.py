@@ -82,8 +82,10 @@ def build() -> str:
         subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True)
         modules = Path(folder) / "node_modules"
         page = (FOLDER / "skeleton.html").read_text(encoding="utf8")
-        page = page.replace("<!-- libraries -->", libraries(modules))
-        return page.replace("<!-- licences -->", licences(modules))
+        for part in (libraries, licences):  # the comments stay, for the page of the study takes these parts
+            head = f"<!-- {part.__name__} -->"
+            page = page.replace(head, f"{head}\n{part(modules)}")
+        return page
 
 
 def main() -> int:

@@ -44,7 +44,7 @@ def html(
     parts = {
         **texts._asdict(),
         "summary": summary,
-        **{f"{name}_table": _table(table) for name, table in tables.items()},
+        **{f"{name}_table": table(content) for name, content in tables.items()},
         **{f"{name}_png": base64.b64encode(content).decode() for name, content in pictures.items()},
         **{f"{name}_alt": text for name, text in alternatives.items()},
     }
@@ -56,16 +56,17 @@ def html(
     )
 
 
-def _table(table: Table) -> Element:
+def table(content: Table) -> Element:
+    """Make an HTML table in a box of its own."""
     # Wide tables scroll in their own box, which the keyboard must be able to reach.
-    box = Element("div", {"class": "wide", "role": "group", "tabindex": "0", "aria-label": table.caption})
+    box = Element("div", {"class": "wide", "role": "group", "tabindex": "0", "aria-label": content.caption})
     element = SubElement(box, "table")
-    SubElement(element, "caption").text = table.caption
+    SubElement(element, "caption").text = content.caption
     line = SubElement(SubElement(element, "thead"), "tr")
-    for head in table.heads:
+    for head in content.heads:
         SubElement(line, "th", scope="col").text = head
     body = SubElement(element, "tbody")
-    for first, *rest in table.rows:
+    for first, *rest in content.rows:
         line = SubElement(body, "tr")
         SubElement(line, "th", scope="row").text = first
         for cell in rest:

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from descent import style
-from descent.trajectories.paths import hessian, leaves_at
 from descent.trajectories.settings import Surface, TrajectoryParameters
+from descent.trajectories.surfaces import leaves_at, survey
 
 COLUMNS = 2
 MARKS = 6  # on each line, so that equal times can be compared
@@ -70,12 +70,7 @@ def trajectories(
 
 
 def _draw_surface(axes: Axes, surface: Surface, half_width: float) -> None:
-    line = np.linspace(-half_width, half_width, 201)
-    points = np.stack(np.meshgrid(line, line), axis=-1)
-    heights = np.einsum("...i,ij,...j->...", points, hessian(surface), points) / 2
-    # Levels that grow with the square are equally far apart in the plane.
-    top = np.abs(heights).max()
-    levels = top * np.linspace(-1, 1, 19) * np.abs(np.linspace(-1, 1, 19))
+    line, heights, levels = survey(surface, half_width, 201)
     axes.contour(line, line, heights, levels=levels, colors="#BBBBBB", linewidths=0.6, linestyles="solid")
     axes.set(xlim=(-half_width, half_width), ylim=(-half_width, half_width), aspect="equal", ylabel="second weight")
     axes.grid(False)

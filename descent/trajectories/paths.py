@@ -10,14 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from descent.trajectories.settings import Surface, TrajectoryParameters
-
-
-def hessian(surface: Surface) -> np.ndarray:
-    """Second derivatives of a surface, [2, 2]; its gradient at p is H p."""
-    angle = np.radians(surface.angle_degrees)
-    axes = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    return axes @ np.diag(surface.curvatures) @ axes.T
+from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.surfaces import hessian, leaves_at
 
 
 def paths(fresh: Callable[[], keras.optimizers.Optimizer], parameters: TrajectoryParameters) -> dict[str, np.ndarray]:
@@ -43,12 +37,6 @@ def update_sizes(fresh: Callable[[], keras.optimizers.Optimizer], parameters: Tr
     """Size of each update of one weight whose gradient stays at `constant_gradient`; float32 [steps]."""
     gradients = np.full((parameters.steps, 2), parameters.constant_gradient)
     return np.abs(np.diff(_follow(fresh, np.zeros((2, 2)), np.zeros(2), gradients)[:, 0]))
-
-
-def leaves_at(path: np.ndarray, half_width: float) -> int | None:
-    """First step at which a path [steps + 1, 2] is beyond half_width of zero, or nan; None if it never is."""
-    outside = ~(np.abs(path) <= half_width).all(axis=1)  # so that nan counts as outside
-    return int(outside.argmax()) if outside.any() else None
 
 
 def paths_csv(found: Mapping[str, Mapping[str, np.ndarray]], half_width: float) -> str:

@@ -14,6 +14,7 @@ from descent.optimizers.entries import OptimizerEntry
 from descent.parameters import ParametersError
 from descent.trajectories import figure as trajectory_figure
 from descent.trajectories import paths as trajectories
+from descent.trajectories import surfaces
 from descent.trajectories.settings import Surface, TrajectoryParameters
 
 ROOT = Path(__file__).parents[2]
@@ -36,7 +37,7 @@ def built(class_name, **config):
 
 
 def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
-    hessian = trajectories.hessian(Surface(**VALLEY))
+    hessian = surfaces.hessian(Surface(**VALLEY))
     axis = np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)])
     np.testing.assert_allclose(hessian @ axis, 1.0 * axis)
     np.testing.assert_allclose(hessian @ [-axis[1], axis[0]], 20.0 * np.array([-axis[1], axis[0]]))
@@ -44,7 +45,7 @@ def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
 
 def test_path_of_sgd_is_that_of_its_equation():
     path = trajectories.paths(sgd, settings())["valley"]
-    step = np.eye(2) - 0.05 * trajectories.hessian(Surface(**VALLEY))
+    step = np.eye(2) - 0.05 * surfaces.hessian(Surface(**VALLEY))
     expected = [np.linalg.matrix_power(step, t) @ VALLEY["start"] for t in range(21)]
     np.testing.assert_allclose(path, expected, atol=1e-6)
 
@@ -109,7 +110,7 @@ def test_update_sizes_under_a_constant_gradient_are_those_of_the_equations(make,
     ],
 )
 def test_path_leaves_at_its_first_step_outside_or_not_finite(path, step):
-    assert trajectories.leaves_at(np.array(path), 0.3) == step
+    assert surfaces.leaves_at(np.array(path), 0.3) == step
 
 
 def test_table_says_from_which_step_on_a_path_is_out_of_the_picture():
@@ -178,9 +179,9 @@ def test_impossible_parameters_are_refused_with_their_key_path(changes, message)
 
 
 def test_surfaces_of_params_yaml_are_a_valley_a_saddle_and_a_noisy_bowl():
-    surfaces = parameters.read(ROOT / "params.yaml", "trajectories", TrajectoryParameters).surfaces
-    low, high = sorted(surfaces["narrow_valley"].curvatures)
+    drawn = parameters.read(ROOT / "params.yaml", "trajectories", TrajectoryParameters).surfaces
+    low, high = sorted(drawn["narrow_valley"].curvatures)
     assert 0 < 100 * low <= high
-    assert np.prod(surfaces["saddle"].curvatures) < 0
-    assert min(surfaces["noisy_bowl"].curvatures) > 0
-    assert [surface.noise > 0 for surface in surfaces.values()] == [False, False, True]
+    assert np.prod(drawn["saddle"].curvatures) < 0
+    assert min(drawn["noisy_bowl"].curvatures) > 0
+    assert [surface.noise > 0 for surface in drawn.values()] == [False, False, True]

@@ -1,0 +1,1 @@
+"""The learning-rate study: every optimizer over its learning rates."""
