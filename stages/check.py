@@ -11,7 +11,7 @@ from descent.optimizers import entries
 from descent.report.settings import Conditions
 from descent.training.settings import refuse_large_batches
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning.settings import TuningParameters
+from descent.tuning.settings import TuningParameters, refuse_shared_images, refuse_shared_seeds
 
 SECTIONS = {
     "download": DownloadParameters,
@@ -34,6 +34,12 @@ def main() -> None:
     if {"data", "training"} <= read.keys():
         with parameters.gathered(faults):
             refuse_large_batches(read["training"], read["data"].train_size, "params.yaml: training")
+    if {"data", "tuning"} <= read.keys():
+        with parameters.gathered(faults):
+            refuse_shared_images(read["tuning"], read["data"].train_size, "params.yaml")
+    if {"training", "tuning"} <= read.keys():
+        with parameters.gathered(faults):
+            refuse_shared_seeds(read["tuning"], read["training"], "params.yaml")
     optimizers = {f"{key}.{name}": entry for key in entries.SECTIONS for name, entry in read.get(key, {}).items()}
     with parameters.gathered(faults):
         entries.refuse_shared_names(optimizers, "params.yaml")

@@ -2,13 +2,43 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from descent.parameters import Section
+from descent.data import archives
+from descent.parameters import ParametersError, Section
+from descent.training.settings import TrainingParameters
+
+_TRAINING_IMAGES = archives.MNIST["x_train"][0]
 
 
 class TuningParameters(Section):
-    """The section `tuning`: the grid of factors on every optimizer's own learning rate."""
+    """The section `tuning`: the grid of factors on every optimizer's own learning rate, and what chooses among them."""
 
     points: Annotated[int, Field(ge=3, le=99)]
     step_decades: Annotated[float, Field(gt=0, le=2)]
+    extension: Annotated[int, Field(ge=0, le=99)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=2)]
+    selection_size: Annotated[int, Field(ge=1, lt=_TRAINING_IMAGES)]
+
+    @model_validator(mode="after")
+    def _distinct_seeds(self) -> "TuningParameters":
+        if len(set(self.seeds)) < len(self.seeds):
+            context = {"key": "seeds"}
+            raise PydanticCustomError("relation", "expected distinct seeds", context)
+        return self
+
+
+def refuse_shared_images(tuning: TuningParameters, train_size: int, where: str) -> None:
+    """Raise ParametersError if the images that choose the learning rates would be trained on; `where`: the file."""
+    most = _TRAINING_IMAGES - tuning.selection_size
+    if train_size > most:
+        reason = f"the last {tuning.selection_size} training images choose learning rates, see tuning.selection_size"
+        raise ParametersError(f"{where}: data.train_size: expected 1 to {most}, got {train_size}: {reason}")
+
+
+def refuse_shared_seeds(tuning: TuningParameters, training: TrainingParameters, where: str) -> None:
+    """Raise ParametersError if a run would both choose a learning rate and report it; `where`: the file."""
+    if shared := sorted({*tuning.seeds} & {*training.seeds}):
+        expected = "expected other seeds than training.seeds, or the luck that chose a rate would be reported too"
+        raise ParametersError(f"{where}: tuning.seeds: {expected}, got {', '.join(map(str, shared))} in both")

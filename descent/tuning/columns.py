@@ -1,0 +1,74 @@
+"""The files of a study: results/tuning/runs/*.csv, and of results/tuning/metrics/*.json what is read again."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from descent.parameters import InputError
+from descent.training.columns import LOSSES
+
+RUNS = ("role", "factor", "learning_rate", "seed", "epoch", *LOSSES)
+SELECTION, REPORT = "selection", "report"
+
+
+class Tuning(NamedTuple):
+    """What the study of one optimizer left; factors are sorted, small ones first."""
+
+    factors: np.ndarray  # [factors]
+    learning_rates: np.ndarray  # [factors], nan for a schedule
+    selection: dict[str, np.ndarray]  # each of LOSSES -> [factors, seeds, epochs]; val_* on the selection images
+    chosen: int | None  # index of the chosen factor
+    report: dict[str, np.ndarray] | None  # each of LOSSES -> [seeds, epochs] at the chosen factor; None without one
+    test_accuracy: np.ndarray  # [seeds] of the report
+    numbers: Mapping[str, Any]  # of the metrics
+
+
+def rows(role: str, factor: float, base: float, seed: int, epochs: Mapping[str, Sequence[float]]) -> str:
+    """Write one run as CSV; `base` is the learning rate at factor 1, nan for a schedule, whose cell stays empty."""
+    rate = "" if math.isnan(base) else f"{base * factor:.6g}"
+    lines = zip(*(epochs[name] for name in LOSSES), strict=True)
+    return "".join(
+        f"{role},{factor:.6g},{rate},{seed},{epoch},{','.join(f'{value:.6g}' for value in line)}\n"
+        for epoch, line in enumerate(lines, 1)
+    )
+
+
+def parse(runs: str, metrics: str, where: tuple[str, str]) -> Tuning:
+    """Read the two files of one optimizer.
+
+    Args:
+        runs: content of its table of runs.
+        metrics: content of its metrics.
+        where: names of the two files, for messages.
+
+    Raises:
+        InputError: if a file is damaged.
+    """
+    try:
+        numbers = json.loads(metrics)
+        table = list(csv.DictReader(io.StringIO(runs)))
+        of_role = {role: [row for row in table if row["role"] == role] for role in (SELECTION, REPORT)}
+        factors = sorted({float(row["factor"]) for row in of_role[SELECTION]})
+        rates = {float(row["factor"]): float(row["learning_rate"] or "nan") for row in of_role[SELECTION]}
+        selection = _shaped(of_role[SELECTION], len(factors))
+        factor = numbers["factor"]
+        report = None if factor is None else {key: value[0] for key, value in _shaped(of_role[REPORT], 1).items()}
+        chosen = None if factor is None else int(np.flatnonzero(np.isclose(factors, factor, rtol=1e-4))[0])
+        test = np.array(numbers["details"][0]["test_accuracy"], dtype=float)
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{' or '.join(where)}: damaged: {error!r}; run dvc repro tuning/dvc.yaml") from None
+    return Tuning(
+        np.array(factors), np.array([rates[f] for f in factors]), selection, chosen, report, test, numbers
+    )  # fmt: skip
+
+
+def _shaped(table: Sequence[Mapping[str, str]], factors: int) -> dict[str, np.ndarray]:
+    """Columns [factors, seeds, epochs]."""
+    table = sorted(table, key=lambda row: (float(row["factor"]), int(row["seed"]), int(row["epoch"])))
+    epochs = max(int(row["epoch"]) for row in table)
+    return {name: np.array([float(row[name]) for row in table]).reshape(factors, -1, epochs) for name in LOSSES}
