@@ -13,7 +13,7 @@ export PATH := $(CURDIR)/.venv/bin:$(OUTSIDE)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test lint bench clean lock readme
+.PHONY: help repro tune test lint bench clean lock readme
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -24,6 +24,11 @@ repro: $(STAMP)  ## Reproduce what is out of date, stages side by side (JOBS=N);
 	@cat results/report/ranking.md
 	@echo "Report: results/report/index.html"
 	@python -m stages.diff HEAD --brief
+
+tune: $(STAMP)  ## Run the learning-rate study, stages side by side (JOBS=N); print its answer
+	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS)) tuning/dvc.yaml
+	@cat results/tuning/report/tuned.md
+	@echo "Page: results/tuning/index.html"
 
 test: $(STAMP)  ## Run all tests
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

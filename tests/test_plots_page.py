@@ -388,7 +388,7 @@ def test_legend_has_the_colours_of_the_lines(diff):
     assert colours == ["#009E73", "#D55E00", "#882255", "#999933"]
 
 
-@pytest.mark.parametrize("name", ["by_optimizer", "by_optimizer_linear", "against", "intervals"])
+@pytest.mark.parametrize("name", ["by_optimizer", "by_optimizer_linear", "by_rate", "against", "intervals"])
 def test_templates_have_the_colours_of_the_figures(name):
     template = (ROOT / ".dvc/plots" / f"{name}.json").read_text(encoding="utf8")
     assert f"indexof({list(looks.COLORS)}, datum.optimizer)" in template

@@ -1,0 +1,78 @@
+"""Makes every file of results/tuning/report, and the page, from what the stages of the study left."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from descent import style
+from descent.report import layout
+from descent.report.settings import Conditions
+from descent.report.tables import csv_text
+from descent.trajectories.settings import TrajectoryParameters
+from descent.tuning import figures, page, tables, words
+from descent.tuning.columns import Tuning
+from descent.tuning.paths import Path
+from descent.tuning.settings import TuningParameters
+
+
+def contents(
+    conditions: Conditions,
+    parameters: TuningParameters,
+    trajectories: TrajectoryParameters,
+    tunings: Mapping[str, Tuning],
+    defaults: Mapping[str, np.ndarray],
+    paths: Sequence[Path],
+    template: str,
+    plots_page: str,
+) -> dict[str, bytes]:
+    """Compute the tables, the figures and the page.
+
+    Args:
+        conditions: of the comparison.
+        parameters: of the study.
+        trajectories: what the paths were computed with.
+        tunings: of exactly the optimizers that the conditions list.
+        defaults: by what the comparison's runs are judged, optimizer -> [seeds].
+        paths: on the surfaces.
+        template: of the page, see `page.html`.
+        plots_page: holds the drawing libraries.
+
+    Returns:
+        Name in results/tuning -> content.
+    """
+    confidence = conditions.report.confidence
+    rows = tables.tuned(tunings, defaults, conditions)
+    points = tables.sensitivity(tunings, conditions, parameters)
+    expected = tables.best_of_k(tunings, conditions, parameters)
+    entries = conditions.optimizers | conditions.own_optimizers
+    runs = tables.reported(tunings, conditions)
+    inclusions = tables.inclusions(runs, entries, 1 / conditions.data.validation_size)
+    chosen = {row.optimizer: row.factor for row in rows if not np.isnan(row.factor)}
+    losses = {
+        (name, float(factor)): curves.mean(axis=0)
+        for name, tuning in sorted(tunings.items())
+        for factor, curves in zip(tuning.factors, tuning.selection["val_loss"], strict=True)
+    }
+    texts = {
+        "answer": words.answer(rows, conditions),
+        "conditions": words.conditions_line(conditions, parameters),
+        "reading": words.reading(rows, inclusions, conditions),
+    }
+    shown = words.tuned(rows, conditions)
+    pictures = {
+        "sensitivity": style.png(figures.sensitivity(points, chosen, confidence)),
+        "relative": style.png(figures.relative(points, chosen)),
+        "best_of_k": style.png(figures.best_of_k(expected)),
+    }
+    study = page.Study(points, chosen, expected, losses, paths, trajectories)
+    answer = f"**{texts['answer']}**\n\n{texts['conditions']}\n\n{layout.markdown(shown, 2)}\n\n{texts['reading']}\n"
+    return {
+        "report/tuned.md": answer.encode(),
+        "report/tuned.csv": csv_text(tables.Tuned._fields, rows).encode(),
+        "report/sensitivity.csv": csv_text(tables.SensitivityPoint._fields, points).encode(),
+        "report/best_of_k.csv": csv_text(tables.BestOfK._fields, expected).encode(),
+        "index.html": page.html(
+            template, plots_page, texts, shown, study, pictures
+        ).encode(),
+        **{f"report/figures/{name}.png": content for name, content in pictures.items()},
+    }

@@ -1,0 +1,54 @@
+"""Compares the optimizers, each at its default and its tuned learning rate -> results/tuning/.
+
+Usage: python -m stages.compare_tuning
+"""
+
+from pathlib import Path
+
+from descent import files, parameters
+from descent.report import records, tables
+from descent.report.settings import Conditions
+from descent.trajectories.settings import TrajectoryParameters
+from descent.tuning import columns, folder, paths
+from descent.tuning.settings import TuningParameters
+
+RESULTS, TUNING = Path("results"), Path("results/tuning")
+PAGE, PLOTS_PAGE = Path("descent/tuning/page.html"), Path(".dvc/plots_page/page.html")
+
+
+def read(path: Path) -> str:
+    """Read a file that must be there."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise parameters.InputError(f"{path}: not readable: {error}; run dvc repro tuning/dvc.yaml") from None
+
+
+@parameters.end_with_message
+def main() -> None:
+    """Read what the comparison and the study of each listed optimizer left, compute the report, write it."""
+    sections = {key: parameters.read("params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()}
+    conditions = Conditions(**sections)
+    tuning = parameters.read("params.yaml", "tuning", TuningParameters)
+    trajectories = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
+    trainings, tunings = {}, {}
+    for name in conditions.optimizers | conditions.own_optimizers:
+        where = (RESULTS / "history" / f"{name}.csv", RESULTS / "metrics" / f"{name}.json")
+        trainings[name] = records.parse_training(
+            *map(read, where), tuple(map(str, where)), conditions.training, conditions.data.validation_size
+        )
+        where = (TUNING / "runs" / f"{name}.csv", TUNING / "metrics" / f"{name}.json")
+        tunings[name] = columns.parse(*map(read, where), tuple(map(str, where)))
+    traced = paths.parse(read(TUNING / "paths.csv"), str(TUNING / "paths.csv"))
+    defaults = tables.endpoints(trainings, conditions)
+
+    written = folder.contents(
+        conditions, tuning, trajectories, tunings, defaults, traced, read(PAGE), read(PLOTS_PAGE)
+    )  # fmt: skip
+    for name, content in written.items():
+        files.write(TUNING / name, content)
+    print(f"{written['report/tuned.md'].decode()}\nReport: {TUNING / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
