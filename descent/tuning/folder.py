@@ -71,8 +71,6 @@ def contents(
         "report/tuned.csv": csv_text(tables.Tuned._fields, rows).encode(),
         "report/sensitivity.csv": csv_text(tables.SensitivityPoint._fields, points).encode(),
         "report/best_of_k.csv": csv_text(tables.BestOfK._fields, expected).encode(),
-        "index.html": page.html(
-            template, plots_page, texts, shown, study, pictures
-        ).encode(),
+        "index.html": page.html(template, plots_page, texts, shown, study, pictures).encode(),
         **{f"report/figures/{name}.png": content for name, content in pictures.items()},
     }

@@ -40,8 +40,8 @@ def reading(rows: Sequence[Tuned], inclusions: Sequence[Inclusion], conditions: 
     level = percent(conditions.report.confidence)
     text = (
         f"±: standard deviation over the fresh runs. Gain: tuned minus default, with its interval at {level} for all "
-        "optimizers together. Sure: how often redrawn selections choose this rate. Good range: decades within 1 point of "
-        "the best. Loses: points lost in the mean within a decade of the best. The interval is for the chosen rate; "
+        "optimizers together. Sure: how often redrawn selections choose this rate. Good range: decades within 1 point "
+        "of the best. Loses: points lost in the mean within a decade of the best. The interval is for the chosen rate; "
         "rankings may change again once other hyperparameters are tuned too."
     )
     if edges := [row.optimizer for row in rows if row.at_edge]:
@@ -49,8 +49,8 @@ def reading(rows: Sequence[Tuned], inclusions: Sequence[Inclusion], conditions: 
     under = [pair for pair in inclusions if pair.p_value < 1 - conditions.report.confidence]
     for pair in under:
         text += (
-            f" Under-tuned: {pair.general} holds {pair.special} as a special case, yet is {100 * pair.behind:.2f} points "
-            f"behind it (p = {pair.p_value:.2g})."
+            f" Under-tuned: {pair.general} holds {pair.special} as a special case, yet is {100 * pair.behind:.2f} "
+            f"points behind it (p = {pair.p_value:.2g})."
         )
     if inclusions and not under:
         checked = ", ".join(f"{pair.general} not behind {pair.special}" for pair in inclusions)

@@ -1,0 +1,100 @@
+"""What chooses a learning rate, and what the grid tells, against counting by hand."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from descent.optimizers.entries import OptimizerEntry
+from descent.tuning import choice, resume, study, tables
+from descent.tuning.settings import TuningParameters
+
+NAN = np.nan
+
+
+def grid(means, seeds=3):
+    return np.repeat(np.array(means)[:, None], seeds, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("means", "expected"), [([0.1, 0.9, 0.5], 1), ([0.9, 0.9, 0.5], 0), ([0.5, NAN, 0.6], 2), ([NAN, NAN, NAN], None)]
+)
+def test_best_mean_is_chosen_the_smaller_of_equal_rates_and_none_that_diverged(means, expected):
+    assert choice.choose(grid(means)) == expected
+
+
+def test_one_diverged_run_makes_its_rate_ineligible():
+    assert choice.choose(np.array([[0.5, 0.5], [0.9, NAN]])) == 0
+
+
+def test_choice_is_sure_where_rates_lie_far_apart_and_a_toss_up_where_they_do_not():
+    apart, level = np.array([[0.5, 0.51, 0.49], [0.9, 0.91, 0.89]]), np.array([[0.9, 0.91, 0.89]] * 2)
+    assert choice.certainty(apart)[1] > 0.99
+    assert choice.certainty(level)[0] == pytest.approx(0.5, abs=0.02)
+
+
+def test_good_range_is_interpolated_and_open_at_an_end():
+    factors = np.array([0.01, 0.1, 1, 10, 100])
+    assert choice.good_range(factors, grid([0.5, 0.88, 0.9, 0.88, 0.5])) == (pytest.approx(1), False)
+    assert choice.good_range(factors, grid([0.5, 0.88, 0.9, 0.9, 0.9])) == (pytest.approx(2.5), True)
+    assert choice.good_range(factors, grid([0.5, 0.88, 0.9, NAN, NAN])) == (pytest.approx(1), False)
+
+
+def test_sensitivity_is_what_is_lost_within_a_decade_and_divergence_has_learnt_nothing():
+    factors = np.array([0.01, 0.1, 1, 10, 100])
+    assert choice.sensitivity(factors, grid([0.1, 0.8, 0.9, NAN, NAN]), 0.1) == pytest.approx((0.1 + 0 + 0.8) / 3)
+
+
+def test_best_of_k_is_the_mean_over_all_subsets_chosen_on_the_other_seeds():
+    runs = np.random.default_rng(0).random((5, 3))
+    found = choice.best_of_k(runs, 0.1)
+    for k in range(1, 6):
+        by_hand = []
+        for seed in range(3):
+            others = np.delete(runs, seed, axis=1).mean(axis=1)
+            by_hand += [runs[max(s, key=lambda i: others[i]), seed] for s in itertools.combinations(range(5), k)]
+        assert found[k - 1] == pytest.approx(np.mean(by_hand))
+
+
+def settings(**changes):
+    values = {"points": 3, "step_decades": 1.0, "extension": 2, "seeds": [100, 101], "selection_size": 100}
+    return TuningParameters(**values | changes)
+
+
+@pytest.mark.parametrize(("best", "expected"), [(0, 1.0), (2, 100.0), (-2, 0.01), (9, 1000.0)])
+def test_grid_goes_on_beyond_an_end_where_the_best_is_as_far_as_it_may(best, expected):
+    factors, accuracy, chosen = study.select(settings(), lambda factor, _: -abs(np.log10(factor) - best))
+    assert factors[chosen] == pytest.approx(expected)
+    assert accuracy.shape == (len(factors), 2)
+    assert len(factors) <= 5
+
+
+def test_kept_runs_count_for_the_same_conditions_only_and_come_back_to_the_bit(tmp_path):
+    path, result = tmp_path / "kept.json", {"loss": [0.1 + 0.2, 1e-320, 1 / 3]}
+    resume.Kept(path, "these").keep("a run", result)
+    assert resume.Kept(path, "these").runs == {"a run": result}
+    assert resume.Kept(path, "others").runs == {}
+    path.write_text(path.read_text()[:-5])
+    assert resume.Kept(path, "these").runs == {}
+
+
+def test_digest_sees_conditions_and_content(tmp_path):
+    file = tmp_path / "code.py"
+    file.write_text("a")
+    first = resume.digest({"x": 1}, [file])
+    assert resume.digest({"x": 1}, [file]) == first != resume.digest({"x": 2}, [file])
+    file.write_text("b")
+    assert resume.digest({"x": 1}, [file]) != first
+
+
+def test_inclusion_is_found_by_the_entries_and_a_loss_beyond_noise_is_seen():
+    entries = {
+        "heavy": OptimizerEntry(class_name="SGD", config={"learning_rate": 0.1, "momentum": 0.9}),
+        "plain": OptimizerEntry(class_name="SGD", config={"learning_rate": 0.1, "momentum": 0.0}),
+        "native": OptimizerEntry(class_name="keras2>TFOptimizer", config={"optimizer": "MomentumOptimizer"}),
+        "adaptive": OptimizerEntry(class_name="Adam", config={}),
+    }
+    noise = np.array([-1, 0, 1]) / 1000
+    runs = {"heavy": 0.9 + noise, "plain": 0.95 + noise, "native": 0.96 + noise, "adaptive": 0.9 + noise}
+    found = {(row.general, row.special): row.p_value < 0.05 for row in tables.inclusions(runs, entries, 1e-4)}
+    assert found == {("heavy", "plain"): True, ("native", "plain"): False}
