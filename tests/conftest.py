@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 def mnist_archive(tmp_path_factory):
     """Path of a data/raw/mnist.npz: made by the download code, from the repository's own file when that is right."""
     settings = parameters.read(ROOT / "params.yaml", "download", sources.DownloadParameters)
-    own = sources.FileSource(kind="file", path=str(ROOT / "data/raw/mnist.npz"))
-    path = tmp_path_factory.mktemp("raw") / "mnist.npz"
-    archives.write(path, sources.fetch(settings.model_copy(update={"sources": [own, *settings.sources]})))
+    own, path = ROOT / "data/raw/mnist.npz", tmp_path_factory.mktemp("raw") / "mnist.npz"
+    places = settings.sources.model_copy(update={"file": str(own)} if own.exists() else {})
+    archives.write(path, sources.fetch(settings.model_copy(update={"sources": places})))
     return path

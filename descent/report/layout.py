@@ -44,7 +44,7 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
         epochs = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"
         cells.append(
             [
-                row.optimizer,
+                titled(row.optimizer, conditions),
                 words.get(row.may_be_best, row.may_be_best),
                 number(100 * row.cost_at_most, 2),
                 accuracy(row.val_accuracy, row.val_accuracy_sd),
@@ -61,7 +61,7 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     level = percent(conditions.report.confidence)
     cells = [
         [
-            row.behind,
+            titled(row.behind, conditions),
             number(100 * row.lead, 2),
             interval(100 * row.low, 100 * row.high, 2),
             interval(100 * row.low_other_images, 100 * row.high_other_images, 2),
@@ -132,6 +132,21 @@ def environment(environments: Mapping[str, Environment]) -> Table:
         values = [value if len(holders) == 1 else f"{value} ({', '.join(names)})" for value, names in holders.items()]
         cells.append([key, "; ".join(values)])
     return Table("What computed the results", ["Property", "Value"], cells)
+
+
+def titled(name: str, conditions: Conditions) -> str:
+    """Name an optimizer; one that wraps another, whose own name tells nothing, with that and its hyperparameters.
+
+    Args:
+        name: as in params.yaml.
+        conditions: with the entry of that name.
+    """
+    entry = (conditions.optimizers | conditions.own_optimizers)[name]
+    if entry.class_name != "keras2>TFOptimizer":
+        return name
+    further = sorted(entry.config.keys() - {"optimizer", "learning_rate"})
+    values = [f"{key} {json.dumps(entry.config[key])}" for key in further]
+    return f"{name}: TensorFlow's {', '.join([entry.config['optimizer'], *values])}"
 
 
 def accuracy(mean: float, sd: float) -> str:

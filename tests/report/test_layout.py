@@ -41,6 +41,16 @@ def test_ranking_says_who_is_out_by_how_much_and_what_each_costs_at_most():
     assert rows["adam"]["Validation accuracy, % (n = 3)"].startswith("92.")
 
 
+def test_wrapper_is_named_with_what_it_wraps_wherever_its_name_stands_in_params():
+    ranking, leads, conditions = findings()
+    config = {"optimizer": "MomentumOptimizer", "learning_rate": 0.01, "momentum": 0.9}
+    entry = OptimizerEntry(class_name="keras2>TFOptimizer", config=config)
+    conditions = conditions._replace(optimizers=conditions.optimizers | {"sgd": entry})
+    name = "sgd: TensorFlow's MomentumOptimizer, momentum 0.9"
+    assert list(cells(layout.ranking(ranking, conditions))) == ["rmsprop", "adam", "own", name]
+    assert list(cells(layout.leads(leads, conditions))) == ["adam", "own", name]
+
+
 def test_noise_stands_beside_the_optimizer_that_it_keeps_in():
     ranking, _, conditions = findings()
     noisy = [ranking[0], ranking[1]._replace(may_be_best="noisy")]

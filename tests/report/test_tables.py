@@ -1,5 +1,6 @@
 """The tables of the report, in numbers, from synthetic trainings."""
 
+import json
 import math
 
 import numpy as np
@@ -140,6 +141,13 @@ def test_levels_are_those_of_the_confidence():
 def test_only_optimizers_without_a_diverged_run_are_compared():
     runs = {"a": np.array([0.9, math.nan]), "b": np.array([0.8, 0.9])}
     assert list(tables.compared_of(runs)) == ["b"]
+
+
+def test_accuracies_in_percent_are_sorted_by_name_and_without_the_diverged():
+    rows = tables.ranking(*judged(diverged="adam"))
+    found = json.loads(tables.accuracy_json(rows))
+    assert list(found) == ["own", "rmsprop", "sgd"]
+    assert found == {row.optimizer: round(100 * row.val_accuracy, 2) for row in rows if row.optimizer in found}
 
 
 def test_csv_holds_the_header_without_rows_and_numbers_that_read_back():
