@@ -11,11 +11,13 @@ from descent.optimizers import entries
 from descent.report.settings import Conditions
 from descent.training.settings import refuse_large_batches
 from descent.trajectories.settings import TrajectoryParameters
+from descent.tuning.settings import TuningParameters
 
 SECTIONS = {
     "download": DownloadParameters,
     **Conditions.__annotations__,
     "trajectories": TrajectoryParameters,
+    "tuning": TuningParameters,
 }
 CHECKED = "params.yaml was understood: no other stage starts before this file is there, since each depends on it.\n"
 

@@ -20,6 +20,7 @@ def shrink(parameters: dict[str, Any]) -> None:
     parameters["network"]["config"]["hidden_units"] = [8]
     parameters["training"].update(epochs=2, last_epochs=1, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
     parameters["trajectories"]["steps"] = 5
+    parameters["tuning"]["points"] = 3
     for name in [name for name in parameters["optimizers"] if name not in ("adam", "sgd")]:
         del parameters["optimizers"][name]
 

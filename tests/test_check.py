@@ -145,7 +145,7 @@ def test_change_of_a_rule_makes_the_trainings_that_use_it_out_of_date_and_no_oth
         file.write("# another Nadam\n")
     assert project.repro("check") == ["check"]
     changed = json.loads(project.run("dvc status --json"))
-    assert changed.keys() == {"train@nadam", "trace"}
+    assert changed.keys() == {"train@nadam", "trace", "tuning/dvc.yaml:follow"}
 
 
 def test_every_stage_waits_for_the_check():
@@ -189,7 +189,7 @@ def test_faults_of_all_sections_are_told_at_once(faults):
     lines = faults(spoil)
     assert [line.removeprefix("params.yaml: ").split(":")[0] for line in lines] == [
         "unknown section 'optimiser'; allowed are download, data, network, training, optimizers, own_optimizers, "
-        "report, trajectories; did you mean optimizers?",
+        "report, trajectories, tuning; did you mean optimizers?",
         "data.train_size",
         "training.last_epochs",
         "own_optimizers.mine.file",

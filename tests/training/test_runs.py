@@ -254,6 +254,7 @@ def test_environment_names_what_decides_how_results_are_rounded():
 
 def test_settings_of_the_compilers_are_a_part_of_the_environment(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX")
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)  # as a test that loads TensorFlow before may leave it
     assert device.environment()["settings"] == "XLA_FLAGS=--xla_cpu_max_isa=AVX"
 
 
