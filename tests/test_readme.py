@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,9 @@ def test_python_versions_are_the_same_everywhere():
     assert f"3.{oldest} to 3.{newest}" in read("README.md")
     assert f"(3, {oldest}) <= sys.version_info[:2] <= (3, {newest})" in read("Makefile")
     assert f'target-version = "py3{oldest}"' in read("pyproject.toml")
+
+
+def test_the_report_page_to_look_at_tells_the_committed_answer_and_is_small():
+    page = read("docs/report.html")
+    assert read("results/report/ranking.md").splitlines()[0].strip("*") in unescape(page)
+    assert len(page) < 1_000_000

@@ -1,9 +1,12 @@
 """Puts generated text into README.md and the pages of docs/, between `<!-- begin FILE -->` and `<!-- end -->`.
 
+Copies the report page, which Git does not hold, to docs/report.html: to look at before anything is trained.
+
 Usage: python -m tools.readme
 """
 
 import re
+import shutil
 from pathlib import Path
 
 ORIGIN = "`tools/experiments.py` made this page.\n"
@@ -23,3 +26,4 @@ def embed(text: str, root: Path) -> str:
 if __name__ == "__main__":
     for page in (Path("README.md"), *Path("docs").glob("*.md")):
         page.write_text(embed(page.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")
+    shutil.copyfile("results/report/index.html", "docs/report.html")

@@ -24,23 +24,29 @@ LABEL_GAP = 0.07  # of a panel's height: one line of text in the smallest panel
 
 @style.in_house
 def curves(rows: Sequence[CurvePoint], confidence: float) -> Figure:
-    """The tutorial's own figure: training and validation loss of every optimizer, mean and interval over the runs.
+    """Validation accuracy, training and validation loss of every optimizer, mean and interval over the runs.
 
     Args:
         rows: rows of curves.csv.
         confidence: of the intervals in it, in (0, 1).
     """
-    figure = Figure(figsize=(WIDTH, 7), dpi=DPI, layout="constrained")
-    panels = zip(figure.subplots(2, 1), (("train", "Training loss"), ("val", "Validation loss")), strict=True)
-    for axes, (split, title) in panels:
+    figure = Figure(figsize=(WIDTH, 9), dpi=DPI, layout="constrained")
+    panels = (
+        ("val", "accuracy", "Validation accuracy", "%"),
+        ("train", "loss", "Training loss", "cross-entropy in nats, log scale"),
+        ("val", "loss", "Validation loss", "cross-entropy in nats, log scale"),
+    )
+    for axes, (split, column, title, unit) in zip(figure.subplots(3, 1), panels, strict=True):
         of_split = [row for row in rows if row.split == split]
         look = style.looks([row.optimizer for row in rows])
         for name, line in _by_optimizer(of_split).items():
             band = {"color": look[name]["color"], "alpha": 0.15, "linewidth": 0}
-            axes.fill_between(line["epoch"], line["loss_low"], line["loss_high"], **band)
-        _draw_lines(axes, of_split, "loss", "log")
-        _name_lines(axes, of_split, "loss")
-        axes.set(title=title, xlabel="epoch", ylabel="cross-entropy in nats, log scale")
+            axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
+        _draw_lines(axes, of_split, column, "log" if column == "loss" else "linear")
+        _name_lines(axes, of_split, column)
+        axes.set(title=title, xlabel="epoch", ylabel=unit)
+        if column == "accuracy":
+            axes.yaxis.set_major_formatter(FuncFormatter(percent))
     figure.supxlabel(f"Lines: means over the runs. Bands: {100 * confidence:g} % intervals for the mean.", fontsize=9)
     return figure
 
@@ -160,9 +166,12 @@ def _name_lines(axes: Axes, rows: Sequence[Any], column: str) -> None:
     lines = _by_optimizer(rows)
     look = style.looks(lines)
     values = np.concatenate([line[column] for line in lines.values()])
-    if np.isfinite(values).any():  # the means alone set the range, not the bands
-        low, high = np.nanmin(values), np.nanmax(values)
-        axes.set_ylim(low * (low / high) ** 0.05, high * (high / low) ** 0.05)
+    values = values[np.isfinite(values)]
+    if len(set(values)) > 1:  # the means alone set the range, not the bands
+        scale = axes.yaxis.get_transform()
+        low, high = scale.transform([min(values), max(values)])
+        margin = 0.05 * (high - low)
+        axes.set_ylim(*scale.inverted().transform([low - margin, high + margin]))
     axes.set_xlim(axes.get_xlim())
     drawn = {name: np.flatnonzero(np.isfinite(line[column])) for name, line in lines.items()}
     ends = {name: (lines[name]["epoch"][i[-1]], lines[name][column][i[-1]]) for name, i in drawn.items() if len(i)}

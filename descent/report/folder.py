@@ -36,11 +36,11 @@ def contents(
     needs, points = planning.needs(ranking, report), tutorial.points(histories, printed, report.confidence)
     replications = tutorial.replications(histories, printed, last_epochs)
     agreements = tutorial.agreements(replications, report.equivalence_points / 100, report.confidence)
-    pictures = {
-        "curves": style.png(figures.curves(curves, report.confidence)),
-        "diagnostics": style.png(figures.diagnostics(diagnostics)),
-        "ranking": style.png(ranking_figure.ranking(ranking, runs, leads, report.confidence)),
-        "tutorial": style.png(figures.tutorial(points, report.confidence)),
+    drawn = {
+        "curves": figures.curves(curves, report.confidence),
+        "diagnostics": figures.diagnostics(diagnostics),
+        "ranking": ranking_figure.ranking(ranking, runs, leads, report.confidence),
+        "tutorial": figures.tutorial(points, report.confidence),
     }
     gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in ranking]
     texts = page.Texts(
@@ -58,6 +58,8 @@ def contents(
         "optimizers": layout.optimizers(conditions.optimizers | conditions.own_optimizers),
         "environment": layout.environment({name: training.environment for name, training in trainings.items()}),
     }
+    files = {f"figures/{name}.png": style.png(figure) for name, figure in drawn.items()}
+    pictures = {name: style.svg(figure) for name, figure in drawn.items()}
     alternatives = page.alternatives(ranking, curves, diagnostics, points)
     table = layout.markdown(shown["ranking"], words=2)
     ranking_md = f"**{texts.answer}**\n\n{texts.conditions}\n\n{table}\n\n{texts.reading}\n"
@@ -71,5 +73,5 @@ def contents(
         "ranking.md": ranking_md.encode(),
         "summary.md": "".join(f"- {sentence}\n" for sentence in texts.summary).encode(),
         "index.html": page.html(template, texts, shown, pictures, alternatives).encode(),
-        **{f"figures/{name}.png": content for name, content in pictures.items()},
+        **files,
     }

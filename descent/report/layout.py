@@ -15,23 +15,13 @@ from descent.report.settings import Conditions
 from descent.report.tables import Lead, Rank
 from descent.report.tutorial import Replication
 
-# The sections of docs/optimizers.md: classes of Keras and of descent/optimizers/keras2/, in lower case.
-RULES = ("sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamax", "nadam", "tfoptimizer")
-
-
-class Link(NamedTuple):
-    """A cell that leads to a file of the repository."""
-
-    text: str
-    target: str
-
 
 class Table(NamedTuple):
     """A table; the first column names its rows."""
 
     caption: str
     heads: Sequence[str]
-    rows: Sequence[Sequence[str | Link]]
+    rows: Sequence[Sequence[str]]
 
 
 def markdown(table: Table, words: int = 1) -> str:
@@ -127,11 +117,7 @@ def optimizers(entries: Mapping[str, OptimizerEntry]) -> Table:
     """Every optimizer with its class and all its hyperparameters."""
     cells = []
     for name, entry in sorted(entries.items()):
-        rule, label = entry.class_name.split(">")[-1].lower(), entry.class_name
-        if isinstance(entry, OwnOptimizerEntry):
-            label = Link(label, entry.file)
-        elif rule in RULES:
-            label = Link(label, f"docs/optimizers.md#{rule}")
+        label = entry.class_name + (f" of {entry.file}" if isinstance(entry, OwnOptimizerEntry) else "")
         cells.append([name, label, ", ".join(f"{key} {json.dumps(entry.config[key])}" for key in sorted(entry.config))])
     return Table("The optimizers and all their hyperparameters", ["Optimizer", "Update rule", "Hyperparameters"], cells)
 

@@ -1,16 +1,25 @@
 """Lays the findings out as one HTML page that needs nothing else: no network, no script, no other file."""
 
-import base64
 import math
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from string import Template
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from descent.report.layout import Link, Table
+from descent.report.layout import Table
 from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank
 from descent.report.tutorial import TutorialPoint
+
+# What the figures draw in -> the page's own colours, so that they turn dark with it; sgd's black does, too.
+THEME = {
+    "#000000": "var(--text)",
+    "#222222": "var(--text)",
+    "#dddddd": "var(--line)",
+    "#e4e4e4": "var(--shade)",
+    "#ffffff": "var(--page)",
+}
 
 
 class Texts(NamedTuple):
@@ -26,7 +35,7 @@ def html(
     template: str,
     texts: Texts,
     tables: Mapping[str, Table],
-    pictures: Mapping[str, bytes],
+    pictures: Mapping[str, str],
     alternatives: Mapping[str, str],
 ) -> str:
     """Fill the template; every text is escaped on its way into it.
@@ -35,7 +44,7 @@ def html(
         template: HTML with $names for `string.Template`.
         texts: what is said.
         tables: name in the template -> table.
-        pictures: name in the template -> PNG file.
+        pictures: name in the template -> `svg` element.
         alternatives: name of a picture -> what it shows, in words.
     """
     summary = Element("ul")
@@ -45,15 +54,21 @@ def html(
         **texts._asdict(),
         "summary": summary,
         **{f"{name}_table": table(content) for name, content in tables.items()},
-        **{f"{name}_png": base64.b64encode(content).decode() for name, content in pictures.items()},
-        **{f"{name}_alt": text for name, text in alternatives.items()},
     }
-    return Template(template).substitute(
-        {
-            name: escape(part) if isinstance(part, str) else tostring(part, "unicode", method="html")
-            for name, part in parts.items()
-        }
-    )
+    escaped = {
+        name: escape(part) if isinstance(part, str) else tostring(part, "unicode", method="html")
+        for name, part in parts.items()
+    }
+    drawn = {f"{name}_svg": picture(name, content, alternatives[name]) for name, content in pictures.items()}
+    return Template(template).substitute(escaped | drawn)
+
+
+def picture(name: str, svg: str, alternative: str) -> str:
+    """Fit an `svg` element into the page: in its colours, with names that no other picture has, and with words."""
+    svg = svg.replace("xlink:href", "href")
+    svg = re.sub(r'(?<=\bid=")|(?<=href="#)|(?<=url\(#)', f"{name}-", svg)
+    svg = re.sub("|".join(THEME), lambda color: THEME[color[0]], svg)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(alternative)}"', 1)
 
 
 def table(content: Table) -> Element:
@@ -70,10 +85,7 @@ def table(content: Table) -> Element:
         line = SubElement(body, "tr")
         SubElement(line, "th", scope="row").text = first
         for cell in rest:
-            place = SubElement(line, "td")
-            if isinstance(cell, Link):
-                place, cell = SubElement(place, "a", href=f"../../{cell.target}"), cell.text
-            place.text = cell
+            SubElement(line, "td").text = cell
     return box
 
 

@@ -24,7 +24,8 @@ def curves(names=tuple(EIGHT), diverged=None, from_epoch=4):
         for split in ("train", "val"):
             for epoch in range(1, EPOCHS + 1):
                 loss = math.nan if name == diverged and epoch >= from_epoch else (1 + 0.01 * i) / epoch
-                rows.append(CurvePoint(name, split, epoch, loss, 0.9, 0.9 * loss, 1.1 * loss, 0.89, 0.91))
+                bounds = (0.9 * loss, 1.1 * loss, 0.9 / (1 + loss), 1.1 / (1 + loss))
+                rows.append(CurvePoint(name, split, epoch, loss, 1 / (1 + loss), *bounds))
     return rows
 
 
@@ -97,7 +98,7 @@ def test_no_text_leaves_the_picture_and_a_phone_can_show_it_whole(draw):
 
 def test_names_at_the_line_ends_do_not_overlap():
     boxes = [box for text, box in texts(DRAWN["curves"]()) if text in EIGHT]
-    assert len(boxes) == 2 * len(EIGHT)
+    assert len(boxes) == 3 * len(EIGHT)
     assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
 
 
@@ -139,10 +140,12 @@ def test_the_eight_are_told_apart_without_colour():
 
 def test_curves_draw_every_mean_and_its_interval():
     figure = figures.curves(curves(["adam", "sgd"]), 0.95)
-    for axes in figure.axes:
-        assert [line.get_ydata().tolist() for line in axes.lines if line.get_marker() in style.MARKERS] == [
-            [(1 + 0.01 * i) / epoch for epoch in range(1, EPOCHS + 1)] for i in range(2)
-        ]
+    means = [
+        [line.get_ydata().tolist() for line in axes.lines if line.get_marker() in style.MARKERS] for axes in figure.axes
+    ]
+    assert means[0] == [[1 / (1 + loss) for loss in losses] for losses in means[1]]
+    for axes, losses in list(zip(figure.axes, means, strict=True))[1:]:
+        assert losses == [[(1 + 0.01 * i) / epoch for epoch in range(1, EPOCHS + 1)] for i in range(2)]
         band = axes.collections[1].get_paths()[0].vertices
         assert band[:, 1].min() == pytest.approx(0.9 * 1.01 / EPOCHS)
         assert band[:, 1].max() == pytest.approx(1.1 * 1.01)
@@ -150,14 +153,14 @@ def test_curves_draw_every_mean_and_its_interval():
 
 def test_a_diverged_line_ends_with_a_cross_and_is_called_diverged():
     figure = figures.curves(curves(diverged="adam"), 0.95)
-    assert sum(text == "adam\n(diverged)" for text, _ in texts(figure)) == 2
+    assert sum(text == "adam\n(diverged)" for text, _ in texts(figure)) == 3
     crosses = [line for line in figure.axes[0].lines if line.get_marker() == "x"]
     assert [line.get_xdata() for line in crosses] == [[3]]
 
 
 def test_an_optimizer_that_diverged_at_once_is_named_though_it_has_no_line():
     figure = figures.curves(curves(["adam", "sgd"], "adam", 1), 0.95)
-    assert [text for text, _ in texts(figure)].count("diverged in the first epoch: adam") == 2
+    assert [text for text, _ in texts(figure)].count("diverged in the first epoch: adam") == 3
 
 
 def test_nothing_but_diverged_runs_can_be_drawn():

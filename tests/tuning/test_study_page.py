@@ -203,3 +203,12 @@ def test_nothing_reaches_the_page_unescaped():
 def test_plots_page_without_libraries_is_refused():
     with pytest.raises(InputError, match=r"page\.html: no libraries in it"):
         page.html(TEMPLATE, "", TEXTS, synthetic_study.tuned(), synthetic_study.study(), synthetic_study.pictures())
+
+
+def test_study_in_which_nothing_could_be_chosen_is_drawn_all_the_same(tmp_path):
+    study = synthetic_study.study(["adam"], chosen={})
+    html = page.html(TEMPLATE, PLOTS_PAGE, TEXTS, synthetic_study.tuned(), study, synthetic_study.pictures(["adam"]))
+    (tmp_path / "index.html").write_text(html, encoding="utf-8")
+    visit = browser.visit(tmp_path / "index.html")
+    assert visit.console == []
+    assert "Validation loss after the last epoch: adam" in visit.html
