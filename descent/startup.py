@@ -28,6 +28,7 @@ def load_tensorflow(who: str) -> None:
     # How a large product is split over threads decides the order of its sums: as many threads on every machine, and
     # however many stages share it, for equal bytes. Two trainings at once on two cores lose nothing by it (measured).
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+    sys.modules.setdefault("matplotlib.pyplot", None)  # Keras would import it, for a function that nobody calls here
     if shutil.which("nvidia-smi"):
         import keras
     else:
@@ -37,6 +38,8 @@ def load_tensorflow(who: str) -> None:
             import tensorflow as tf
 
             tf.config.list_physical_devices("GPU")  # the last of the noise comes with the first look
+    if sys.modules["matplotlib.pyplot"] is None:
+        del sys.modules["matplotlib.pyplot"]
 
 
 @contextlib.contextmanager

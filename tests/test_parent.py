@@ -109,7 +109,7 @@ def test_training_ends_with_the_dvc_that_started_it(tmp_path, mnist_archive):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     dvc = subprocess.Popen(
         ["dvc", "repro", "--quiet", "train@adam"],
-        cwd=project.folder, env={**os.environ, "PATH": path, "SHELL": "/bin/sh", "TF_CPP_MIN_LOG_LEVEL": "3"}, stdout=subprocess.DEVNULL,
+        cwd=project.folder, env={**os.environ, "PATH": path, "SHELL": "/bin/sh"}, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
         wait_for(lambda: history.exists() and history.read_text().count("\n") > 5, seconds=120)
