@@ -145,7 +145,7 @@ def test_change_of_a_rule_makes_the_trainings_that_use_it_out_of_date_and_no_oth
         file.write("# another Nadam\n")
     assert project.repro("check") == ["check"]
     changed = json.loads(project.run("dvc status --json"))
-    assert changed.keys() == {"train@nadam", "trace", "tuning/dvc.yaml:follow"}
+    assert {name for name in changed if not name.startswith("tuning/")} == {"train@nadam", "trace"}
 
 
 def test_every_stage_waits_for_the_check():

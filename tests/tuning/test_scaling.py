@@ -54,7 +54,7 @@ def test_scaled_optimizer_is_still_the_same_one():
 
 
 def test_grid_of_params_yaml_is_nine_half_decades_around_the_entry_itself():
-    found = grid.factors(TuningParameters(points=9, step_decades=0.5))
+    found = grid.factors(TuningParameters(points=9, step_decades=0.5, extension=0, seeds=[7, 8], selection_size=10))
     np.testing.assert_allclose(found, np.logspace(-2, 2, 9))
     assert found[4] == 1
 
