@@ -133,6 +133,7 @@ def progress_line(name: str, epochs: Sequence[Any], total: int, clock: Sequence[
     going = np.isfinite(latest["val_loss"])
     means = {key: latest[key][going].mean() if going.any() else np.nan for key in ("loss", "val_accuracy")}
     line = f"{name}  epoch {len(epochs)}/{total}  loss {means['loss']:.4f}  val_accuracy {means['val_accuracy']:.4f}"
+    line += f"  means over seeds, n = {going.sum()}"
     if len(epochs) > 1:  # the first epoch includes compilation
         line += f"  {np.median(np.diff(clock[1:])) * (total - len(epochs)):.0f} s left"
     return line if going.all() else f"{line}  {np.sum(~going)} of {going.size} runs diverged"

@@ -1,5 +1,6 @@
 """The network of params.yaml: a Keras model from a Python file of the user's, with equal starts at equal seeds."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 
@@ -8,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from descent import own
-from descent.parameters import ParametersError
+from descent.parameters import ParametersError, did_you_mean
 from descent.training.settings import NetworkEntry
 
 WHERE = "params.yaml: network"
@@ -44,7 +45,7 @@ def check(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> No
     build = builder(entry, input_shape, classes)
     refuse = partial(_refuse, entry)
     expected = "a network from build(input_shape, classes, **config)"
-    with own.refused(lambda reason: str(refuse(expected, reason))):
+    with own.refused(lambda reason: f"{refuse(expected, reason)}{_known_activations(entry, reason)}"):
         models = [build(seed) for seed in (0, 0, 1)]
     for model in models:
         if not isinstance(model, keras.Model):
@@ -68,6 +69,16 @@ def check(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> No
 
 def _refuse(entry: NetworkEntry, expected: str, got: str) -> ParametersError:
     return ParametersError(f"{WHERE}: {entry.file}: expected {expected}, got {got}")
+
+
+def _known_activations(entry: NetworkEntry, reason: str) -> str:
+    """End the message of an activation that Keras does not know; Keras tells neither which there are nor the nearest."""
+    unknown = [value for value in entry.config.values() if isinstance(value, str) and f": {value}" in reason]
+    if not unknown or "activation" not in reason:
+        return ""
+    known = sorted(name for name, value in vars(keras.activations).items() if inspect.isfunction(value))
+    known = [name for name in known if name not in ("deserialize", "get", "serialize")]
+    return f"; activations are {', '.join(known)}{did_you_mean(unknown[0], known)}"
 
 
 def suits_xla(model: keras.Model, input_shape: tuple[int, ...]) -> bool:

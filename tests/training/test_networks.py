@@ -85,6 +85,12 @@ def test_argument_that_the_function_does_not_take_is_named():
         networks.check(entry, (28, 28), 10)
 
 
+def test_unknown_activation_is_told_which_there_are_and_which_is_meant():
+    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [3], "activation": "rleu", "dropout": 0})
+    with pytest.raises(ParametersError, match=r"rleu .*; activations are celu, .*; did you mean relu\?$"):
+        networks.check(entry, (28, 28), 10)
+
+
 def test_file_without_the_function_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text("x = 1\n")
