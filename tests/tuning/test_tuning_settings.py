@@ -11,11 +11,13 @@ TUNING = settings.TuningParameters(points=3, step_decades=1.0, extension=0, seed
 
 def test_training_ends_before_the_images_that_choose():
     settings.refuse_shared_images(TUNING, 50000, "params.yaml")
-    with pytest.raises(ParametersError, match="data.train_size: expected 1 to 50000, got 50001: the last 10000 train"):
+    with pytest.raises(ParametersError, match=r"data.train_size: expected 1 to 50000, got 50001: the last 10000 train"):
         settings.refuse_shared_images(TUNING, 50001, "params.yaml")
 
 
 def test_seeds_that_choose_do_not_report():
     training = TrainingParameters(epochs=1, batch_size=1, seeds=[8, 9], last_epochs=1, target_val_accuracy=0.5)
-    with pytest.raises(ParametersError, match="tuning.seeds: expected other seeds than training.seeds.* got 8 in both"):
+    with pytest.raises(
+        ParametersError, match=r"tuning.seeds: expected other seeds than training.seeds.* got 8 in both"
+    ):
         settings.refuse_shared_seeds(TUNING, training, "params.yaml")
