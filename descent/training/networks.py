@@ -72,7 +72,7 @@ def _refuse(entry: NetworkEntry, expected: str, got: str) -> ParametersError:
 
 
 def _known_activations(entry: NetworkEntry, reason: str) -> str:
-    """End the message of an activation that Keras does not know; Keras tells neither which there are nor the nearest."""
+    """End the message of an activation that Keras does not know: Keras tells neither the known nor the nearest."""
     unknown = [value for value in entry.config.values() if isinstance(value, str) and f": {value}" in reason]
     if not unknown or "activation" not in reason:
         return ""
