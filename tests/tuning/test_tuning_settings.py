@@ -17,7 +17,5 @@ def test_training_ends_before_the_images_that_choose():
 
 def test_seeds_that_choose_do_not_report():
     training = TrainingParameters(epochs=1, batch_size=1, seeds=[8, 9], last_epochs=1, target_val_accuracy=0.5)
-    with pytest.raises(
-        ParametersError, match=r"tuning.seeds: expected other seeds than training.seeds.* got 8 in both"
-    ):
+    with pytest.raises(ParametersError, match=r"expected other seeds than training.seeds.* got 8 in both"):
         settings.refuse_shared_seeds(TUNING, training, "params.yaml")
