@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 
 # Modules that take minutes start first, or one worker ends with them alone.
-LONGEST = ("test_reruns.py", "test_contract.py", "test_readme.py", "test_check.py", "test_real_trainings.py")
+LONGEST = ("test_reruns.py", "test_contract.py", "test_readme.py", "test_check.py", "test_end_to_end.py")
 
 
 def pytest_collection_modifyitems(items):

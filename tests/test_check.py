@@ -89,13 +89,6 @@ def test_name_never_reaches_a_shell(project):
     assert not (project.folder / "PWNED").exists()
 
 
-def test_names_that_differ_by_case_alone_are_refused_with_both_key_paths(project):
-    project.edit(lambda parameters: parameters["optimizers"].update(Adam=SGD))
-    assert refused(project, "dvc repro") == [
-        "params.yaml: optimizers.adam and optimizers.Adam: expected names that differ, and not by case alone"
-    ]
-
-
 def test_one_name_in_both_sections_stops_dvc_before_any_stage(project):
     project.edit(lambda parameters: parameters.update(own_optimizers={"sgd": own("mine.py")}))
     before = state(project)
@@ -104,19 +97,6 @@ def test_one_name_in_both_sections_stops_dvc_before_any_stage(project):
     assert stages_run(done.stdout) == []
     assert state(project) == before
     assert {"train@sgd", "train_own@sgd"} <= set(done.stderr.split())
-
-
-def test_own_optimizers_that_fail_are_refused_with_reason_and_line(project):
-    late = "import keras\nclass Mine(keras.optimizers.SGD):\n    def __init__(self): raise SystemExit(0)\n"
-    (project.folder / "optimizers/late.py").write_text(late)
-    (project.folder / "optimizers/early.py").write_text("import nowhere")
-    entries = {"late": own("late.py"), "early": own("early.py")}
-    project.edit(lambda parameters: parameters.update(own_optimizers=entries))
-    assert refused(project, "dvc repro") == [
-        "params.yaml: own_optimizers.late.config: SystemExit: 0 (optimizers/late.py, line 3). Mine takes ; got {}",
-        "params.yaml: own_optimizers.early.file: 'optimizers/early.py' cannot be run: "
-        "ModuleNotFoundError: No module named 'nowhere' (optimizers/early.py, line 1)",
-    ]
 
 
 def test_own_optimizer_with_dataclasses_is_understood_and_leaves_the_others_up_to_date(project):
@@ -204,6 +184,18 @@ def test_one_name_in_both_sections_is_refused_with_both_key_paths(faults):
     Path("optimizers/mine.py").write_text("import keras\nclass Mine(keras.optimizers.SGD): pass\n")
     assert faults(lambda parameters: parameters.update(own_optimizers={"SGD": own("mine.py")})) == [
         "params.yaml: optimizers.sgd and own_optimizers.SGD: expected names that differ, and not by case alone"
+    ]
+
+
+def test_own_optimizers_that_fail_are_refused_with_reason_and_line(faults):
+    late = "import keras\nclass Mine(keras.optimizers.SGD):\n    def __init__(self): raise SystemExit(0)\n"
+    Path("optimizers/late.py").write_text(late)
+    Path("optimizers/early.py").write_text("import nowhere")
+    entries = {"late": own("late.py"), "early": own("early.py")}
+    assert faults(lambda parameters: parameters.update(own_optimizers=entries)) == [
+        "params.yaml: own_optimizers.late.config: SystemExit: 0 (optimizers/late.py, line 3). Mine takes ; got {}",
+        "params.yaml: own_optimizers.early.file: 'optimizers/early.py' cannot be run: "
+        "ModuleNotFoundError: No module named 'nowhere' (optimizers/early.py, line 1)",
     ]
 
 

@@ -1,4 +1,4 @@
-"""The whole pipeline on real MNIST at a small size: the accuracies known for it, and equal bytes when repeated."""
+"""The whole pipeline on real MNIST, side by side, at a small size: the accuracies known for it, and equal bytes when repeated."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from descent.data import datasets
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 
-# Validation accuracy that 10000 images and 5 epochs give at these hyperparameters, over seeds and versions.
+# Validation accuracy that 9984 images and 5 epochs give at these hyperparameters, over seeds and versions.
 BANDS = {
     "sgd": (0.77, 0.87),  # after as many steps, the committed history has 0.80 to 0.82 over five seeds
     "rmsprop": (0.93, 0.965),
@@ -37,7 +37,7 @@ def known_task(settings):
 def reproduced(tmp_path_factory, mnist_archive):
     """The pipeline of the bands, reproduced; the download stage takes MNIST from this session's archive."""
     project = Project.copy(tmp_path_factory.mktemp("known") / "project", mnist_archive, known_task)
-    project.repro()
+    project.run("python -m stages.repro")
     return project
 
 
@@ -61,20 +61,13 @@ def test_saved_model_gives_the_recorded_accuracy(reproduced):
     assert accuracy == pytest.approx(recorded["test_accuracy"], abs=1e-6)
 
 
-def test_trained_again_gives_equal_bytes(reproduced):
+@pytest.mark.skipif(not shutil.which("taskset"), reason="only Linux keeps a process to one core")
+def test_trained_again_on_one_core_gives_equal_bytes(reproduced):
     reproduced.commit("Reproduce")
     before = (reproduced.folder / "dvc.lock").read_bytes()
-    assert reproduced.repro("--force --single-item train@adam") == ["train@adam"]
+    reproduced.run("taskset --cpu-list 0 dvc repro --force --single-item train@adam")
     assert (reproduced.folder / "dvc.lock").read_bytes() == before
     assert reproduced.run("git status --porcelain") == ""
-
-
-@pytest.mark.skipif(not shutil.which("taskset"), reason="only Linux keeps a process to one core")
-def test_trained_on_one_core_gives_equal_bytes(reproduced):
-    history = reproduced.folder / "results/history/adam.csv"
-    before = history.read_bytes()
-    reproduced.run("taskset --cpu-list 0 python -m stages.train optimizers.adam")
-    assert history.read_bytes() == before
 
 
 def test_training_says_where_it_runs_and_history_grows_meanwhile(reproduced):

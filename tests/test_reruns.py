@@ -150,7 +150,7 @@ def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own
     assert clone.run("git status --porcelain") == ""
 
 
-@pytest.mark.parametrize("jobs", [1, 4])  # 2, with real trainings: tests/test_real_trainings.py
+@pytest.mark.parametrize("jobs", [1, 4])  # 2, with real trainings: tests/test_contract.py
 def test_stages_side_by_side_give_the_bytes_of_the_serial_run(jobs, reproduced, tmp_path):
     reproduced.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
