@@ -1,4 +1,4 @@
-"""The whole pipeline on real MNIST, side by side, at a small size: the accuracies known for it, and equal bytes when repeated."""
+"""The pipeline on real MNIST, side by side, at a small size: the accuracies known for it, equal bytes when repeated."""
 
 import json
 import shutil
