@@ -6,7 +6,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from matplotlib.text import Text
 
 from descent import parameters, style
 from descent.optimizers import build
@@ -135,24 +134,38 @@ def draw(**changes):
     return trajectory_figure.trajectories(paths, sizes, chosen)
 
 
-def test_figure_says_which_paths_leave_each_panel_and_when():
-    valley, saddle, *_ = (axes.get_xlabel().replace("\n", " ") for axes in draw().axes)
-    assert valley.endswith("leave the picture at step: wild 1")
-    assert saddle.endswith("leave the picture at step: wild 2, sgd 23")  # 0.1 * 2.5^2 and 0.1 * 1.05^23 exceed 0.3
-    valley, saddle, *_ = (axes.get_xlabel().replace("\n", " ") for axes in draw(half_width=1e30).axes)
-    assert saddle.endswith("no path leaves the picture")
+def rows(figure):
+    """Optimizer -> its panels: one a surface, and that of its updates."""
+    panels = [figure.axes[i : i + 3] for i in range(0, len(figure.axes), 3)]
+    return {row[0].get_ylabel(): row for row in panels}
 
 
-def test_figure_names_every_optimizer_and_shows_the_updates():
+def test_each_optimizer_has_a_path_of_its_own_over_each_surface_which_says_when_it_leaves():
+    def said(**changes):
+        found = rows(draw(**changes))
+        for row in found.values():
+            assert all(len(axes.lines) == 1 + 1 for axes in row[:2])  # and the star
+        return {name: [[text.get_text() for text in axes.texts] for axes in row[:2]] for name, row in found.items()}
+
+    assert said() == {  # 0.1 * 2.5^2 and 0.1 * 1.05^23 exceed 0.3
+        "sgd": [[], ["leaves: step 23"]],
+        "adam": [[], []],
+        "wild": [["leaves: step 1"], ["leaves: step 2"]],
+    }
+    assert said(half_width=1e30)["wild"][1] == []
+
+
+def test_updates_are_drawn_among_those_of_the_others_on_one_scale():
     figure = draw()
     figure.draw_without_rendering()
-    written = {text.get_text() for text in figure.findobj(Text)}
-    assert {"sgd", "adam", "wild", "narrow valley", "saddle"} <= written
-    updates = figure.axes[2]
-    assert updates.get_title() == "size of the update, for a gradient of 0.5 at every step"
-    assert len(updates.lines) == 3
-    for axes in figure.axes[:2]:
-        assert len(axes.lines) == 3 + 1  # and the star
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert titles == ["narrow valley", "saddle", "size of update,\ngradient 0.5"]
+    updates = {name: row[-1] for name, row in rows(figure).items()}
+    for name, size in {"sgd": 0.05 * 0.5, "adam": 0.001, "wild": 1.5 * 0.5}.items():
+        *among, own = (line.get_ydata() for line in updates[name].lines)
+        np.testing.assert_allclose(own, size, rtol=1e-4)
+        assert len(among) == 3
+    assert len({axes.get_ylim() for axes in updates.values()}) == 1
 
 
 def test_equal_parameters_give_equal_bytes():
