@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from descent.jobs import lock, logs, processes
-from descent.jobs.view import View, duration, row
+from descent.jobs.view import View, duration, labels, row
 
 TICK_SECONDS = 0.05
 LOOK_SECONDS = 0.5  # between two looks at the logs and at DVC's lock
@@ -28,7 +28,8 @@ class Schedule:
         self._waiting, self._done = list(needs), set()
         self._running: list[processes.Job] = []
         self._seconds: dict[str, float] = {}  # that each took whose command ran
-        self._width = max(map(len, needs), default=0)
+        self._labels = labels(list(needs))
+        self._width = max(map(len, self._labels.values()), default=0)
 
     def run(self, arguments: Callable[[str], Sequence[str]], stopped: Sequence[int]) -> bool:
         """Run all stages that can be run; whatever ends this, none of their processes outlives it.
@@ -76,11 +77,11 @@ class Schedule:
             self._running.remove(job)
             text, seconds = job.text(), time.monotonic() - job.started
             if job.process.returncode:
-                self._view.say(row(job.name, self._width, seconds, "FAILED", str(job.log)))
+                self._view.say(row(self._labels[job.name], self._width, seconds, "FAILED", str(job.log)))
                 self._view.say("\n".join(f"    {line}" for line in logs.output(text)[-LAST_LINES:]))
                 continue
             outcome = logs.outcome(text)
-            self._view.say(row(job.name, self._width, seconds, outcome, logs.last_line(text, job.name)))
+            self._view.say(row(self._labels[job.name], self._width, seconds, outcome, logs.last_line(text, job.name)))
             self._done.add(job.name)
             if outcome == "done":
                 self._seconds[job.name] = seconds
@@ -92,8 +93,10 @@ class Schedule:
         for job in self._running:
             text, seconds = job.text(), time.monotonic() - job.started
             line = logs.last_line(text, job.name) or (text.splitlines() or ["starting"])[-1]
-            running[job.name] = (seconds, logs.seconds_left(line))
-            yield row(job.name, self._width, seconds, line)
+            left = logs.seconds_left(line)
+            silent = time.time() - job.log.stat().st_mtime  # since it said so
+            running[job.name] = (seconds, None if left is None else max(0.0, left - silent))
+            yield row(self._labels[job.name], self._width, seconds, line)
         if len(self._needs) == 1:
             return
         left = logs.total_left(self._waiting, running, self._seconds, self._jobs)

@@ -51,9 +51,21 @@ def view() -> Iterator[View]:
         yield View(lambda text: print(text, flush=True), show)
 
 
-def row(name: str, width: int, seconds: float, *rest: str) -> str:
-    """Lay out what is known of one stage, its name in a column of `width`."""
-    return "  ".join([f"{name:{width}} {seconds:4.0f} s", *filter(None, rest)])
+def labels(names: Sequence[str]) -> dict[str, str]:
+    """Number the stages of each kind that has several: `train@adam, 3 of 8`; names of a kind are alike before the @."""
+    kinds: dict[str, list[str]] = {}
+    for name in names:
+        kinds.setdefault(name.partition("@")[0], []).append(name)
+    return {
+        name: f"{name}, {i} of {len(alike)}" if len(alike) > 1 else name
+        for alike in kinds.values()
+        for i, name in enumerate(alike, 1)
+    }
+
+
+def row(label: str, width: int, seconds: float, *rest: str) -> str:
+    """Lay out what is known of one stage, its label in a column of `width`."""
+    return "  ".join([f"{label:{width}} {seconds:4.0f} s", *filter(None, rest)])
 
 
 def duration(seconds: float) -> str:

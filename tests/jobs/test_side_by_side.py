@@ -136,6 +136,7 @@ def test_stages_run_side_by_side_once_what_they_need_is_done(done):
     running = [sum({"+": 1, "-": -1}[event[0]] for event in order[: end + 1]) for end in range(len(order))]
     assert max(running) == 2
     assert re.findall(r"^(\S+) +\d+ s  done$", done.output, re.MULTILINE)[0] == "first"
+    assert re.search(r"^middle@quick, 2 of 3 +\d+ s  done$", done.output, re.MULTILINE)
     assert re.search(r"^dvc repro +\d+ s  unchanged$", done.output, re.MULTILINE)
 
 
@@ -156,7 +157,7 @@ def test_order_that_the_lock_file_has_stays(project):
     path.write_text("schema: '2.0'\nstages:\n" + "".join(f"  {name}:\n{blocks[name]}" for name in kept))
     output = project.run(COMMAND)
     assert recorded(project) == [*kept, "middle@slow", "middle@other"]
-    assert re.search(r"^middle@slow +\d+ s  from cache$", output, re.MULTILINE)
+    assert re.search(r"^middle@slow, 1 of 2 +\d+ s  from cache$", output, re.MULTILINE)
 
 
 def test_what_is_up_to_date_costs_no_process(project):
@@ -188,7 +189,7 @@ def test_failing_stage_is_shown_at_once_and_stops_only_what_needs_it(project):
     do(project, quick="echo the reason >&2; exit 3", slow="sleep 2")
     done = project.attempt(f"{COMMAND} --jobs 2")
     assert done.returncode == 1
-    shown = r"^middle@quick .* FAILED  logs/middle@quick.log\n    the reason\n(    .*\n)*middle@slow .* done\n"
+    shown = r"^middle@quick, .* FAILED  logs/middle@quick.log\n    the reason\n(    .*\n)*middle@slow, .* done\n"
     assert re.search(shown, done.stdout, re.MULTILINE)
     assert "+last" not in events(project)
     assert done.stdout.endswith("Not started, since a stage that they need failed: last\n")
@@ -246,7 +247,7 @@ def test_training_that_ended_while_the_lock_was_held_is_rescued_by_the_command_t
 
 
 def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
-    do(project, slow="echo 'slow  epoch 3/20  loss 0.1541  val_accuracy 0.9251  200 s left'; sleep 1.2")
+    do(project, slow="echo 'slow  epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left'; sleep 1.2")
     ours, theirs = pty.openpty()
     environment = {"PATH": BINARIES, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(
@@ -259,8 +260,9 @@ def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
     os.close(ours)
     assert process.wait() == 0
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
-    epoch = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  200 s left"
-    assert re.search(rf"middle@slow +\d+ s  {epoch}\s+0 of 2 done, about 3 min left", shown)
+    epoch = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left"
+    assert re.search(rf"middle@slow +\d+ s  {epoch}\s+0 of 2 done, about \d\d s left", shown)
+    assert "0 of 2 done, about 49 s left" in shown  # it counts down between two lines
     assert re.search(rf"middle@slow +\d+ s  done  {epoch}\s", shown)
     assert re.search(r"last +\d+ s  unchanged\s", shown)
     assert b"\x1b[?25h" in written  # the cursor is back
