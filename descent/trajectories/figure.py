@@ -30,9 +30,11 @@ def trajectories(
     every, width = max(1, parameters.steps // MARKS), parameters.half_width
     maps = {name: survey(surface, width, 101) for name, surface in parameters.surfaces.items()}
     steps = np.arange(1, parameters.steps + 1)
-    columns = len(maps) + 1
-    figure = Figure(figsize=(0.9 + 1.45 * columns, 1.1 + 1.45 * len(paths)), layout="constrained")
-    panels = figure.subplots(len(paths), columns, squeeze=False, sharex="col")
+    every_size = np.concatenate(list(sizes.values()))
+    known = every_size[np.isfinite(every_size) & (every_size > 0)]
+    inches = 0.9 + 1.45 * (len(maps) + 1)
+    figure = Figure(figsize=(inches, 1.1 + 1.45 * len(paths)), layout="constrained")
+    panels = figure.subplots(len(paths), len(maps) + 1, squeeze=False, sharex="col")
 
     for (optimizer, look), row in zip(style.looks(paths).items(), panels, strict=True):
         for axes, (name, surface) in zip(row, parameters.surfaces.items(), strict=False):
@@ -48,6 +50,8 @@ def trajectories(
             row[-1].plot(steps, updates, color="#BBBBBB", linewidth=0.7)
         row[-1].plot(steps, sizes[optimizer], **look | PLAIN, markevery=every)
         _scale_logarithmically(row[-1])
+        if known.size:
+            row[-1].set_ylim(known.min() / 1.5, known.max() * 1.5)
         row[0].set_ylabel(textwrap.fill(optimizer, 14), color=look["color"], fontsize=11, weight="bold")
 
     for axes, name in zip(panels[0], maps, strict=False):
@@ -56,11 +60,11 @@ def trajectories(
     for axes in panels[-1]:
         axes.set_xlabel("first weight")
     panels[-1, -1].set_xlabel("step")
-    figure.suptitle(
-        f"{parameters.steps} steps from the star, a dot every {every}; second weight upwards.\n"
-        "Hyperparameters as in training, tuned to nothing here.",
-        fontsize=10,
+    title = (
+        f"{parameters.steps} steps from the star, a dot every {every}; second weight upwards. "
+        "Hyperparameters as in training, tuned to nothing here."
     )
+    figure.suptitle(textwrap.fill(title, int(11 * inches)), fontsize=10)
     return figure
 
 
