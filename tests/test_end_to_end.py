@@ -1,4 +1,4 @@
-"""The pipeline on real MNIST, side by side, at a small size: the accuracies known for it, equal bytes when repeated."""
+"""The pipeline on real MNIST at a small size: the accuracies known for it, equal bytes when repeated."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def known_task(settings):
 def reproduced(tmp_path_factory, mnist_archive):
     """The pipeline of the bands, reproduced; the download stage takes MNIST from this session's archive."""
     project = Project.copy(tmp_path_factory.mktemp("known") / "project", mnist_archive, known_task)
-    project.run("python -m stages.repro")
+    project.repro("train")
     return project
 
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline import Project, stages_run
 
 TRAINS = ["train@adam", "train@sgd"]
-STUBS = ["check", "train", "trace"]  # what reruns is DVC's to decide; what these stages do is tested elsewhere
+STUBS = ["check", "train", "trace", "compare"]  # what reruns is DVC's to decide; the stages are tested elsewhere
 
 
 @pytest.fixture(scope="module")
