@@ -145,7 +145,7 @@ def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own
     assert clone.run("python -m stages.diff HEAD --brief") == ""
 
     clone.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003")
-    clone.run("git checkout --quiet . && dvc checkout --quiet")
+    clone.run("git checkout --quiet . && dvc checkout --quiet dvc.yaml")
     assert clone.repro() == []
     assert clone.run("git status --porcelain") == ""
 

@@ -48,7 +48,7 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "descent")
         run(f"git clone --quiet . {clone} && git -C {clone} checkout --quiet -B main", Path.cwd())
-        run(f"dvc cache dir --local {Path('.dvc/cache').resolve()} && dvc checkout --quiet", clone)
+        run(f"dvc cache dir --local {Path('.dvc/cache').resolve()} && dvc checkout --quiet dvc.yaml", clone)
         for name in names:
             page = "`tools/experiments.py` made this page.\n"
             for command in EXPERIMENTS[name]:
@@ -58,7 +58,7 @@ def main(names: list[str]) -> None:
             page = page.replace("```\n\n```console\n", "")  # commands that print nothing share a block
             FOLDER.mkdir(parents=True, exist_ok=True)
             Path(FOLDER, f"{name}.md").write_text(page, encoding="utf-8")
-            run("git checkout --quiet . && dvc checkout --quiet", clone)
+            run("git checkout --quiet . && dvc checkout --quiet dvc.yaml", clone)
 
 
 if __name__ == "__main__":

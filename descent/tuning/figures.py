@@ -45,7 +45,7 @@ def sensitivity(rows: Sequence[SensitivityPoint], chosen: Mapping[str, float], c
     panels[0].xaxis.set_major_locator(LogLocator(numticks=5))
     panels[0].xaxis.set_minor_locator(NullLocator())
     for axes, (name, curve) in zip(panels, curves.items(), strict=False):
-        for other in curves.keys() - {name}:
+        for other in [other for other in curves if other != name]:
             axes.plot(curves[other]["learning_rate"], _converged(curves[other]), color=OTHERS, linewidth=0.9, zorder=1)
         color, rates, means = look[name]["color"], curve["learning_rate"], _converged(curve)
         known = curve["diverged"] == 0
