@@ -48,8 +48,10 @@ def main(key: str) -> None:
     code += [Path(entry.file)] if isinstance(entry, entries.OwnOptimizerEntry) else []
     kept = resume.Kept(Path(".dvc/tmp/tuning", f"{name}.json"), resume.digest([sections, environment], code))
     total = tuning.points * len(tuning.seeds) + len(settings.seeds)
-    print(f"{name}: {total} runs of {settings.epochs} epochs, {len(kept.runs)} of them kept; compiling", flush=True)
-    programs, seconds, table = {}, [], []
+    programs, seconds, table = {}, study.seconds_of_a_run(Path("logs", f"{name}.json"), len(settings.seeds)), []
+    about = f"; {np.median(seconds) * (total - len(kept.runs)):.0f} s left" if seconds else ""
+    plan = f"{total} runs of {settings.epochs} epochs, {len(kept.runs)} of them kept"
+    print(f"{name}: {plan}; compiling{about}", flush=True)
 
     def run(role: str, factor: float, seed: int) -> trials.Trial:
         """Train a run, or take the one that is kept."""

@@ -52,7 +52,7 @@ class Runs:
                 `stacking.is_stackable`).
         """
         seeds = parameters.seeds
-        self._parameters = parameters
+        self.parameters = parameters
         self._groups = [seeds] if stacked else [[seed] for seed in seeds]
         self._run_axis = (len(seeds),) if stacked else ()
         self._images = len(train.labels)
@@ -73,12 +73,12 @@ class Runs:
         # Not only the variables that model and optimizer list: an optimizer of the user's own may keep others.
         self._variables = self._program.get_concrete_function(*self._batches(rows)).variables
         self._present, self._absent = 0, {}
-        first = self._values()
+        first = self.values()
         for number, group in enumerate(self._groups[1:], start=1):
-            for variable, other in zip(_state(self.model, self.optimizer), _state(*start(group)), strict=True):
+            for variable, other in zip(state(self.model, self.optimizer), state(*start(group)), strict=True):
                 variable.assign(other)
-            self._absent[number] = self._values()
-        self._put(first)
+            self._absent[number] = self.values()
+        self.put(first)
 
     def epochs(self) -> Iterator[Epoch]:
         """Train every run, epoch by epoch; in the end the runs have the weights that the optimizer is judged by.
@@ -91,9 +91,9 @@ class Runs:
             After each epoch what was measured, the runs in the order of the seeds. From the epoch at which a run's loss
             is not finite it is diverged, and its measurements are nan.
         """
-        orders = [np.random.default_rng(seed) for seed in self._parameters.seeds]
+        orders = [np.random.default_rng(seed) for seed in self.parameters.seeds]
         diverged = np.zeros(len(orders), bool)
-        for _ in range(self._parameters.epochs):
+        for _ in range(self.parameters.epochs):
             rows = np.array([order.permutation(self._images) for order in orders], "int32")
             parts = np.split(rows, len(self._groups))
             measured, hits = self._gather(
@@ -114,13 +114,15 @@ class Runs:
     def weights(self) -> list[list[np.ndarray]]:
         """Weights of every run as they are, as the network's `set_weights` takes them; in the order of the seeds."""
         if self._run_axis:
-            return [stacking.unstack(self.model, run) for run in range(len(self._parameters.seeds))]
+            return [stacking.unstack(self.model, run) for run in range(len(self.parameters.seeds))]
         return [self.model.get_weights() for _ in self._visit()]
 
-    def _values(self) -> list[tf.Tensor]:
+    def values(self) -> list[tf.Tensor]:
+        """Copy all variables that the program uses, as they are."""
         return [tf.identity(variable) for variable in self._variables]
 
-    def _put(self, values: Sequence[tf.Tensor]) -> None:
+    def put(self, values: Sequence[tf.Tensor]) -> None:
+        """Set all variables that the program uses to values that `values` gave."""
         for variable, value in zip(self._variables, values, strict=True):
             variable.assign(value)
 
@@ -128,8 +130,8 @@ class Runs:
         """Have model and optimizer hold one group of runs after the other; yields its number."""
         for group in range(len(self._groups)):
             if group != self._present:
-                self._absent[self._present] = self._values()
-                self._put(self._absent.pop(group))
+                self._absent[self._present] = self.values()
+                self.put(self._absent.pop(group))
                 self._present = group
             yield group
 
@@ -140,7 +142,7 @@ class Runs:
 
     def _batches(self, rows: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
         """Cut [..., images] into all batches but the last, [steps, ..., batch], and the last, [..., up to batch]."""
-        batch_size = self._parameters.batch_size
+        batch_size = self.parameters.batch_size
         steps = (rows.shape[-1] - 1) // batch_size
         full, last = np.split(rows, [steps * batch_size], axis=-1)
         return tf.constant(np.moveaxis(full.reshape(*rows.shape[:-1], steps, batch_size), -2, 0)), tf.constant(last)
@@ -219,7 +221,7 @@ class Runs:
         return epoch
 
 
-def _state(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
+def state(model: keras.Model, optimizer: keras.optimizers.Optimizer) -> list[keras.Variable]:
     """List what begins otherwise in another run; of an optimizer, Keras leaves out its generators of random numbers."""
     generators = [value for value in vars(optimizer).values() if isinstance(value, keras.random.SeedGenerator)]
     return [*model.variables, *optimizer.variables, *(generator.state for generator in generators)]

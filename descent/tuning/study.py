@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -41,6 +42,19 @@ def select(
             return factors, accuracy, best
         tried[upwards] += 1
         found[further] = [accuracy_of(further, seed) for seed in parameters.seeds]
+
+
+def seconds_of_a_run(log: Path, runs: int) -> list[float]:
+    """Estimate from the log of the comparison, if there is one, how long a run takes: one number of seconds, or none.
+
+    Args:
+        log: of the optimizer's training (`metrics.clock_document`).
+        runs: that it trained.
+    """
+    try:
+        return [sum(json.loads(log.read_text(encoding="utf-8"))["epoch_seconds"]) / runs]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def document(

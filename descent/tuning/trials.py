@@ -48,7 +48,7 @@ class Trials(runs.Runs):
         self._fresh_optimizer = lambda: scaling.scale(fresh_optimizer(), 1.0)
         one = parameters.model_copy(update={"seeds": parameters.seeds[:1]})
         super().__init__(fresh_network, self._fresh_optimizer, one, train, judge, stacked=False)
-        self._first = self._values()
+        self._first = self.values()
 
     def run(self, seed: int, factor: float, test: Split | None = None) -> Trial:
         """Train one run from its start to its end, or until it diverges.
@@ -58,16 +58,16 @@ class Trials(runs.Runs):
             factor: on the learning rate.
             test: images to score the trained network on.
         """
-        self._parameters = self._parameters.model_copy(update={"seeds": [seed]})
-        self._put(self._first)
+        self.parameters = self.parameters.model_copy(update={"seeds": [seed]})
+        self.put(self._first)
         model, optimizer = self._fresh_network(seed), self._fresh_optimizer()
         optimizer.build(model.trainable_variables)
-        starts = runs._state(model, optimizer)
-        for variable, start in zip(runs._state(self.model, self.optimizer), starts, strict=True):
+        starts = runs.state(model, optimizer)
+        for variable, start in zip(runs.state(self.model, self.optimizer), starts, strict=True):
             variable.assign(start)
         scaling.rate_variable(self.optimizer).assign(factor * float(scaling.rate_variable(optimizer)))
 
-        epochs = {name: [np.nan] * self._parameters.epochs for name in LOSSES}
+        epochs = {name: [np.nan] * self.parameters.epochs for name in LOSSES}
         for number, epoch in enumerate(self.epochs()):
             for name in LOSSES:
                 epochs[name][number] = float(epoch.measurements[name][0])
