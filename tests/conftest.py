@@ -6,6 +6,7 @@ import pytest
 
 from descent import parameters
 from descent.data import archives, sources
+from descent.data.settings import DownloadParameters
 
 ROOT = Path(__file__).parents[1]
 
@@ -22,7 +23,7 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def mnist_archive(tmp_path_factory):
     """Path of a data/raw/mnist.npz: made by the download code, from the repository's own file when that is right."""
-    settings = parameters.read(ROOT / "params.yaml", "download", sources.DownloadParameters)
+    settings = parameters.read(ROOT / "params.yaml", "download", DownloadParameters)
     own, path = ROOT / "data/raw/mnist.npz", tmp_path_factory.mktemp("raw") / "mnist.npz"
     places = settings.sources.model_copy(update={"file": str(own)} if own.exists() else {})
     archives.write(path, sources.fetch(settings.model_copy(update={"sources": places})))

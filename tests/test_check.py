@@ -187,6 +187,12 @@ def test_one_name_in_both_sections_is_refused_with_both_key_paths(faults):
     ]
 
 
+def test_names_that_differ_by_case_alone_are_refused_since_some_file_systems_take_them_for_one(faults):
+    assert faults(lambda parameters: parameters["optimizers"].update(Adam=SGD)) == [
+        "params.yaml: optimizers.adam and optimizers.Adam: expected names that differ, and not by case alone"
+    ]
+
+
 def test_own_optimizers_that_fail_are_refused_with_reason_and_line(faults):
     late = "import keras\nclass Mine(keras.optimizers.SGD):\n    def __init__(self): raise SystemExit(0)\n"
     Path("optimizers/late.py").write_text(late)
@@ -197,6 +203,23 @@ def test_own_optimizers_that_fail_are_refused_with_reason_and_line(faults):
         "params.yaml: own_optimizers.early.file: 'optimizers/early.py' cannot be run: "
         "ModuleNotFoundError: No module named 'nowhere' (optimizers/early.py, line 1)",
     ]
+
+
+def test_own_optimizers_that_the_study_could_not_tune_are_refused_with_the_reason(faults):
+    deaf = "import keras\nclass Mine(keras.optimizers.SGD):\n"
+    deaf += "    def update_step(self, gradient, variable, rate): variable.assign_sub(0.1 * gradient)\n"
+    called = "import keras\nclass Mine(keras.optimizers.SGD):\n"
+    called += "    def __init__(self, **config): super().__init__(learning_rate=lambda: 0.1, **config)\n"
+    Path("optimizers/deaf.py").write_text(deaf)
+    Path("optimizers/called.py").write_text(called)
+    entries = {"deaf": own("deaf.py"), "called": own("called.py")}
+    deaf_line, called_line = faults(lambda parameters: parameters.update(own_optimizers=entries))
+    expected = "expected an optimizer whose learning rate tuning/ can scale, "
+    assert deaf_line == (
+        f"params.yaml: own_optimizers.deaf: {expected}got one that moves as far at twice the rate: Mine"
+    )
+    called_start = f"params.yaml: own_optimizers.called: {expected}a number or a schedule of Keras, got <function "
+    assert called_line.startswith(called_start)
 
 
 def test_file_of_the_network_is_inside_the_repository(faults):

@@ -19,6 +19,18 @@ def reproduced(tmp_path_factory, mnist_archive):
     return project
 
 
+def assign(path, value):
+    """Return a change of the parameters: the value of one key path; twice as fast as `dvc exp run -S` for the same."""
+    *sections, key = path.split(".")
+
+    def change(parameters):
+        for section in sections:
+            parameters = parameters[section]
+        parameters[key] = value
+
+    return change
+
+
 @pytest.fixture
 def project(reproduced, tmp_path):
     """A copy to change, alike down to the times of the files."""
@@ -31,8 +43,8 @@ def test_nothing_changed_reruns_nothing(project):
 
 
 def test_hyperparameter_reruns_its_optimizer_and_compare(project):
-    ran = stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003"))
-    assert ran == ["check", "compare", "trace", "train@adam"]
+    project.edit(assign("optimizers.adam.config.learning_rate", 0.003))
+    assert project.repro() == ["check", "compare", "trace", "train@adam"]
 
 
 def test_hyperparameter_written_as_dvc_writes_it_is_a_number(project):
@@ -42,17 +54,14 @@ def test_hyperparameter_written_as_dvc_writes_it_is_a_number(project):
 
 
 def test_added_optimizer_reruns_itself_and_compare(project):
-    ran = stages_run(
-        project.run(
-            "dvc exp run -S '+optimizers.lion.class_name=Lion' -S '+optimizers.lion.config.learning_rate=0.001'"
-        )
-    )
-    assert ran == ["check", "compare", "trace", "train@lion"]
+    project.edit(assign("optimizers.lion", {"class_name": "Lion", "config": {"learning_rate": 0.001}}))
+    assert project.repro() == ["check", "compare", "trace", "train@lion"]
     assert "lion" in (project.folder / "results/report/ranking.md").read_text()
 
 
 def test_removed_optimizer_reruns_compare_and_leaves_no_file(project):
-    assert stages_run(project.run("dvc exp run -S '~optimizers.sgd'")) == ["check", "compare", "trace"]
+    project.edit(lambda parameters: parameters["optimizers"].pop("sgd"))
+    assert project.repro() == ["check", "compare", "trace"]
     assert not list(project.folder.glob("results/*/sgd.*"))
     assert "sgd" not in (project.folder / "results/report/ranking.md").read_text()
 
@@ -82,11 +91,13 @@ def test_order_spelling_and_comments_rerun_nothing(project):
 
 
 def test_epochs_rerun_every_train_and_compare(project):
-    assert stages_run(project.run("dvc exp run -S training.epochs=1")) == ["check", "compare", *TRAINS]
+    project.edit(assign("training.epochs", 1))
+    assert project.repro() == ["check", "compare", *TRAINS]
 
 
 def test_train_size_reruns_from_prepare(project):
-    assert stages_run(project.run("dvc exp run -S data.train_size=128")) == ["check", "compare", "prepare", *TRAINS]
+    project.edit(assign("data.train_size", 128))
+    assert project.repro() == ["check", "compare", "prepare", *TRAINS]
 
 
 def test_network_reruns_every_train_and_compare(project):
@@ -96,7 +107,8 @@ def test_network_reruns_every_train_and_compare(project):
 
 
 def test_report_option_and_figures_rerun_compare(project):
-    assert stages_run(project.run("dvc exp run -S report.confidence=0.9")) == ["check", "compare"]
+    project.edit(assign("report.confidence", 0.9))
+    assert project.repro() == ["check", "compare"]
     with (project.folder / "descent/report/figures.py").open("a") as file:
         file.write("# another figure\n")
     assert project.repro() == ["compare"]
@@ -144,7 +156,8 @@ def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own
     clone.commit("Baseline")
     assert clone.run("python -m stages.diff HEAD --brief") == ""
 
-    clone.run("dvc exp run -S optimizers.adam.config.learning_rate=0.003")
+    clone.edit(assign("optimizers.adam.config.learning_rate", 0.003))
+    clone.repro()
     clone.run("git checkout --quiet . && dvc checkout --quiet dvc.yaml")
     assert clone.repro() == []
     assert clone.run("git status --porcelain") == ""

@@ -21,7 +21,8 @@ import pytest
 import urllib3
 
 from descent import parameters
-from descent.data import archives, sources
+from descent.data import archives, sources, transfer
+from descent.data.settings import DownloadParameters
 
 ROOT = Path(__file__).parents[2]
 CONTENT = b"content of a file" * 1000
@@ -80,7 +81,7 @@ def server(monkeypatch):
 def fetch_file(server, tmp_path):
     def fetch(*answers, attempts=2, timeout_seconds=10):
         server.answers["/folder/file"] = list(answers)
-        return sources.fetch_file(f"{server.url}/folder/file", SHA256, tmp_path, timeout_seconds, attempts)
+        return transfer.fetch_file(f"{server.url}/folder/file", SHA256, tmp_path, timeout_seconds, attempts)
 
     return fetch
 
@@ -118,7 +119,7 @@ def test_bad_body_is_asked_for_once_more(fetch_file, server, answer):
 
 @bad_bodies
 def test_bad_body_is_refused_the_second_time_and_nothing_stays(fetch_file, server, tmp_path, answer):
-    with pytest.raises(sources.SourceError, match=r"SHA256 hash .* does not match|IncompleteRead"):
+    with pytest.raises(transfer.SourceError, match=r"SHA256 hash .* does not match|IncompleteRead"):
         fetch_file(answer, attempts=5)
     assert len(server.asked) == 2
     assert list(tmp_path.iterdir()) == []
@@ -126,14 +127,14 @@ def test_bad_body_is_refused_the_second_time_and_nothing_stays(fetch_file, serve
 
 @bad_bodies
 def test_bad_body_is_final_when_one_attempt_is_allowed(fetch_file, server, answer):
-    with pytest.raises(sources.SourceError):
+    with pytest.raises(transfer.SourceError):
         fetch_file(answer, attempts=1)
     assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize("status", [403, 404, 410])
 def test_refusal_is_asked_for_once(fetch_file, server, tmp_path, status):
-    with pytest.raises(sources.SourceError, match=f"{status} Client Error"):
+    with pytest.raises(transfer.SourceError, match=f"{status} Client Error"):
         fetch_file(Answer(status=status), attempts=5)
     assert len(server.asked) == 1
     assert list(tmp_path.iterdir()) == []
@@ -147,7 +148,7 @@ def test_overloaded_server_is_asked_again(fetch_file, server, status):
 
 @pytest.mark.parametrize("attempts", [1, 2, 4])
 def test_no_more_attempts_than_allowed(fetch_file, server, slept, attempts):
-    with pytest.raises(sources.SourceError, match="503 Server Error"):
+    with pytest.raises(transfer.SourceError, match="503 Server Error"):
         fetch_file(Answer(status=503), attempts=attempts)
     assert len(server.asked) == attempts
     assert slept == [2, 4][: max(attempts - 2, 0)]  # at once, after 2 seconds, after 4
@@ -165,7 +166,7 @@ def test_slow_server_is_given_up_and_asked_again(fetch_file, server):
 
 
 def test_server_that_stays_slow_is_said_to_be(fetch_file, server):
-    with pytest.raises(sources.SourceError, match="Read timed out"):
+    with pytest.raises(transfer.SourceError, match="Read timed out"):
         fetch_file(Answer(seconds=2), timeout_seconds=0.2)
     assert len(server.asked) == 2
 
@@ -174,14 +175,14 @@ def test_nobody_listening_is_said_plainly(tmp_path):
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/file"
-        with pytest.raises(sources.SourceError, match="Connection refused") as refusal:
-            sources.fetch_file(url, SHA256, tmp_path, 1, 2)
+        with pytest.raises(transfer.SourceError, match="Connection refused") as refusal:
+            transfer.fetch_file(url, SHA256, tmp_path, 1, 2)
     assert "Max retries" not in str(refusal.value)
 
 
 def test_failed_encryption_is_final(server, slept, tmp_path):
-    with pytest.raises(sources.SourceError, match="SSL"):
-        sources.fetch_file(server.url.replace("http:", "https:") + "/file", SHA256, tmp_path, 10, 4)
+    with pytest.raises(transfer.SourceError, match="SSL"):
+        transfer.fetch_file(server.url.replace("http:", "https:") + "/file", SHA256, tmp_path, 10, 4)
     assert slept == []
 
 
@@ -218,7 +219,7 @@ def idx(array):
 
 def settings(places, attempts=1):
     section = {"sources": places, "timeout_seconds": 10, "attempts": attempts}
-    return parameters.validate(section, sources.DownloadParameters, "params.yaml: download")
+    return parameters.validate(section, DownloadParameters, "params.yaml: download")
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +272,7 @@ def assert_same_bytes(arrays, mnist_archive, tmp_path):
 
 
 def test_shipped_sources_are_understood():
-    shipped = parameters.read(ROOT / "params.yaml", "download", sources.DownloadParameters)
+    shipped = parameters.read(ROOT / "params.yaml", "download", DownloadParameters)
     assert list(shipped.sources.model_dump(exclude_none=True)) == ["file", "keras", "idx", "npm"]
 
 
@@ -332,7 +333,7 @@ def reason(temporary):
     """Try one source that must fail; return why it did, after looking for what it left behind."""
 
     def fetch(entry):
-        with pytest.raises(sources.SourceError) as failure:
+        with pytest.raises(transfer.SourceError) as failure:
             sources.fetch(settings(entry))
         assert list(temporary.iterdir()) == []
         ((kind, place),) = entry.items()
@@ -352,7 +353,7 @@ def reason(temporary):
     ],
 )
 def test_npm_failure_is_said_plainly(fake_npm, reason, monkeypatch, script, why):
-    monkeypatch.setattr(sources, "NPM_SECONDS", 0.5)
+    monkeypatch.setattr(transfer, "NPM_SECONDS", 0.5)
     fake_npm(script)
     assert reason({"npm": "some-package"}).startswith(why)
 
@@ -412,7 +413,7 @@ def test_no_source_is_told_with_every_reason_and_what_helps(server, tmp_path):
     (tmp_path / "other.npz").write_bytes(b"no archive")
     server.answers["/mnist.npz"] = [Answer(status=404)]
     server.answers["/train-images-idx3-ubyte.gz"] = [Answer(b"another file")]
-    with pytest.raises(sources.SourceError) as failure:
+    with pytest.raises(transfer.SourceError) as failure:
         sources.fetch(
             settings(
                 {
@@ -470,7 +471,7 @@ def test_source_that_is_none_is_refused_before_anything_is_asked(entry, message)
 def test_impossible_limit_is_refused(section, message):
     right = {"sources": {"file": "x"}, "timeout_seconds": 30, "attempts": 3}
     with pytest.raises(parameters.ParametersError) as refusal:
-        parameters.validate(right | section, sources.DownloadParameters, "download")
+        parameters.validate(right | section, DownloadParameters, "download")
     assert str(refusal.value).startswith(f"download.{message}")
 
 
