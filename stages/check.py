@@ -6,7 +6,7 @@ Usage: python -m stages.check
 from pathlib import Path
 
 from descent import files, parameters, startup
-from descent.data.sources import DownloadParameters
+from descent.data.settings import DownloadParameters
 from descent.optimizers import entries
 from descent.report.settings import Conditions
 from descent.training.settings import refuse_large_batches
@@ -47,6 +47,7 @@ def main() -> None:
     startup.load_tensorflow("check")
     from descent.optimizers import build
     from descent.training import networks
+    from descent.tuning import scalable
 
     if "network" in read:
         with parameters.gathered(faults):
@@ -54,6 +55,7 @@ def main() -> None:
     for key, entry in optimizers.items():
         with parameters.gathered(faults):
             build.try_out(entry, f"params.yaml: {key}")
+            scalable.refuse_unscalable(entry, f"params.yaml: {key}")
 
     if faults:
         raise parameters.ParametersError("\n".join(faults))

