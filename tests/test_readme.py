@@ -10,6 +10,7 @@ import pytest
 from dvc.cli import parse_args
 from pipeline import ROOT, Project
 
+from descent.tuning import paths
 from tools import experiments, readme
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
@@ -55,10 +56,13 @@ def test_links_and_pictures_lead_somewhere(page):
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory):
-    """A clone in which `compare` ran on the committed histories and metrics."""
+    """A clone in which `compare` and `compare_tuning` ran on the committed histories, metrics and runs."""
     folder = tmp_path_factory.mktemp("compared") / "project"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    Project(folder).run("python -m stages.compare")
+    project = Project(folder)
+    project.run("python -m stages.compare")
+    (folder / "results/tuning/paths.csv").write_text(",".join(paths.COLUMNS) + "\n")  # of `follow`, for the page alone
+    project.run("python -m stages.compare_tuning")
     return folder
 
 

@@ -28,11 +28,11 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
     kept = [row for row in compared if row.may_be_best in ("yes", "noisy")]
     all_of_them = f"the {_word(len(compared))}" + (" that never diverged" if len(compared) < len(ranking) else "")
     may_be = f"any of {all_of_them} may be the best" if last in kept else f"the best of {all_of_them} is"
-    names = _list(["the noisy " * (row.may_be_best == "noisy") + row.optimizer for row in kept], "or")
+    names = listed(["the noisy " * (row.may_be_best == "noisy") + row.optimizer for row in kept], "or")
     text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
     text += f"({best.runs} runs each)"
     if len(kept) > 1 and not any(math.isnan(row.cost_at_most) for row in kept):
-        costs = _list([f"{100 * row.cost_at_most:.2f}" for row in kept], "and")
+        costs = listed([f"{100 * row.cost_at_most:.2f}" for row in kept], "and")
         text += f"; choosing them costs at most {costs} points"
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == (best.optimizer, last.optimizer))
     if last not in kept and math.isfinite(lead.low):
@@ -99,6 +99,12 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
+def listed(words: Sequence[str], last: str) -> str:
+    """Write words in a row, with commas and before the end the word `last`."""
+    *most, end = words
+    return f"{', '.join(most)} {last} {end}" if most else end
+
+
 def _leads(leads: Sequence[Lead], conditions: Conditions) -> list[str]:
     of_best = [lead for lead in leads if lead.ahead == leads[0].ahead]
     if not of_best or math.isnan(of_best[-1].low):
@@ -110,9 +116,9 @@ def _leads(leads: Sequence[Lead], conditions: Conditions) -> list[str]:
     ]
     caution = ", though below five runs they do so less often than they say" if len(seeds) < 5 else ""
     return [
-        f"{best} leads {_list(here, 'and') if here else 'none for sure'}, by {percent(conditions.report.confidence)} "
+        f"{best} leads {listed(here, 'and') if here else 'none for sure'}, by {percent(conditions.report.confidence)} "
         f"intervals that hold for all pairs at once (Games and Howell){caution}.",
-        f"On other images of the same kind {best} leads {_list(elsewhere, 'and') if elsewhere else 'none for sure'}: "
+        f"On other images of the same kind {best} leads {listed(elsewhere, 'and') if elsewhere else 'none for sure'}: "
         f"these {conditions.data.validation_size} are a sample too.",
     ]
 
@@ -165,11 +171,6 @@ def _test_images(ranking: Sequence[Rank], images: int) -> str:
         f"test set ({images} images, binomial), {min(runs):.2f} to {max(runs):.2f} points from the runs; the test set "
         f"dominates for {dominated} of {len(known)} optimizers."
     )
-
-
-def _list(words: Sequence[str], last: str) -> str:
-    *most, end = words
-    return f"{', '.join(most)} {last} {end}" if most else end
 
 
 def _word(number: int) -> str:

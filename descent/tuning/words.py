@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from descent.report.layout import Table, accuracy, interval, number
-from descent.report.sentences import percent
+from descent.report.sentences import listed, percent
 from descent.report.settings import Conditions
 from descent.tuning.figures import times
 from descent.tuning.settings import TuningParameters
@@ -16,7 +16,7 @@ def answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     known = [row for row in rows if row.may_be_best in ("yes", "no")]
     if not known:
         return "These runs cannot tell which optimizer is the best with its learning rate tuned."
-    kept = " or ".join(row.optimizer for row in known if row.may_be_best == "yes")
+    kept = listed([row.optimizer for row in known if row.may_be_best == "yes"], "or")
     text = f"With every learning rate tuned, at {percent(conditions.report.confidence)} confidence the best is {kept}"
     gained = max((row for row in known if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
     if gained is not None and gained.gain > 0:
