@@ -6,15 +6,17 @@ Usage: python -m stages.check
 from pathlib import Path
 
 from descent import files, parameters, startup
-from descent.data.settings import DownloadParameters
+from descent.data import datasets
+from descent.data import settings as data_settings
+from descent.data.download import Downloads
 from descent.optimizers import entries
 from descent.report.settings import Conditions
 from descent.training.settings import refuse_large_batches
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning.settings import TuningParameters, refuse_shared_images, refuse_shared_seeds
+from descent.tuning.settings import TuningParameters, refuse_shared_seeds
 
 SECTIONS = {
-    "download": DownloadParameters,
+    "download": Downloads,
     **Conditions.__annotations__,
     "trajectories": TrajectoryParameters,
     "tuning": TuningParameters,
@@ -34,9 +36,16 @@ def main() -> None:
     if {"data", "training"} <= read.keys():
         with parameters.gathered(faults):
             refuse_large_batches(read["training"], read["data"].train_size, "params.yaml: training")
-    if {"data", "tuning"} <= read.keys():
+    facts = None
+    if {"data", "download"} <= read.keys():
         with parameters.gathered(faults):
-            refuse_shared_images(read["tuning"], read["data"].train_size, "params.yaml")
+            facts = _facts(read["data"], read["download"])
+    if facts:
+        with parameters.gathered(faults):
+            data_settings.refuse_sizes(read["data"], facts, "params.yaml")
+        if "tuning" in read:
+            with parameters.gathered(faults):
+                data_settings.refuse_selection(read["tuning"].selection_size, read["data"], facts, "params.yaml")
     if {"training", "tuning"} <= read.keys():
         with parameters.gathered(faults):
             refuse_shared_seeds(read["tuning"], read["training"], "params.yaml")
@@ -49,9 +58,9 @@ def main() -> None:
     from descent.training import networks
     from descent.tuning import scalable
 
-    if "network" in read:
+    if facts and "network" in read:
         with parameters.gathered(faults):
-            networks.check(read["network"], input_shape=(28, 28), classes=10)
+            networks.check(read["network"], facts.shape, facts.classes)
     for key, entry in optimizers.items():
         with parameters.gathered(faults):
             build.try_out(entry, f"params.yaml: {key}")
@@ -64,6 +73,26 @@ def main() -> None:
     files.write(Path("results/checked.txt"), CHECKED.encode())
     runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
     print(f"params.yaml: {len(optimizers)} optimizers, {runs}, {read['network'].file}: understood")
+
+
+def _facts(data: data_settings.DataParameters, download: Downloads) -> data_settings.Facts:
+    """Find what the data set is like: one that is to be fetched is known, one of the user's own is read.
+
+    Raises:
+        InputError: if it is of no use; if it cannot come, or another one would come for nothing.
+    """
+    listed = download.model_dump(exclude_none=True).keys()
+    if unused := listed - {data.fetched}:
+        names = ", ".join(f"download.{name}" for name in sorted(unused))
+        raise parameters.ParametersError(
+            f"params.yaml: {names}: remove it, data.file is {data.file!r} and does not need it"
+        )
+    if data.fetched in listed:
+        return data_settings.FETCHED[data.fetched]
+    try:
+        return datasets.facts(datasets.read(Path(data.file)))
+    except datasets.ArchiveError as error:
+        raise parameters.ParametersError(f"params.yaml: data.file: {error}") from None
 
 
 if __name__ == "__main__":

@@ -1,18 +1,22 @@
-"""Fetches MNIST: download.sources of params.yaml -> data/raw/mnist.npz, the same bytes from every source."""
+"""Fetches a data set: its entry in the section `download` of params.yaml -> data/raw/NAME.npz.
 
+Usage: python -m stages.download mnist        (the bytes are the same from every source)
+"""
+
+import sys
 from pathlib import Path
 
 from descent import parameters
 from descent.data import archives, sources
-from descent.data.settings import DownloadParameters
+from descent.data.download import Downloads
 
 
 @parameters.end_with_message
-def main() -> None:
-    """Read the section `download`, fetch, write the four arrays."""
-    settings = parameters.read("params.yaml", "download", DownloadParameters)
-    archives.write(Path("data/raw/mnist.npz"), sources.fetch(settings))
+def main(name: str) -> None:
+    """Read the entry, fetch, write the four arrays."""
+    settings = getattr(parameters.read("params.yaml", "download", Downloads), name)
+    archives.write(Path("data/raw", f"{name}.npz"), sources.fetch(name, settings))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

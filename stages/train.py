@@ -1,4 +1,4 @@
-"""Trains one optimizer with all seeds: prepared images -> history, metrics, weights.
+"""Trains one optimizer with all seeds: prepared examples -> history, metrics, weights.
 
 Usage: python -m stages.train optimizers.adam        (the key path of its entry in params.yaml)
 """
@@ -6,9 +6,10 @@ Usage: python -m stages.train optimizers.adam        (the key path of its entry 
 import sys
 import time
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
-from descent import files, parameters, parent, startup
+from descent import files, own, parameters, parent, startup
 from descent.data import datasets
 from descent.optimizers import entries
 from descent.training import columns, metrics
@@ -17,19 +18,19 @@ from descent.training.settings import NetworkEntry, TrainingParameters
 
 @parameters.end_with_message
 def main(key: str) -> None:
-    """Read the parameters and images, train every seed, write what came of it."""
+    """Read the parameters and examples, train every seed, write what came of it."""
     refuse_orphans = parent.end_with_parent()
     name, entry = entries.read_entry("params.yaml", key)
     network = parameters.read("params.yaml", "network", NetworkEntry)
     settings = parameters.read("params.yaml", "training", TrainingParameters)
-    data = datasets.load(Path("data/prepared/mnist.npz"))
+    data = datasets.load(Path("data/prepared/splits.npz"))
 
     startup.load_tensorflow(name)
     from descent.optimizers import build, elementwise
     from descent.training import device, networks, runs, stacking
 
     print(f"{name}: {device.configure()}", flush=True)
-    fresh_network = networks.builder(network, data.train.images.shape[1:], classes=10)
+    fresh_network = networks.builder(network, data.train.examples.shape[1:], data.classes)
     fresh_optimizer = partial(build.build, entry, f"params.yaml: {key}")
     stacked = (
         bool(device.gpus())
@@ -37,13 +38,17 @@ def main(key: str) -> None:
         and elementwise.is_elementwise(fresh_optimizer)
     )
     print(f"{name}: compiling", flush=True)
-    training = runs.Runs(fresh_network, fresh_optimizer, settings, data.train, data.validation, stacked)
     clock, epochs = [time.monotonic()], []
+    with own.refused(lambda reason: f"params.yaml: {network.file} and {key} do not train: {reason}"):
+        training = runs.Runs(fresh_network, fresh_optimizer, settings, data.train, data.validation, stacked)
+        running = training.epochs()
+        first = next(running)  # compiles, so what cannot be compiled is known before anything is written
+    refuse_orphans()
     history = Path("results/history", f"{name}.csv")
     history.parent.mkdir(parents=True, exist_ok=True)
     with history.open("w", encoding="utf-8", newline="") as file:
         print(*columns.HISTORY, sep=",", file=file, flush=True)
-        for epoch in training.epochs():
+        for epoch in chain([first], running):
             refuse_orphans()
             epochs.append(epoch)
             clock.append(time.monotonic())
@@ -52,7 +57,8 @@ def main(key: str) -> None:
             print(metrics.progress_line(name, epochs, settings.epochs, clock), flush=True)
 
     test_loss, test_accuracy = training.evaluate(data.test)
-    written = metrics.document(epochs, test_loss, test_accuracy, settings, device.environment())
+    examples = {kind: len(part.labels) for kind, part in data.splits().items()}
+    written = metrics.document(epochs, test_loss, test_accuracy, examples, settings, device.environment())
     model = fresh_network(settings.seeds[0])
     model.set_weights(training.weights()[0])
     refuse_orphans()

@@ -10,28 +10,27 @@ from pathlib import Path
 
 import numpy as np
 
-from descent import files, parameters, parent, startup
+from descent import files, own, parameters, parent, startup
 from descent.data import datasets
 from descent.optimizers import entries
 from descent.report import statistics
 from descent.training.settings import NetworkEntry, TrainingParameters
-from descent.tuning import columns, images, resume, study
+from descent.tuning import columns, resume, study
 from descent.tuning.settings import TuningParameters
 
 RESULTS = Path("results/tuning")
-RAW, PREPARED = Path("data/raw/mnist.npz"), Path("data/prepared/mnist.npz")
+SPLITS, SELECTION = Path("data/prepared/splits.npz"), Path("data/prepared/selection.npz")
 
 
 @parameters.end_with_message
 def main(key: str) -> None:
-    """Read the parameters and images, try every factor, report the chosen one, write what came of it."""
+    """Read the parameters and examples, try every factor, report the chosen one, write what came of it."""
     refuse_orphans = parent.end_with_parent()
     name, entry = entries.read_entry("params.yaml", key)
     network = parameters.read("params.yaml", "network", NetworkEntry)
     settings = parameters.read("params.yaml", "training", TrainingParameters)
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
-    data = datasets.load(PREPARED)
-    selection = images.last_training(RAW, tuning.selection_size)
+    data, selection = datasets.load(SPLITS), datasets.load_selection(SELECTION)
 
     startup.load_tensorflow(name)
     from descent.optimizers import build
@@ -39,12 +38,12 @@ def main(key: str) -> None:
     from descent.tuning import scaling, trials
 
     print(f"{name}: {device.configure()}", flush=True)
-    fresh_network = networks.builder(network, data.train.images.shape[1:], classes=10)
+    fresh_network = networks.builder(network, data.train.examples.shape[1:], data.classes)
     fresh_optimizer = partial(build.build, entry, f"params.yaml: {key}")
     base = scaling.number(fresh_optimizer())
     environment = device.environment()
     sections = [section.model_dump() for section in (entry, network, settings, tuning)]
-    code = [*Path("descent").rglob("*.py"), Path(network.file), RAW, PREPARED]
+    code = [*Path("descent").rglob("*.py"), Path(network.file), SPLITS, SELECTION]
     code += [Path(entry.file)] if isinstance(entry, entries.OwnOptimizerEntry) else []
     kept = resume.Kept(Path(".dvc/tmp/tuning", f"{name}.json"), resume.digest([sections, environment], code))
     total = tuning.points * len(tuning.seeds) + len(settings.seeds)
@@ -58,12 +57,14 @@ def main(key: str) -> None:
         refuse_orphans()
         label = f"{role} {factor:.6g} {seed}"
         if label not in kept.runs:
-            if role not in programs:
-                judge = selection if role == columns.SELECTION else data.validation
-                programs.clear()
-                programs[role] = trials.Trials(fresh_network, fresh_optimizer, settings, data.train, judge)
             start = time.monotonic()
-            kept.keep(label, programs[role].run(seed, factor, data.test if role == columns.REPORT else None))
+            with own.refused(lambda reason: f"params.yaml: {network.file} and {key} do not train: {reason}"):
+                if role not in programs:
+                    judge = selection if role == columns.SELECTION else data.validation
+                    programs.clear()
+                    programs[role] = trials.Trials(fresh_network, fresh_optimizer, settings, data.train, judge)
+                trial = programs[role].run(seed, factor, data.test if role == columns.REPORT else None)
+            kept.keep(label, trial)
             seconds.append(time.monotonic() - start)
         trial = trials.Trial(*kept.runs[label])
         table.append(columns.rows(role, factor, base, seed, trial.epochs))
@@ -85,7 +86,7 @@ def main(key: str) -> None:
     seeds = [] if best is None else settings.seeds
     report = np.array([accuracy_of(columns.REPORT, factors[best], seed, judged_by) for seed in seeds])
     test = np.array([kept.runs[f"{columns.REPORT} {factors[best]:.6g} {seed}"][1][1] for seed in seeds])
-    written = study.document(factors, accuracy, base, report, test, 1 / judged_by, environment)
+    written = study.document(factors, accuracy, base, report, test, 1 / judged_by, data.classes, environment)
     refuse_orphans()
     header = ",".join(columns.RUNS) + "\n"
     files.write(RESULTS / "runs" / f"{name}.csv", (header + "".join(table)).encode())

@@ -6,7 +6,7 @@ import pytest
 
 from descent import parameters
 from descent.data import archives, sources
-from descent.data.settings import DownloadParameters
+from descent.data.download import Downloads
 
 ROOT = Path(__file__).parents[1]
 
@@ -23,8 +23,8 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def mnist_archive(tmp_path_factory):
     """Path of a data/raw/mnist.npz: made by the download code, from the repository's own file when that is right."""
-    settings = parameters.read(ROOT / "params.yaml", "download", DownloadParameters)
+    settings = parameters.read(ROOT / "params.yaml", "download", Downloads).mnist
     own, path = ROOT / "data/raw/mnist.npz", tmp_path_factory.mktemp("raw") / "mnist.npz"
     places = settings.sources.model_copy(update={"file": str(own)} if own.exists() else {})
-    archives.write(path, sources.fetch(settings.model_copy(update={"sources": places})))
+    archives.write(path, sources.fetch("mnist", settings.model_copy(update={"sources": places})))
     return path

@@ -97,7 +97,7 @@ def reproduced(tmp_path_factory, mnist_archive):
 @pytest.mark.parametrize(
     "name",
     [
-        "check", "download", "prepare", "train@adam", "train_own@lion", "trace", "compare",
+        "check", "download@mnist", "prepare", "train@adam", "trace", "compare",
         "follow", "tune@adam", "compare_tuning",
     ],
 )  # fmt: skip
@@ -131,11 +131,12 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
         assert (tmp_path / path).read_bytes() == (reproduced.folder / path).read_bytes(), f"{path}: other bytes"
 
 
-def test_study_of_an_own_optimizer_needs_what_that_of_the_others_does_and_the_own_file(reproduced):
+@pytest.mark.parametrize("kind", ["train", "tune"])
+def test_stage_of_an_own_optimizer_needs_what_those_of_the_others_do_and_the_own_file(kind, reproduced):
     with Repo(str(reproduced.folder)) as repo:
         adam, lion = (
             {Path(dep.fs_path).relative_to(reproduced.folder).as_posix() for dep in stage.deps}
-            for name in ("tune@adam", "tune_own@lion") for stage in repo.index.stages if stage.name == name
+            for name in (f"{kind}@adam", f"{kind}_own@lion") for stage in repo.index.stages if stage.name == name
         )  # fmt: skip
     assert lion - adam == {"optimizers/lion.py"}
     assert adam - lion == {"results/rules/adam.txt"}

@@ -27,7 +27,7 @@ BANDS = {
 
 def known_task(settings):
     """The small task for which the bands are known, with Keras 3's defaults for the two whose defaults matter most."""
-    settings["data"] = {"train_size": 9984, "validation_size": 3000}  # no small last batch, whose step is noisy
+    settings["data"].update(train_size=9984, validation_size=3000)  # no small last batch, whose step is noisy
     settings["training"].update(epochs=5, last_epochs=1, seeds=[0], batch_size=128)
     optimizers = settings["optimizers"]
     optimizers["keras3-adagrad"] = {"class_name": "Adagrad", "config": {"learning_rate": 0.001}}
@@ -48,7 +48,7 @@ def reproduced(tmp_path_factory, mnist_archive):
 def test_accuracy_is_in_the_known_band(name, reproduced):
     """Trained as stages/train.py does, but in this process, which has TensorFlow loaded already."""
     path = reproduced.folder / "params.yaml"
-    data = datasets.load(reproduced.folder / "data/prepared/mnist.npz")
+    data = datasets.load(reproduced.folder / "data/prepared/splits.npz")
     network = networks.builder(parameters.read(path, "network", NetworkEntry), (28, 28), 10)
     fresh = partial(build.build, parameters.read(path, "optimizers", Optimizers)[name], name)
     settings = parameters.read(path, "training", TrainingParameters)
@@ -70,8 +70,8 @@ def test_saved_model_gives_the_recorded_accuracy(reproduced):
     network = parameters.read(reproduced.folder / "params.yaml", "network", NetworkEntry)
     model = networks.builder(network, (28, 28), 10)(7)
     model.load_weights(reproduced.folder / "results/models/adam.weights.h5")
-    test = datasets.load(reproduced.folder / "data/prepared/mnist.npz").test
-    accuracy = (model.predict(test.images, verbose=0, batch_size=1000).argmax(-1) == test.labels).mean()
+    test = datasets.load(reproduced.folder / "data/prepared/splits.npz").test
+    accuracy = (model.predict(test.examples, verbose=0, batch_size=1000).argmax(-1) == test.labels).mean()
     recorded = json.loads((reproduced.folder / "results/metrics/adam.json").read_text())
     assert accuracy == pytest.approx(recorded["test_accuracy"], abs=1e-6)
 

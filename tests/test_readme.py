@@ -42,6 +42,8 @@ def test_shown_command_exists(line):
         subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, check=True, capture_output=True)
     elif program == "dvc":
         parse_args(arguments)  # raises for a command or an option that DVC does not have
+    elif program == "python" and arguments[0] != "-m":  # a file that the page has the reader make
+        assert any(f"```python\n# {arguments[0]}\n" in page.read_text(encoding="utf-8") for page in PAGES)
     elif program == "python":
         assert (ROOT / Path(*arguments[1].split(".")).with_suffix(".py")).is_file()
     else:

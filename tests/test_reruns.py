@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import numpy as np
 import pytest
 from pipeline import Project, stages_run
 
@@ -14,7 +15,7 @@ STUBS = ["check", "train", "trace", "compare"]  # what reruns is DVC's to decide
 def reproduced(tmp_path_factory, mnist_archive):
     """A small project, reproduced and committed, with its run-cache."""
     project = Project.copy(tmp_path_factory.mktemp("reproduced") / "project", mnist_archive, stubs=STUBS)
-    assert project.repro() == ["check", "compare", "download", "prepare", "trace", *TRAINS]
+    assert project.repro() == ["check", "compare", "download@mnist", "prepare", "trace", *TRAINS]
     project.commit("Reproduce")
     return project
 
@@ -100,6 +101,16 @@ def test_train_size_reruns_from_prepare(project):
     assert project.repro() == ["check", "compare", "prepare", *TRAINS]
 
 
+def test_own_archive_reruns_from_prepare_and_downloads_nothing(project):
+    arrays = {name: array[:2000] for name, array in np.load(project.folder / "data/raw/mnist.npz").items()}
+    np.savez(project.folder / "data/own.npz", **arrays)
+    project.edit(assign("data.file", "data/own.npz"))
+    project.edit(assign("download", {}))
+    assert project.repro() == ["check", "compare", "prepare", *TRAINS]
+    np.savez(project.folder / "data/own.npz", **arrays | {"x_train": 255 - arrays["x_train"]})
+    assert project.repro() == ["compare", "prepare", *TRAINS]
+
+
 def test_network_reruns_every_train_and_compare(project):
     path = project.folder / "networks/mlp.py"
     path.write_text(path.read_text().replace(", layers.Dropout(dropout)]", "]"))
@@ -139,7 +150,7 @@ def test_fresh_clone_with_a_remote_reruns_nothing(project, tmp_path):
 def test_fresh_clone_without_a_remote_gives_the_committed_bytes(project, tmp_path):
     project.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
-    assert clone.repro() == ["check", "compare", "download", "prepare", "trace", *TRAINS]
+    assert clone.repro() == ["check", "compare", "download@mnist", "prepare", "trace", *TRAINS]
     assert clone.run("git status --porcelain") == ""
 
 

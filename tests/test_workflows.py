@@ -66,9 +66,8 @@ def trained(tmp_path_factory):
     (project.folder / "stages").mkdir()
     for name, text in files.items():
         (project.folder / name).write_text(text)
-    project.run(
-        "git init --quiet --initial-branch=main && dvc init --quiet && dvc remote add --default store ../remote"
-    )
+    project.init()
+    project.run("dvc remote add --default store ../remote")
     project.repro("--quiet")
     project.run("dvc push --quiet")
     project.commit("Reproduce")

@@ -1,6 +1,6 @@
 """Measures how fast training is, side by side in one process: ours, model.fit, bare matrix products, several seeds.
 
-Usage: python -m tools.benchmark [ROUNDS]        (7 unless told; alone on the machine; needs data/prepared/mnist.npz)
+Usage: python -m tools.benchmark [ROUNDS]        (7 unless told; alone on the machine; needs data/prepared/splits.npz)
 
 Every round times each contender once, for the epochs of params.yaml, compilation excluded; the order rotates, with a
 second's rest before each. The task is that of params.yaml with the optimizer `adam`. The output is Markdown.
@@ -76,13 +76,13 @@ def table(seconds: dict[str, np.ndarray], ratios: list[tuple[str, str]]) -> str:
 def main(rounds: int) -> None:
     """Time every contender in every round, and print medians, spread and ratios."""
     where = device.configure()
-    data = datasets.load(Path("data/prepared/mnist.npz"))
+    data = datasets.load(Path("data/prepared/splits.npz"))
     settings = parameters.read("params.yaml", "training", TrainingParameters)
     _, entry = entries.read_entry("params.yaml", "optimizers.adam")
     adam = partial(build.build, entry, "params.yaml: optimizers.adam")
 
     def network(entry: NetworkEntry) -> Callable[[int], keras.Model]:
-        return networks.builder(entry, data.train.images.shape[1:], 10)
+        return networks.builder(entry, data.train.examples.shape[1:], 10)
 
     def descent(fresh: Callable[[int], keras.Model], seeds: list[int], stacked: bool = False) -> Callable[[int], None]:
         changes = {"seeds": seeds, "epochs": sys.maxsize}

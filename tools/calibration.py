@@ -15,7 +15,7 @@ from scipy import stats
 from tabulate import tabulate
 
 from descent import parameters
-from descent.data.datasets import DataParameters
+from descent.data.settings import DataParameters
 from descent.report import statistics
 from descent.training.settings import TrainingParameters
 

@@ -3,6 +3,7 @@
 Usage: python -m tools.experiments [NAME ...]        (all of them unless told; each trains, so this takes minutes)
 
 The clone shares this repository's DVC cache, so that it starts from the committed results without training them again.
+Those of the lesson need each other: run them together.
 What is written to docs/experiments/NAME.md is what the commands printed.
 """
 
@@ -12,6 +13,8 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path("docs/experiments")
+# What makes the comparison small enough for a lesson; of docs/lesson.md.
+LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1 -S 'training.seeds=[0,1,2]'"
 EXPERIMENTS = {
     "adam-lr3": [
         "dvc exp run --temp -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3",
@@ -34,6 +37,24 @@ EXPERIMENTS = {
         " -S '~optimizers.nadam.config.schedule_decay'",
         "python -m stages.diff main keras3-defaults --md",
     ],
+    "lesson": [f"dvc exp run --temp {LESSON} -n lesson", "dvc exp apply lesson", "cat results/report/ranking.md"],
+    "lesson-one-run": [
+        f"dvc exp run --temp {LESSON.replace('[0,1,2]', '[0]')} -n lesson-one-run",
+        "dvc exp apply lesson-one-run",
+        "cat results/report/ranking.md",
+    ],
+    "lesson-sgd": [
+        f"dvc exp run --temp {LESSON} -S optimizers.sgd.config.learning_rate=0.3 -n lesson-sgd",
+        "python -m stages.diff lesson lesson-sgd --md",
+    ],
+    "lesson-adagrad": [
+        f"dvc exp run --temp {LESSON} -S optimizers.adagrad.config.learning_rate=0.001 -n lesson-adagrad",
+        "python -m stages.diff lesson lesson-adagrad --md",
+    ],
+    "lesson-adam": [
+        f"dvc exp run --temp {LESSON} -S optimizers.adam.config.learning_rate=0.1 -n lesson-adam",
+        "python -m stages.diff lesson lesson-adam --md",
+    ],
 }
 SILENT = ("dvc exp run", "dvc exp apply")  # a page shows what came of them, not their progress
 
@@ -48,7 +69,8 @@ def main(names: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder, "descent")
         run(f"git clone --quiet . {clone} && git -C {clone} checkout --quiet -B main", Path.cwd())
-        run(f"dvc cache dir --local {Path('.dvc/cache').resolve()} && dvc checkout --quiet dvc.yaml", clone)
+        cache = run("dvc cache dir", Path.cwd()).strip()
+        run(f"dvc cache dir --local {cache} && dvc checkout --quiet dvc.yaml", clone)
         for name in names:
             page = "`tools/experiments.py` made this page.\n"
             for command in EXPERIMENTS[name]:

@@ -40,7 +40,7 @@ def pipeline(command: list[str], change: Callable[[Any], None]) -> Callable[[int
             run(["git", "clone", "--quiet", str(Path.cwd()), str(clone)], Path.cwd())
             yaml = YAML()
             parameters = yaml.load(clone / "params.yaml")
-            parameters["download"]["sources"] = {"file": str(Path("data/raw/mnist.npz").resolve())}
+            parameters["download"]["mnist"]["sources"] = {"file": str(Path("data/raw/mnist.npz").resolve())}
             parameters["training"].update(epochs=epochs, last_epochs=min(epochs, parameters["training"]["last_epochs"]))
             change(parameters)
             yaml.dump(parameters, clone / "params.yaml")

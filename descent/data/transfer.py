@@ -24,7 +24,7 @@ class SourceError(InputError):
     """A source that gave no MNIST, or that none did; the message says why and what the user can do."""
 
 
-def fetch_file(url: str, sha256: str, folder: Path, timeout_seconds: float, attempts: int) -> Path:
+def fetch_file(url: str, sha256: str | None, folder: Path, timeout_seconds: float, attempts: int) -> Path:
     """Fetch a file over HTTP and check what arrived; a file with another checksum never stands under its name.
 
     Asks again, with back-off, where the server does not answer, answers 429 or 5xx; and once more where the body breaks
@@ -32,7 +32,7 @@ def fetch_file(url: str, sha256: str, folder: Path, timeout_seconds: float, atte
 
     Args:
         url: address of the file; its last part is the file's name.
-        sha256: checksum of the file, in hexadecimal.
+        sha256: checksum of the file, in hexadecimal; None: whatever arrives.
         folder: where to put it.
         timeout_seconds: seconds without an answer before an attempt is given up, > 0.
         attempts: attempts to get an answer, >= 1; with 1, a body is not asked for again either.

@@ -30,6 +30,8 @@ def contents(
     report, last_epochs = conditions.report, conditions.training.last_epochs
     trainings = dict(sorted(trainings.items()))
     histories = {name: training.history for name, training in trainings.items()}
+    test_size = max((training.test_size for training in trainings.values()), default=0)
+    printed = printed if tutorial.applies(conditions) else {}
     runs = tables.endpoints(trainings, conditions)
     curves, diagnostics = tables.curves(histories, report.confidence), tables.diagnostics(histories)
     ranking, leads = tables.ranking(runs, trainings, conditions), tables.leads(runs, trainings, conditions)
@@ -45,9 +47,9 @@ def contents(
     gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in ranking]
     texts = page.Texts(
         sentences.answer(ranking, leads, conditions),
-        sentences.stated_conditions(conditions),
+        sentences.stated_conditions(conditions, test_size),
         sentences.reading(ranking, gaps),
-        sentences.summary(ranking, leads, needs, agreements, conditions),
+        sentences.summary(ranking, leads, needs, agreements, conditions, test_size),
     )
     shown = {
         "ranking": layout.ranking(ranking, conditions),
@@ -58,6 +60,8 @@ def contents(
         "optimizers": layout.optimizers(conditions.optimizers | conditions.own_optimizers),
         "environment": layout.environment({name: training.environment for name, training in trainings.items()}),
     }
+    if not tutorial.applies(conditions):
+        del drawn["tutorial"]
     files = {f"figures/{name}.png": style.png(figure) for name, figure in drawn.items()}
     pictures = {name: style.svg(figure) for name, figure in drawn.items()}
     alternatives = page.alternatives(ranking, curves, diagnostics, points)

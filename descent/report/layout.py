@@ -70,7 +70,7 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
         if row.ahead == rows[0].ahead
     ]
     caption = f"By how much {rows[0].ahead} leads, in points of validation accuracy" if rows else "Leads: none known"
-    return Table(caption, ["Over", "Mean", f"{level} for all pairs at once", f"{level} on other images"], cells)
+    return Table(caption, ["Over", "Mean", f"{level} for all pairs at once", f"{level} on other examples"], cells)
 
 
 def needs(rows: Sequence[Need], conditions: Conditions) -> Table:
@@ -99,7 +99,7 @@ def replications(rows: Sequence[Replication]) -> Table:
         for row in rows
     ]
     heads = ["Optimizer", "Epochs", "Accuracy, %: tutorial", "ours", "deviation, sd", "Loss, nats: tutorial", "ours"]
-    return Table("The tutorial's numbers beside ours, on the validation images", heads, cells)
+    return Table("The tutorial's numbers beside ours, on the validation examples", heads, cells)
 
 
 def settings(conditions: Conditions) -> Table:

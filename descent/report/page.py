@@ -41,12 +41,15 @@ def html(
     """Fill the template; every text is escaped on its way into it.
 
     Args:
-        template: HTML with $names for `string.Template`.
+        template: HTML with $names for `string.Template`; what stands between `<!-- tutorial -->` and `<!-- end -->` is
+            left out without a picture of this name.
         texts: what is said.
         tables: name in the template -> table.
         pictures: name in the template -> `svg` element.
         alternatives: name of a picture -> what it shows, in words.
     """
+    shown = "" if "tutorial" not in pictures else r"\1"
+    template = re.sub(r"<!-- tutorial -->\n?(.*?)<!-- end -->\n?", shown, template, flags=re.DOTALL)
     summary = Element("ul")
     for sentence in texts.summary:
         SubElement(summary, "li").text = sentence

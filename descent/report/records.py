@@ -21,14 +21,22 @@ class Training(NamedTuple):
 
     history: History
     test_accuracy: np.ndarray  # [runs] in [0, 1], nan where the run diverged
-    val_hits: np.ndarray | None  # [validation images] int: how often each was right; None where a run diverged
+    val_hits: np.ndarray | None  # [validation examples] int: how often each was right; None where a run diverged
     environment: Environment
+    test_size: int  # examples that the test accuracy was measured on
+
+
+class _Examples(BaseModel):
+    model_config = ConfigDict(extra="ignore", strict=True)
+
+    test: Annotated[int, Field(ge=1)]
 
 
 class _Details(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     environment: Environment
+    examples: _Examples
     test_accuracy: list[Annotated[float, Field(ge=0, le=1)] | None]
     val_hits: list[Annotated[int, Field(ge=0)]] | None
 
@@ -51,10 +59,10 @@ def parse_training(
         metrics: content of its metrics.
         where: names of the two files, for the message.
         training: the epochs and seeds of which they must be.
-        validation_size: the images that it must have been judged by.
+        validation_size: the examples that it must have been judged by.
 
     Raises:
-        InputError: if a file is damaged, or is of other epochs, seeds or images.
+        InputError: if a file is damaged, or is of other epochs, seeds or examples.
     """
     try:
         (details,) = _Metrics.model_validate_json(metrics).details
@@ -68,13 +76,13 @@ def parse_training(
     found = (len(details.test_accuracy), hits and len(hits), max(hits or [0]))
     if found[:2] != (n_runs, expected) or found[2] > n_runs * training.last_epochs:
         raise InputError(
-            f"{where[1]}: expected test_accuracy of {n_runs} runs and val_hits of {expected} images, each at most "
+            f"{where[1]}: expected test_accuracy of {n_runs} runs and val_hits of {expected} examples, each at most "
             f"{n_runs * training.last_epochs}, got {found[0]} and {found[1]}, at most {found[2]}; run dvc repro"
         )
     by_seed = np.argsort(training.seeds)
     test_accuracy = np.array(details.test_accuracy, dtype=float)[by_seed]
     environment = dict(sorted(details.environment.items()))
-    return Training(runs, test_accuracy, None if hits is None else np.array(hits), environment)
+    return Training(runs, test_accuracy, None if hits is None else np.array(hits), environment, details.examples.test)
 
 
 def parse_history(text: str, where: str, training: TrainingParameters) -> History:

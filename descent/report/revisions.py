@@ -7,7 +7,7 @@ import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from descent.data.datasets import DataParameters
+from descent.data.settings import DataParameters
 from descent.parameters import InputError, validate
 from descent.report import records, statistics
 from descent.report.records import Training

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from descent.data import archives
+from descent.report import tutorial
 from descent.report.planning import Need
 from descent.report.settings import Conditions
 from descent.report.tables import Lead, Rank
@@ -40,8 +40,8 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
     return f"{text}."
 
 
-def stated_conditions(conditions: Conditions) -> str:
-    """State under what the ranking holds, in one line that begins with what matters most."""
+def stated_conditions(conditions: Conditions, test_size: int) -> str:
+    """State under what the ranking holds, in one line that begins with what matters most; `test_size`: examples."""
     data, network, training, *_, report = conditions
     over = f"the last {training.last_epochs} of" if training.last_epochs > 1 else "the last of"
     runs = f"{len(training.seeds)} runs" if len(training.seeds) > 1 else "one run"
@@ -49,8 +49,8 @@ def stated_conditions(conditions: Conditions) -> str:
     seeds = ", ".join(map(str, sorted(training.seeds)))
     return (
         f"{report.note.rstrip('.')}. Validation accuracy: mean over {over} {training.epochs} epochs, ± standard "
-        f"deviation over {runs} (seeds {seeds}). MNIST: first {data.train_size} training images in batches of "
-        f"{training.batch_size}, {data.validation_size} validation and {test_size(conditions)} test images. "
+        f"deviation over {runs} (seeds {seeds}). {data.title}: first {data.train_size} training examples in batches of "
+        f"{training.batch_size}, {data.validation_size} validation and {test_size} test examples. "
         f"Network: {network.file}{f' ({config})' if config else ''}."
     )
 
@@ -63,9 +63,11 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float]) -> str:
         gaps: for each optimizer test accuracy minus validation accuracy after the last epoch, means in [0, 1].
     """
     known = [100 * gap for gap in gaps if math.isfinite(gap)]
-    other = "validation and test images are not the same"
+    other = "validation and test examples are not the same"
     if known and min(known) > 0:
-        other = f"the validation images are harder than the test images, by {min(known):.1f} to {max(known):.1f} points"
+        other = (
+            f"the validation examples are harder than the test examples, by {min(known):.1f} to {max(known):.1f} points"
+        )
     noisy = " Noisy: it would be out if its runs lay as close together as those of the others do in the median."
     text = (
         f"Compare within a column, never across: {other}. Costs: points of validation accuracy by which the best may "
@@ -79,19 +81,15 @@ def summary(
     needs: Sequence[Need],
     agreements: Sequence[Agreement],
     conditions: Conditions,
+    test_size: int,
 ) -> list[str]:
-    """Tell the further findings, a sentence each."""
+    """Tell the further findings, a sentence each; of the tutorial's numbers only where it trained on the same data."""
     return [
         *_leads(leads, conditions),
         _needs(needs, conditions),
-        *_agreements(agreements, conditions),
-        _test_images(ranking, test_size(conditions)),
+        *(_agreements(agreements, conditions) if tutorial.applies(conditions) else []),
+        _test_set(ranking, test_size),
     ]
-
-
-def test_size(conditions: Conditions) -> int:
-    """Count the test images: those that MNIST holds out and validation does not take."""
-    return archives.MNIST["y_test"][0] - conditions.data.validation_size
 
 
 def percent(share: float) -> str:
@@ -118,8 +116,9 @@ def _leads(leads: Sequence[Lead], conditions: Conditions) -> list[str]:
     return [
         f"{best} leads {listed(here, 'and') if here else 'none for sure'}, by {percent(conditions.report.confidence)} "
         f"intervals that hold for all pairs at once (Games and Howell){caution}.",
-        f"On other images of the same kind {best} leads {listed(elsewhere, 'and') if elsewhere else 'none for sure'}: "
-        f"these {conditions.data.validation_size} are a sample too.",
+        f"On other examples of the same kind {best} leads "
+        f"{listed(elsewhere, 'and') if elsewhere else 'none for sure'}: these {conditions.data.validation_size} "
+        "are a sample too.",
     ]
 
 
@@ -159,17 +158,17 @@ def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list
     return texts
 
 
-def _test_images(ranking: Sequence[Rank], images: int) -> str:
+def _test_set(ranking: Sequence[Rank], examples: int) -> str:
     known = [row for row in ranking if math.isfinite(row.test_accuracy_sd)]
     if not known:
         return "Whether the runs or the finite test set limit the test accuracy cannot be said without a spread."
-    sampling = [100 * float(stats.binom.std(images, row.test_accuracy)) / images for row in known]
+    sampling = [100 * float(stats.binom.std(examples, row.test_accuracy)) / examples for row in known]
     runs = [100 * row.test_accuracy_sd / math.sqrt(row.runs) for row in known]
     dominated = sum(error > other for error, other in zip(sampling, runs, strict=True))
     return (
         f"Standard error of the mean test accuracy: {min(sampling):.2f} to {max(sampling):.2f} points from the finite "
-        f"test set ({images} images, binomial), {min(runs):.2f} to {max(runs):.2f} points from the runs; the test set "
-        f"dominates for {dominated} of {len(known)} optimizers."
+        f"test set ({examples} examples, binomial), {min(runs):.2f} to {max(runs):.2f} points from the runs; the test "
+        f"set dominates for {dominated} of {len(known)} optimizers."
     )
 
 

@@ -4,7 +4,7 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
-from descent.data.datasets import DataParameters
+from descent.data.settings import DataParameters
 from descent.optimizers.entries import Optimizers, OwnOptimizers
 from descent.parameters import Section
 from descent.training.settings import NetworkEntry, TrainingParameters

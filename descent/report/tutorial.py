@@ -9,6 +9,12 @@ from scipy import stats
 
 from descent.report import statistics
 from descent.report.records import History
+from descent.report.settings import Conditions
+
+
+def applies(conditions: Conditions) -> bool:
+    """Tell whether the tutorial trained on the same data set."""
+    return conditions.data.fetched == "mnist"
 
 
 class TutorialPoint(NamedTuple):

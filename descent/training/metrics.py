@@ -73,19 +73,21 @@ def document(
     epochs: Sequence[Any],
     test_loss: np.ndarray,
     test_accuracy: np.ndarray,
+    examples: Mapping[str, int],
     parameters: TrainingParameters,
     environment: Mapping[str, str],
 ) -> bytes:
     """Write results/metrics/*.json: the numbers of `summarize`, and `details` for the report.
 
-    The details stand in a list, which DVC's tables leave out: the environment, test loss and accuracy of each run in
-    the order of the seeds, and for each validation image how often it was classified right, of all runs in all of the
-    last epochs.
+    The details stand in a list, which DVC's tables leave out: the environment, numbers of examples, test loss and
+    accuracy of each run in the order of the seeds, and for each validation example how often it was classified right,
+    of all runs in all of the last epochs.
 
     Args:
         epochs: `runs.Epoch` of every epoch.
         test_loss: [runs].
         test_accuracy: [runs], in [0, 1].
+        examples: how many there are to train, validate and test with.
         parameters: of the training.
         environment: what computed the results.
     """
@@ -95,6 +97,7 @@ def document(
     hits = np.sum([epoch.val_hits for epoch in epochs[-parameters.last_epochs :]], axis=(0, 1))
     details = {
         "environment": dict(environment),
+        "examples": dict(examples),
         "test_loss": _rounded(np.where(alive, test_loss, np.nan)),
         "test_accuracy": _rounded(np.where(alive, test_accuracy, np.nan)),
         "val_hits": hits.tolist() if alive.all() else None,

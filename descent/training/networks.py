@@ -22,15 +22,17 @@ def builder(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> 
     are those of the seed, whatever was built before.
 
     Raises:
-        ParametersError: if the file cannot be run or has no function `build`.
+        ParametersError: if the file cannot be run or has no function `build`; when that function raises.
     """
+    expected = "a network from build(input_shape, classes, **config)"
     function = getattr(own.load(entry.file, f"{WHERE}.file"), "build", None)
     if not callable(function):
         raise ParametersError(f"{WHERE}.file: expected a file with a function build, got {entry.file!r} without one")
 
     def build(seed: int) -> keras.Model:
         keras.utils.set_random_seed(seed)
-        return function(input_shape, classes, **entry.config)
+        with own.refused(lambda reason: f"{_refuse(entry, expected, reason)}{_known_activations(entry, reason)}"):
+            return function(input_shape, classes, **entry.config)
 
     return build
 
@@ -44,9 +46,7 @@ def check(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> No
     """
     build = builder(entry, input_shape, classes)
     refuse = partial(_refuse, entry)
-    expected = "a network from build(input_shape, classes, **config)"
-    with own.refused(lambda reason: f"{refuse(expected, reason)}{_known_activations(entry, reason)}"):
-        models = [build(seed) for seed in (0, 0, 1)]
+    models = [build(seed) for seed in (0, 0, 1)]
     for model in models:
         if not isinstance(model, keras.Model):
             raise refuse("a keras.Model from build", repr(type(model).__name__))

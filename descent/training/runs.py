@@ -13,12 +13,14 @@ from descent.training.columns import MEASUREMENTS
 from descent.training.dropout import use_threefry
 from descent.training.settings import TrainingParameters
 
+_CHUNK = 1000  # examples that are scored at once, where not all are
+
 
 class Epoch(NamedTuple):
     """What was measured of every run in one epoch."""
 
     measurements: dict[str, np.ndarray]  # each of columns.MEASUREMENTS -> float64 [runs]; nan once a run diverged
-    val_hits: np.ndarray  # bool [runs, validation images]: classified right after the epoch
+    val_hits: np.ndarray  # bool [runs, validation examples]: classified right after the epoch
 
 
 class Runs:
@@ -46,8 +48,8 @@ class Runs:
             fresh_network: makes the network as it starts at a seed (`networks.builder`).
             fresh_optimizer: makes the optimizer anew.
             parameters: epochs, batch size, seeds.
-            train: images to train on; `batch_size` must not exceed them.
-            validation: images to evaluate on after every epoch.
+            train: examples to train on; `batch_size` must not exceed them.
+            validation: examples to evaluate on after every epoch.
             stacked: train all runs at once; optimizer and network must be such as may (`elementwise.is_elementwise`,
                 `stacking.is_stackable`).
         """
@@ -55,7 +57,7 @@ class Runs:
         self.parameters = parameters
         self._groups = [seeds] if stacked else [[seed] for seed in seeds]
         self._run_axis = (len(seeds),) if stacked else ()
-        self._images = len(train.labels)
+        self._examples = len(train.labels)
 
         def start(group: Sequence[int]) -> tuple[keras.Model, keras.optimizers.Optimizer]:
             models = [fresh_network(seed) for seed in group]
@@ -65,11 +67,11 @@ class Runs:
             return model, optimizer
 
         self.model, self.optimizer = start(self._groups[0])
-        self._compiled = stacked or networks.suits_xla(self.model, train.images.shape[1:])
+        self._compiled = stacked or networks.suits_xla(self.model, train.examples.shape[1:])
         if self._compiled:
             use_threefry(self.model)
         self._program = self._compile(train, validation)
-        rows = np.zeros((*self._run_axis, self._images), "int32")
+        rows = np.zeros((*self._run_axis, self._examples), "int32")
         # Not only the variables that model and optimizer list: an optimizer of the user's own may keep others.
         self._variables = self._program.get_concrete_function(*self._batches(rows)).variables
         self._present, self._absent = 0, {}
@@ -83,9 +85,9 @@ class Runs:
     def epochs(self) -> Iterator[Epoch]:
         """Train every run, epoch by epoch; in the end the runs have the weights that the optimizer is judged by.
 
-        An incomplete last batch makes an update like any other, from the mean over its own images; in the epoch's loss
-        and accuracy each image counts once. As in Keras, these two are taken while the weights move and units are
-        dropped. Validation is by the weights that the optimizer is judged by (`has_final_weights`).
+        An incomplete last batch makes an update like any other, from the mean over its own examples; in the epoch's
+        loss and accuracy each example counts once. As in Keras, these two are taken while the weights move and units
+        are dropped. Validation is by the weights that the optimizer is judged by (`has_final_weights`).
 
         Yields:
             After each epoch what was measured, the runs in the order of the seeds. From the epoch at which a run's loss
@@ -94,7 +96,7 @@ class Runs:
         orders = [np.random.default_rng(seed) for seed in self.parameters.seeds]
         diverged = np.zeros(len(orders), bool)
         for _ in range(self.parameters.epochs):
-            rows = np.array([order.permutation(self._images) for order in orders], "int32")
+            rows = np.array([order.permutation(self._examples) for order in orders], "int32")
             parts = np.split(rows, len(self._groups))
             measured, hits = self._gather(
                 lambda group, parts=parts: self._program(*self._batches(parts[group].reshape(*self._run_axis, -1)))
@@ -106,7 +108,7 @@ class Runs:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def evaluate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Score all images of a split with every run as it is now; returns loss and accuracy, float64 [runs] each."""
+        """Score all examples of a split with every run as it is now; returns loss and accuracy, float64 [runs] each."""
         score = tf.function(lambda: tf.stack(self._score(split)[:2], -1), jit_compile=self._compiled)
         [scores] = self._gather(lambda _: [score()])
         return scores[:, 0], scores[:, 1]
@@ -141,34 +143,53 @@ class Runs:
         return [np.concatenate([part.reshape(-1, part.shape[-1]) for part in parts]) for parts in measured]
 
     def _batches(self, rows: np.ndarray) -> tuple[tf.Tensor, tf.Tensor]:
-        """Cut [..., images] into all batches but the last, [steps, ..., batch], and the last, [..., up to batch]."""
+        """Cut [..., examples] into all batches but the last, [steps, ..., batch], and the last, [..., up to batch]."""
         batch_size = self.parameters.batch_size
         steps = (rows.shape[-1] - 1) // batch_size
         full, last = np.split(rows, [steps * batch_size], axis=-1)
         return tf.constant(np.moveaxis(full.reshape(*rows.shape[:-1], steps, batch_size), -2, 0)), tf.constant(last)
 
-    def _measure(self, images: tf.Tensor, labels: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
-        """Loss, float32, and whether the label is the likeliest class, for each image: [..., images] both.
+    def _measure(self, examples: tf.Tensor, labels: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Loss, float32, and whether the label is the likeliest class, for each example: [..., examples] both.
 
         As in Keras, what the network adds to its loss (`model.losses`) is a part of it.
         """
-        logits = self.model(images, training=training)
+        logits = self.model(examples, training=training)
         loss = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
         for penalty in self.model.losses:
             loss += penalty
         return loss, tf.argmax(logits, -1, tf.int32) == labels
 
     def _score(self, split: Split) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Loss and accuracy [...runs], float64, and hits [...runs, images], bool, with the weights as they are."""
-        images = tf.broadcast_to(split.images, [*self._run_axis, *split.images.shape])
-        labels = tf.broadcast_to(split.labels, [*self._run_axis, *split.labels.shape])
-        loss, hits = self._measure(images, labels, training=False)
+        """Loss and accuracy [...runs], float64, and hits [...runs, examples], bool, with the weights as they are."""
+        if self._compiled:
+            examples = tf.broadcast_to(split.examples, [*self._run_axis, *split.examples.shape])
+            labels = tf.broadcast_to(split.labels, [*self._run_axis, *split.labels.shape])
+            loss, hits = self._measure(examples, labels, training=False)
+        else:  # what a network that convolves holds at once is many times its examples
+            loss, hits = self._measure_in_chunks(split)
         return _sum(loss) / len(split.labels), _sum(hits) / len(split.labels), hits
 
+    def _measure_in_chunks(self, split: Split) -> tuple[tf.Tensor, tf.Tensor]:
+        """Measure without training, some examples after the others; as `_measure`."""
+        with tf.init_scope():  # outside of the program, which would keep them as literals
+            whole = tf.constant(split.examples), tf.constant(split.labels)
+        size, parts = len(split.labels) // _CHUNK * _CHUNK, []
+        if size:
+            chunks = [tf.reshape(part[:size], [-1, _CHUNK, *part.shape[1:]]) for part in whole]
+            kinds = tf.TensorSpec([_CHUNK], tf.float32), tf.TensorSpec([_CHUNK], tf.bool)
+            measured = tf.map_fn(
+                lambda chunk: self._measure(*chunk, False), chunks, parallel_iterations=1, fn_output_signature=kinds
+            )
+            parts.append([tf.reshape(part, [-1]) for part in measured])
+        if size < len(split.labels):
+            parts.append(self._measure(*(part[size:] for part in whole), False))
+        return tuple(tf.concat(part, 0) for part in zip(*parts, strict=True))
+
     def _compile(self, train: Split, validation: Split) -> tf.types.experimental.PolymorphicFunction:
-        """Compile one epoch: rows of `train` in, MEASUREMENTS [...runs, 8] and hits [...runs, images] out."""
+        """Compile one epoch: rows of `train` in, MEASUREMENTS [...runs, 8] and hits [...runs, examples] out."""
         weights = self.model.trainable_variables
-        images, labels = tf.constant(train.images), tf.constant(train.labels)
+        examples, labels = tf.constant(train.examples), tf.constant(train.labels)
 
         def total(tensors):
             """Sum over all elements of a run: in float32 down a column, which is fast, and from there in float64."""
@@ -180,7 +201,7 @@ class Runs:
 
         def step(rows):
             with tf.GradientTape() as tape:
-                loss, hits = self._measure(tf.gather(images, rows), tf.gather(labels, rows), training=True)
+                loss, hits = self._measure(tf.gather(examples, rows), tf.gather(labels, rows), training=True)
                 summed = tf.reduce_sum(tf.reduce_mean(loss, -1))  # over runs: each weight sees its own run's loss only
             gradients = tape.gradient(summed, weights)
             self.optimizer.apply(gradients, weights)

@@ -21,10 +21,11 @@ class Tuning(NamedTuple):
 
     factors: np.ndarray  # [factors]
     learning_rates: np.ndarray  # [factors], nan for a schedule
-    selection: dict[str, np.ndarray]  # each of LOSSES -> [factors, seeds, epochs]; val_* on the selection images
+    selection: dict[str, np.ndarray]  # each of LOSSES -> [factors, seeds, epochs]; val_* on the selection examples
     chosen: int | None  # index of the chosen factor
     report: dict[str, np.ndarray] | None  # each of LOSSES -> [seeds, epochs] at the chosen factor; None without one
     test_accuracy: np.ndarray  # [seeds] of the report
+    chance: float  # accuracy of a network that has learnt nothing
     numbers: Mapping[str, Any]  # of the metrics
 
 
@@ -59,11 +60,12 @@ def parse(runs: str, metrics: str, where: tuple[str, str]) -> Tuning:
         factor = numbers["factor"]
         report = None if factor is None else {key: value[0] for key, value in _shaped(of_role[REPORT], 1).items()}
         chosen = None if factor is None else int(np.flatnonzero(np.isclose(factors, factor, rtol=1e-4))[0])
-        test = np.array(numbers["details"][0]["test_accuracy"], dtype=float)
+        [details] = numbers["details"]
+        test, chance = np.array(details["test_accuracy"], dtype=float), float(details["chance"])
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise InputError(f"{' or '.join(where)}: damaged: {error!r}; run dvc repro tuning/dvc.yaml") from None
     return Tuning(
-        np.array(factors), np.array([rates[f] for f in factors]), selection, chosen, report, test, numbers
+        np.array(factors), np.array([rates[f] for f in factors]), selection, chosen, report, test, chance, numbers
     )  # fmt: skip
 
 

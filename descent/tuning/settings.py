@@ -5,11 +5,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from descent.data import archives
 from descent.parameters import ParametersError, Section
 from descent.training.settings import TrainingParameters
-
-_TRAINING_IMAGES = archives.MNIST["x_train"][0]
 
 
 class TuningParameters(Section):
@@ -19,7 +16,7 @@ class TuningParameters(Section):
     step_decades: Annotated[float, Field(gt=0, le=2)]
     extension: Annotated[int, Field(ge=0, le=99)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=2)]
-    selection_size: Annotated[int, Field(ge=1, lt=_TRAINING_IMAGES)]
+    selection_size: Annotated[int, Field(ge=1)]
 
     @model_validator(mode="after")
     def _distinct_seeds(self) -> "TuningParameters":
@@ -27,14 +24,6 @@ class TuningParameters(Section):
             context = {"key": "seeds"}
             raise PydanticCustomError("relation", "expected distinct seeds", context)
         return self
-
-
-def refuse_shared_images(tuning: TuningParameters, train_size: int, where: str) -> None:
-    """Raise ParametersError if the images that choose the learning rates would be trained on; `where`: the file."""
-    most = _TRAINING_IMAGES - tuning.selection_size
-    if train_size > most:
-        reason = f"the last {tuning.selection_size} training images choose learning rates, see tuning.selection_size"
-        raise ParametersError(f"{where}: data.train_size: expected 1 to {most}, got {train_size}: {reason}")
 
 
 def refuse_shared_seeds(tuning: TuningParameters, training: TrainingParameters, where: str) -> None:

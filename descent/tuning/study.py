@@ -11,8 +11,6 @@ from descent.report import statistics
 from descent.tuning import choice, grid
 from descent.tuning.settings import TuningParameters
 
-CHANCE = 0.1  # the accuracy of a network that has learnt nothing: ten classes
-
 
 def select(
     parameters: TuningParameters, accuracy_of: Callable[[float, int], float]
@@ -64,6 +62,7 @@ def document(
     report: np.ndarray,
     test_accuracy: np.ndarray,
     resolution: float,
+    classes: int,
     environment: Mapping[str, str],
 ) -> bytes:
     """Write results/tuning/metrics/*.json; what is not known is null.
@@ -74,13 +73,14 @@ def document(
         base: learning rate at factor 1; nan for a schedule.
         report: validation accuracy of the fresh runs at the chosen factor, [seeds]; empty without one.
         test_accuracy: of the same runs.
-        resolution: what one validation image changes.
+        resolution: what one validation example changes.
+        classes: of the data set; a network that has learnt nothing is right once in so many times.
         environment: what computed the results.
     """
     best = choice.choose(accuracy)
     width, is_open = choice.good_range(np.array(factors), accuracy)
     diverged = int(np.isnan(report).sum())
-    known = best is not None and not diverged
+    known, chance = best is not None and not diverged, 1 / classes
     numbers = {
         "factor": None if best is None else _round(factors[best]),
         "learning_rate": None if best is None else _round(base * factors[best]),
@@ -91,13 +91,14 @@ def document(
         "certainty": None if best is None else _round(choice.certainty(accuracy)[best]),
         "good_range_decades": _round(width),
         "good_range_open": is_open,
-        "sensitivity": _round(choice.sensitivity(np.array(factors), accuracy, CHANCE)),
+        "sensitivity": _round(choice.sensitivity(np.array(factors), accuracy, chance)),
         "at_edge": best in (0, len(factors) - 1),
         "trials": int(accuracy.size),
         "diverged": diverged,
         "selection_diverged": int(np.isnan(accuracy).sum()),
     }
-    details = {"environment": dict(environment), "test_accuracy": [_round(value) for value in test_accuracy]}
+    tests = [_round(value) for value in test_accuracy]
+    details = {"environment": dict(environment), "chance": _round(chance), "test_accuracy": tests}
     return (json.dumps(numbers | {"details": [details]}, indent=2) + "\n").encode()
 
 

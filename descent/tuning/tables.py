@@ -16,7 +16,6 @@ from descent.report.settings import Conditions
 from descent.tuning import choice
 from descent.tuning.columns import Tuning
 from descent.tuning.settings import TuningParameters
-from descent.tuning.study import CHANCE
 
 
 class SensitivityPoint(NamedTuple):
@@ -103,7 +102,7 @@ def best_of_k(tunings: Mapping[str, Tuning], conditions: Conditions, parameters:
         half = parameters.points // 2
         places = np.rint(np.log10(tuning.factors) / parameters.step_decades)
         shared = (places >= -half) & (places < parameters.points - half)
-        expected = choice.best_of_k(selected(tuning, conditions, parameters)[shared], CHANCE)
+        expected = choice.best_of_k(selected(tuning, conditions, parameters)[shared], tuning.chance)
         rows += [BestOfK(name, k, float(value)) for k, value in enumerate(expected, 1)]
     return rows
 

@@ -17,7 +17,7 @@ class Trial(NamedTuple):
     """What one run measured."""
 
     epochs: dict[str, list[float]]  # each of columns.LOSSES -> [epochs]; nan once the run diverged
-    test: tuple[float, float] | None  # loss and accuracy on the test images, where they were asked for
+    test: tuple[float, float] | None  # loss and accuracy on the test examples, where they were asked for
 
 
 class Trials(runs.Runs):
@@ -41,8 +41,8 @@ class Trials(runs.Runs):
             fresh_network: makes the network as it starts at a seed (`networks.builder`).
             fresh_optimizer: makes the optimizer anew, at its own learning rate.
             parameters: epochs and batch size; the seeds come with the runs.
-            train: images to train on.
-            judge: images to evaluate on after every epoch.
+            train: examples to train on.
+            judge: examples to evaluate on after every epoch.
         """
         self._fresh_network = fresh_network
         self._fresh_optimizer = lambda: scaling.scale(fresh_optimizer(), 1.0)
@@ -56,7 +56,7 @@ class Trials(runs.Runs):
         Args:
             seed: of the run.
             factor: on the learning rate.
-            test: images to score the trained network on.
+            test: examples to score the trained network on.
         """
         self.parameters = self.parameters.model_copy(update={"seeds": [seed]})
         self.put(self._first)

@@ -30,8 +30,8 @@ def conditions_line(conditions: Conditions, parameters: TuningParameters) -> str
     return (
         f"Learning rate tuned, all else at its default: {parameters.points} factors on each entry's own rate, "
         f"{parameters.step_decades:g} decades apart and up to {parameters.extension} more beyond an end where the best "
-        f"was, chosen by seeds {seeds} on the last {parameters.selection_size} training images, reported on fresh runs "
-        f"({len(conditions.training.seeds)} each)."
+        f"was, chosen by seeds {seeds} on {parameters.selection_size} examples that nothing else uses, reported on "
+        f"fresh runs ({len(conditions.training.seeds)} each)."
     )
 
 

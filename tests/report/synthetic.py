@@ -57,6 +57,7 @@ def metrics_text(level, seeds=(0, 1, 2), diverged_seed=None, **details):
     test_accuracy = [None if seed == diverged_seed else round(level + 0.02 + 0.001 * seed, 6) for seed in seeds]
     known = {
         "environment": ENVIRONMENT,
+        "examples": {"train": 8192, "validation": IMAGES, "test": 7000},
         "test_loss": test_accuracy,
         "test_accuracy": test_accuracy,
         "val_hits": None if diverged_seed in seeds else hits,

@@ -140,7 +140,7 @@ def test_environment_that_differs_is_named_with_both_values_and_the_optimizers()
     [
         ("params.yaml", "[]", "params.yaml: not the parameters"),
         ("params.yaml", "{", "params.yaml: not the parameters"),
-        ("params.yaml", "{}", "params.yaml: data.train_size: missing"),
+        ("params.yaml", "{}", "params.yaml: data.file: missing"),
         ("results/history/adam.csv", "", "results/history/adam.csv: expected"),
         ("results/metrics/adam.json", '{"val_accuracy": 0.9}', "results/metrics/adam.json: damaged: details"),
     ],

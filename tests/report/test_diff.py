@@ -15,8 +15,8 @@ class Repository:
 
     def __init__(self, folder):
         self.folder = synthetic.project(folder, NAMES)
-        self.run("git init --quiet --initial-branch=main")
-        self.run("dvc init --quiet")
+        self.run("git init --quiet --initial-branch=main && dvc init --quiet")
+        self.run("dvc config core.analytics false && dvc config core.check_update false")
         self.commit("Start")
 
     def attempt(self, command):

@@ -9,7 +9,7 @@ LOCK = """
 schema: '2.0'
 stages:
   prepare:
-    outs: [{path: data/prepared/mnist.npz, hash: md5, md5: aa, size: 1}]
+    outs: [{path: data/prepared/splits.npz, hash: md5, md5: aa, size: 1}]
   train@adam:
     outs: [{path: results/metrics/adam.json, hash: md5, md5: bb, size: 1}]
   train@sgd:

@@ -76,7 +76,7 @@ def test_a_damaged_history_is_refused_by_name(damage):
         (synthetic.metrics_text(0.9, test_accuracy=[0.9, "x", 0.9]), "details.0.test_accuracy.1"),
         (synthetic.metrics_text(0.9, test_accuracy=[0.9, 96.1, 0.9]), "less than or equal to 1"),
         (synthetic.metrics_text(0.9, test_accuracy=[0.9, 0.9]), "of 3 runs"),
-        (synthetic.metrics_text(0.9, val_hits=[1, 2, 3]), "of 3000 images"),
+        (synthetic.metrics_text(0.9, val_hits=[1, 2, 3]), "of 3000 examples"),
         (synthetic.metrics_text(0.9, val_hits=[7] * 3000), "at most 6"),
         (synthetic.metrics_text(0.9, val_hits=[-1] * 3000), "greater than or equal to 0"),
         (synthetic.metrics_text(0.9, environment={"device": None}), "details.0.environment.device"),

@@ -80,13 +80,13 @@ def test_unknown_costs_are_not_called_nan():
 
 def test_conditions_begin_with_the_note_and_end_with_the_network():
     conditions = synthetic.conditions(seeds=(2, 0, 1), note="Learning rates tuned by hand.")
-    text = sentences.stated_conditions(conditions)
+    text = sentences.stated_conditions(conditions, 7000)
     assert text.startswith("Learning rates tuned by hand. Validation accuracy: mean over the last 2 of 4 epochs, ± ")
     for part in (
         "over 3 runs (seeds 0, 1, 2)",
         "first 8192 ",
         "batches of 128",
-        "3000 validation and 7000 test images",
+        "3000 validation and 7000 test examples",
     ):
         assert part in text
     assert text.endswith('Network: networks/mlp.py (hidden_units [512, 512], activation "relu", dropout 0.2).')
@@ -97,7 +97,7 @@ def test_reading_says_which_images_are_harder_only_where_they_are():
     ranking, *_ = findings()
     harder = sentences.reading(ranking, [0.015, 0.04, math.nan])
     assert "Compare within a column, never across" in harder
-    assert "validation images are harder than the test images, by 1.5 to 4.0 points" in harder
+    assert "validation examples are harder than the test examples, by 1.5 to 4.0 points" in harder
     assert "harder" not in sentences.reading(ranking, [0.015, -0.001])
     assert "harder" not in sentences.reading(ranking, [math.nan])
 
@@ -113,7 +113,7 @@ def summary(seeds=(0, 1, 2), printed=None, **options):
     histories = {name: training.history for name, training in synthetic.trainings(seeds, **options).items()}
     rows = tutorial.replications(histories, synthetic.printed() if printed is None else printed, 2)
     needs = planning.needs(ranking, conditions.report)
-    return sentences.summary(ranking, leads, needs, tutorial.agreements(rows, 0.005, 0.95), conditions)
+    return sentences.summary(ranking, leads, needs, tutorial.agreements(rows, 0.005, 0.95), conditions, 7000)
 
 
 def test_summary_tells_sure_leads_here_and_on_other_images():
@@ -121,7 +121,7 @@ def test_summary_tells_sure_leads_here_and_on_other_images():
     assert here.startswith("rmsprop leads own by ")
     assert "below five runs" in here
     assert "below five runs" not in summary(seeds=(0, 1, 2, 3, 4))[0]
-    assert elsewhere.startswith("On other images of the same kind rmsprop leads ")
+    assert elsewhere.startswith("On other examples of the same kind rmsprop leads ")
     assert "these 3000 are a sample" in elsewhere
 
 
@@ -170,7 +170,7 @@ def test_what_cannot_be_said_is_said_so():
 def test_error_of_the_test_accuracy_is_binomial_and_over_the_runs():
     (text,) = [sentence for sentence in summary(names=("adam",)) if "Standard error" in sentence]
     binomial = 100 * math.sqrt(0.971 * 0.029 / 7000)
-    assert f"{binomial:.2f} to {binomial:.2f} points from the finite test set (7000 images" in text
+    assert f"{binomial:.2f} to {binomial:.2f} points from the finite test set (7000 examples" in text
     assert f"{0.1 / math.sqrt(3):.2f} to {0.1 / math.sqrt(3):.2f} points from the runs" in text
 
 

@@ -16,7 +16,7 @@ from descent.training.settings import NetworkEntry, TrainingParameters
 name, entry = entries.read_entry("params.yaml", sys.argv[1])
 settings = parameters.read("params.yaml", "training", TrainingParameters)
 network = parameters.read("params.yaml", "network", NetworkEntry)
-data = datasets.load(Path("data/prepared/mnist.npz"))
+data = datasets.load(Path("data/prepared/splits.npz"))
 code = [Path(file).read_text() for file in (network.file, getattr(entry, "file", network.file))]
 inputs = repr((entry, settings, network, code, len(data.train.labels), len(data.validation.labels)))
 random = np.random.default_rng(zlib.crc32(inputs.encode()))
@@ -32,7 +32,7 @@ def epoch():
 epochs = [epoch() for _ in range(settings.epochs)]
 rows = [metrics.history_rows(i, settings.seeds, epoch.measurements) for i, epoch in enumerate(epochs, 1)]
 test = random.random(runs)
-written = metrics.document(epochs, test, test, settings, {"device": "none"})
+written = metrics.document(epochs, test, test, {"test": len(data.test.labels)}, settings, {"device": "none"})
 files.write(Path(f"results/history/{name}.csv"), "".join([",".join(columns.HISTORY) + "\n", *rows]).encode())
 files.write(Path(f"results/metrics/{name}.json"), written)
 files.write(Path(f"results/models/{name}.weights.h5"), inputs.encode())

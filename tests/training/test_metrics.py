@@ -79,7 +79,9 @@ def epoch(val_accuracy, val_hits):
 
 def document(*epochs, last_epochs=2):
     test = np.array([0.25, 0.5])
-    written = metrics.document(epochs, test, test, settings(last_epochs, 0.6), {"device": "CPU"})
+    written = metrics.document(
+        epochs, test, test, {"train": 5, "test": 4}, settings(last_epochs, 0.6), {"device": "CPU"}
+    )
     return json.loads(written)
 
 

@@ -176,7 +176,7 @@ def test_weights_of_a_run_saved_by_the_network_score_as_the_run_does(network, tm
     saved.save_weights(tmp_path / "first.weights.h5")
     model = network(99)
     model.load_weights(tmp_path / "first.weights.h5")
-    hits = model.predict(TEST.images, verbose=0).argmax(-1) == TEST.labels
+    hits = model.predict(TEST.examples, verbose=0).argmax(-1) == TEST.labels
     assert hits.mean() == pytest.approx(runs.evaluate(TEST)[1][0])
 
 
@@ -188,7 +188,28 @@ def test_hits_are_those_of_each_image_after_the_epoch():
     model = toy.mlp()(0)
     for weights, hits in zip(runs.weights(), epoch.val_hits, strict=True):
         model.set_weights(weights)
-        assert np.array_equal(model.predict(VALIDATION.images, verbose=0).argmax(-1) == VALIDATION.labels, hits)
+        assert np.array_equal(model.predict(VALIDATION.examples, verbose=0).argmax(-1) == VALIDATION.labels, hits)
+
+
+@pytest.mark.parametrize("examples", [7, 8, 20])
+def test_scores_in_chunks_are_those_of_all_examples_at_once(examples, monkeypatch):
+    monkeypatch.setattr(toy.runs, "_CHUNK", 8)
+
+    def pooled(seed):
+        keras.utils.set_random_seed(seed)
+        pool = [layers.Reshape((*toy.SHAPE, 1)), layers.MaxPooling2D(2), layers.Flatten(), layers.Dense(toy.CLASSES)]
+        return keras.Sequential([keras.Input(toy.SHAPE), *pool])
+
+    split = toy.split(examples, 4)
+    trained = toy.runs.Runs(pooled, sgd, settings(epochs=1, seeds=[3]), TRAIN, split, stacked=False)
+    [epoch] = trained.epochs()
+    model = pooled(0)
+    model.set_weights(trained.weights()[0])
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    hits = model.predict(split.examples, verbose=0).argmax(-1) == split.labels
+    assert np.array_equal(epoch.val_hits[0], hits)
+    loss = model.evaluate(split.examples, split.labels, verbose=0)
+    assert epoch.measurements["val_loss"][0] == pytest.approx(loss, rel=1e-5)
 
 
 def test_shipped_convolutional_network_learns():

@@ -41,7 +41,7 @@ def test_functional_model_is_not_stacked():
 def test_each_run_of_a_stack_is_its_network():
     networks = [toy.mlp((5, 4), "tanh")(seed) for seed in (1, 2, 3)]
     stacked = stacking.stack(networks)
-    images = np.stack([toy.split(6, seed).images for seed in range(3)])
+    images = np.stack([toy.split(6, seed).examples for seed in range(3)])
     together = stacked(images, training=False).numpy()
     for run, network in enumerate(networks):
         np.testing.assert_allclose(together[run], network(images[run], training=False), rtol=1e-5, atol=1e-6)

@@ -1,4 +1,4 @@
-"""What the tests of training share: small random images, a small network, a quick way to train."""
+"""What the tests of training share: small random examples, a small network, a quick way to train."""
 
 import numpy as np
 
@@ -10,12 +10,12 @@ SHAPE = (4, 3)
 CLASSES = 10
 
 
-def split(images, seed, shape=SHAPE):
-    """Random images that tell a little of their label by how bright they are."""
+def split(examples, seed, shape=SHAPE):
+    """Random examples that tell a little of their label by how bright they are."""
     random = np.random.default_rng(seed)
-    labels = random.integers(0, CLASSES, images, dtype=np.int32)
+    labels = random.integers(0, CLASSES, examples, dtype=np.int32)
     brightness = labels.reshape(-1, *[1] * len(shape)) / 10
-    return Split((random.random((images, *shape)) + brightness).astype("float32"), labels)
+    return Split((random.random((examples, *shape)) + brightness).astype("float32"), labels)
 
 
 TRAIN, VALIDATION, TEST = split(50, 1), split(30, 2), split(20, 3)

@@ -1,0 +1,125 @@
+"""docs/own.md is true: its way from nothing to an answer, and its conversions, run as they are written."""
+
+import re
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from pipeline import ROOT, Project, yaml
+
+from descent.data import datasets
+
+PAGE = (ROOT / "docs/own.md").read_text(encoding="utf-8")
+
+
+def section(title):
+    """The text below a heading."""
+    return PAGE.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def blocks(language, text):
+    """The code blocks of a language."""
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory, mnist_archive):
+    """A project in which the section was followed, and what its last commands printed."""
+    text = section("From nothing to an answer")
+    project = Project.copy(tmp_path_factory.mktemp("own") / "project", mnist_archive)
+    for block in blocks("python", text):
+        (project.folder / re.match(r"# (\S+)\n", block)[1]).write_text(block, encoding="utf-8")
+    [sections] = blocks("yaml", text)
+    project.edit(lambda parameters: parameters.update(yaml.load(sections)))
+    [commands] = blocks("sh", text)
+    project.output = project.run(f"set -e\n{commands}")
+    return project
+
+
+def test_the_way_is_short():
+    assert len(section("From nothing to an answer").splitlines()) <= 60
+
+
+def test_the_way_ends_with_an_answer_about_ones_own_case(answered):
+    assert "train_own@signed" in answered.output
+    assert "download" not in answered.output
+    assert "data/own.npz: 3 classes, examples [8] float32, taken as they are" in answered.output
+    ranking = (answered.folder / "results/report/ranking.md").read_text(encoding="utf-8")
+    assert re.match(r"\*\*At 95 % confidence .*(signed|sgd).*\(5 runs each\)", ranking)
+    assert "own.npz: first 400 training examples in batches of 32, 150 validation and 150 test examples" in ranking
+
+
+def test_report_of_other_data_does_not_speak_of_the_tutorial(answered):
+    for name in ("index.html", "summary.md", "ranking.md"):
+        text = (answered.folder / "results/report" / name).read_text(encoding="utf-8")
+        assert "tutorial's" not in text
+    assert not (answered.folder / "results/report/figures/tutorial.png").exists()
+
+
+def test_study_of_ones_own_case_runs(answered):
+    answered.run("dvc repro tuning/dvc.yaml")
+    assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
+
+
+HOST = """
+import keras
+import tensorflow as tf
+
+class Host(keras.layers.Layer):
+    def call(self, values):
+        back = tf.numpy_function(lambda array: array, [values], tf.float32)
+        back.set_shape(values.shape)
+        return back
+
+def build(input_shape, classes, units):
+    return keras.Sequential([keras.Input(input_shape), Host(), keras.layers.Dense(classes)])
+"""
+
+
+def test_network_that_calls_the_host_is_refused_in_one_line_before_the_first_epoch(answered, tmp_path):
+    shutil.copytree(answered.folder, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project")
+    (project.folder / "networks/host.py").write_text(HOST)
+    history = project.folder / "results/history/sgd.csv"
+    history.unlink()  # as DVC does before it runs the stage
+    project.edit(lambda parameters: parameters["network"].update(file="networks/host.py"))
+    done = project.attempt("python -m stages.train optimizers.sgd")
+    assert done.returncode == 1
+    assert "params.yaml: networks/host.py and optimizers.sgd do not train: InvalidArgumentError: " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "epoch 1/" not in done.stdout
+    assert not history.exists()
+
+
+def test_changed_archive_is_noticed_and_refused_before_it_trains(answered):
+    path = answered.folder / "data/own.npz"
+    arrays = dict(np.load(path))
+    np.savez(path, **arrays | {"y_test": arrays["y_test"] + 1})
+    done = answered.attempt("dvc repro")
+    assert done.returncode != 0
+    assert "data/own.npz: y_test: expected classes of y_train, 0 to 2, got 3" in done.stderr
+    assert (answered.folder / "results/metrics/signed.json").exists()
+
+
+def test_data_set_that_nothing_needs_is_not_fetched_but_refused(answered):
+    answered.edit(lambda parameters: parameters["download"].update(mnist={"sources": {"file": "x"}}))
+    done = answered.attempt("python -m stages.check")
+    assert "params.yaml: download.mnist.timeout_seconds: missing" in done.stderr
+    limits = {"timeout_seconds": 1, "attempts": 1}
+    answered.edit(lambda parameters: parameters["download"]["mnist"].update(limits))
+    done = answered.attempt("python -m stages.check")
+    assert "params.yaml: download.mnist: remove it, data.file is 'data/own.npz' and does not need it" in done.stderr
+
+
+def test_csv_files_become_an_archive(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name, labels in (("train", (0, 1, 2)), ("test", (2, 1))):
+        lines = ["label,a,b", *(f"{label},{label}.5,{label + 1}" for label in labels)]
+        (tmp_path / f"data/{name}.csv").write_text("\n".join(lines))
+    [code] = [block for block in blocks("python", section("Data of your own")) if "loadtxt" in block]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    arrays = datasets.read(tmp_path / "data/own.npz")
+    assert arrays["x_train"].tolist() == [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]]
+    assert arrays["y_test"].tolist() == [2, 1]
