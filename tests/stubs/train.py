@@ -18,7 +18,7 @@ settings = parameters.read("params.yaml", "training", TrainingParameters)
 network = parameters.read("params.yaml", "network", NetworkEntry)
 data = datasets.load(Path("data/prepared/splits.npz"))
 code = [Path(file).read_text() for file in (network.file, getattr(entry, "file", network.file))]
-inputs = repr((entry, settings, network, code, len(data.train.labels), len(data.validation.labels)))
+inputs = repr((entry, settings, network, code, zlib.crc32(data.train.examples), len(data.validation.labels)))
 random = np.random.default_rng(zlib.crc32(inputs.encode()))
 runs, images = len(settings.seeds), len(data.validation.labels)
 
