@@ -1,8 +1,8 @@
 # Each target first makes .venv from the lock, when it is missing or older than the lock. Prefer your own environment?
-# pip install -r requirements.txt, then dvc repro and pytest: nothing below is needed for them.
+# pip install -r requirements.txt, then dvc repro; with -test, pytest: nothing below is needed for them.
 
-LOCK := requirements$(if $(GPU),-gpu).txt
-STAMP := .venv/$(LOCK).installed
+STAMP := .venv/requirements$(if $(GPU),-gpu)$(if $(CLUSTER),-cluster).txt.installed
+TEST_STAMP := .venv/requirements-test.txt.installed
 NEEDED := descent needs Python 3.11, 3.12 or 3.13
 SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -30,37 +30,37 @@ tune: $(STAMP)  ## Run the learning-rate study, stages side by side (JOBS=N); pr
 	@cat results/tuning/report/tuned.md
 	@echo "Page: results/tuning/index.html"
 
-test: $(STAMP)  ## Run all tests
+test: $(TEST_STAMP)  ## Run all tests
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
-lint: $(STAMP)  ## Check style and formatting
+lint: $(TEST_STAMP)  ## Check style and formatting
 	@ruff check .
 	@ruff format --check .
 
-bench: $(STAMP)  ## Measure the training speed against model.fit and bare matrix products (several minutes)
+bench: $(TEST_STAMP)  ## Measure the training speed against model.fit and bare matrix products (several minutes)
 	@python -m tools.benchmark
 
 clean:  ## Remove what tools leave behind; results, data, the DVC cache and .venv stay
 	@rm -rf .pytest_cache .ruff_cache dvc_plots logs
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
-readme: $(STAMP)  ## Write the committed results into README.md
+readme: $(TEST_STAMP)  ## Write the committed results into README.md
 	@python -m tools.readme
 
-lock: $(STAMP)  ## Renew the locks from pyproject.toml
+lock: $(TEST_STAMP)  ## Renew the locks from pyproject.toml
 	@pip install --quiet uv
-	@for extra in "" gpu; do uv pip compile pyproject.toml --extra test $${extra:+--extra $$extra} --universal \
+	@for extra in "" gpu cluster test; do uv pip compile pyproject.toml $${extra:+--extra $$extra} --universal \
 		--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --quiet --upgrade --custom-compile-command "make lock" \
 		--output-file requirements$${extra:+-$$extra}.txt; done
 
 # A .venv without pip is one whose making was stopped: it is completed. One whose Python does not run is made anew.
-$(STAMP): PATH := $(OUTSIDE)
-$(STAMP): $(LOCK)
+.venv/%.installed: PATH := $(OUTSIDE)
+.venv/%.installed: %
 	@.venv/bin/python -m pip --version >/dev/null 2>&1 || { \
 		test -n "$(PYTHON)" || { echo "$(NEEDED); name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }; \
 		$(PYTHON) -c '' || { echo "$(NEEDED), and $(PYTHON) does not run" >&2; exit 1; }; \
 		$(PYTHON) -c '$(SUPPORTED)' || { echo "$(NEEDED), $(PYTHON) is another version" >&2; exit 1; }; \
 		$(PYTHON) -m venv $$(.venv/bin/python -c '' 2>/dev/null || echo --clear) .venv; }
-	@echo "Installing $(LOCK) into .venv (TensorFlow is some 600 MB; this is the slow part of the first run)"
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
-	@rm -f .venv/*.installed && touch $@
+	@echo "Installing $< into .venv (TensorFlow is some 600 MB; this is the slow part of the first run)"
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
