@@ -18,10 +18,12 @@ from descent import parameters
 from descent.data.settings import DataParameters
 from descent.report import statistics
 from descent.training.settings import TrainingParameters
+from descent.tuning import choice
 
 PAGE = Path("docs/experiments/calibration.md")
 HISTORIES, TEN_SEEDS = Path("results/history"), Path("docs/experiments/ten-seeds.md")
 CONFIDENCE = 0.95
+GAPS = (0, 0.5, 1, 2, 3)
 
 
 class Measured(NamedTuple):
@@ -121,6 +123,28 @@ def page(source: Path, repeats: int) -> str:
     return f"Means and spreads of `{source.as_posix()}`: {spreads}.\n\n{table}\n"
 
 
+def sureness(gap: float, seeds: int, repeats: int, seed: int = 0) -> tuple[float, float]:
+    """Let two learning rates, `gap` sd of a run apart, be chosen between; returns how sure the choice is told to be,
+    and how often another selection makes the same choice, both in the mean over the repeats.
+    """
+    means = np.array([[0.0], [-gap]])
+    runs = means + np.random.default_rng(seed).normal(size=(repeats, 2, seeds))
+    chosen = runs.mean(axis=-1).argmax(axis=-1)
+    told = np.mean([choice.certainty(of)[index] for of, index in zip(runs, chosen, strict=True)])
+    again = np.bincount(chosen, minlength=2) / repeats
+    return float(told), float(again @ again)
+
+
+def page_of_sureness(seeds: int, repeats: int) -> str:
+    """Write how far the study's "sure" can be relied on, as Markdown."""
+    rows = [[f"{gap:g}", *(f"{100 * share:.0f} %" for share in sureness(gap, seeds, repeats))] for gap in GAPS]
+    table = tabulate(rows, ["Gap, sd of a run", "told", "chosen again"], "pipe", disable_numparse=True)
+    return (
+        f"How sure the study says the choice between two learning rates is, and how often {seeds} other seeds would make"
+        f" the same ({repeats} simulated choices each): too sure where both are as good, and either will do.\n\n{table}\n"
+    )
+
+
 def main(repeats: int = 20000) -> None:
     """Simulate, and write the page."""
     error = 100 * np.sqrt(CONFIDENCE * (1 - CONFIDENCE) / repeats)
@@ -128,7 +152,8 @@ def main(repeats: int = 20000) -> None:
         f"`tools/calibration.py` made this page: {repeats} simulated experiments each, at {100 * CONFIDENCE:g} % "
         f"confidence; one standard error of a share near {100 * (1 - CONFIDENCE):g} % is {error:.2f} %.\n"
     )
-    PAGE.write_text("\n".join([text, *(page(source, repeats) for source in (HISTORIES, TEN_SEEDS))]), encoding="utf-8")
+    parts = [text, *(page(source, repeats) for source in (HISTORIES, TEN_SEEDS)), page_of_sureness(3, repeats // 10)]
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":
