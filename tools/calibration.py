@@ -140,8 +140,9 @@ def page_of_sureness(seeds: int, repeats: int) -> str:
     rows = [[f"{gap:g}", *(f"{100 * share:.0f} %" for share in sureness(gap, seeds, repeats))] for gap in GAPS]
     table = tabulate(rows, ["Gap, sd of a run", "told", "chosen again"], "pipe", disable_numparse=True)
     return (
-        f"How sure the study says the choice between two learning rates is, and how often {seeds} other seeds would make"
-        f" the same ({repeats} simulated choices each): too sure where both are as good, and either will do.\n\n{table}\n"
+        f"How sure the study says the choice between two learning rates is, and how often {seeds} other seeds would"
+        f" make the same ({repeats} simulated choices each). It is too sure where both are as good, and either will do."
+        f"\n\n{table}\n"
     )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from descent.training import device
-from tools import benchmark
+from tools.rounds import measure, table
 
 TUTORIAL = "tutorial's script"
 
@@ -64,12 +64,12 @@ def main(rounds: int = 3, epochs: int = 20) -> None:
         "the same seven, one seed, side by side": pipeline(side_by_side, as_the_tutorial),
         "params.yaml as it is, side by side": pipeline(side_by_side, lambda _: None),
     }
-    seconds = benchmark.measure(contenders, epochs, rounds)
+    seconds = measure(contenders, epochs, rounds)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy", "dvc"))
     print(f"{device.device_name()}, {cores} cores; Python {platform.python_version()}, {versions}.\n")
     print(f"The whole pipeline from a fresh clone, {epochs} epochs, n = {rounds} rounds:\n")
-    print(benchmark.table(seconds, [(name, TUTORIAL) for name in contenders if name != TUTORIAL]))
+    print(table(seconds, [(name, TUTORIAL) for name in contenders if name != TUTORIAL]))
 
 
 if __name__ == "__main__":

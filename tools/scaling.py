@@ -1,0 +1,118 @@
+"""Measures how time and memory of a training grow with its size, and a formula for it.
+
+Usage: python -m tools.scaling          (some ten minutes; alone on the machine; prints Markdown)
+       python -m tools.scaling SIZE     (one size as JSON, in this process: seconds an epoch, peak memory)
+
+Every size is measured in a process of its own, since memory that was in use stays with a process.
+"""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+import numpy as np
+from tabulate import tabulate
+
+RUNS = (1, 2, 4, 8, 16, 32)
+EPOCHS = 5
+
+
+class Size(NamedTuple):
+    """A training with Adam in batches of 128: hidden layers of equal width, examples like MNIST's."""
+
+    hidden_units: tuple[int, ...] = (512, 512)
+    train_size: int = 8192
+    runs: int = 1
+    stacked: bool = False
+
+    def terms(self) -> list[float]:
+        """What an epoch of one run does: steps, multiplications of its products in 1e9, weights updated in 1e9."""
+        sizes = [784, *self.hidden_units, 10]
+        weights = sum(before * after for before, after in zip(sizes[:-1], sizes[1:], strict=True))
+        steps = -(-self.train_size // 128)
+        # Forward and the gradients of the weights everywhere, the gradient of the inputs but in the first layer; scoring.
+        products = self.train_size * (3 * weights - sizes[0] * sizes[1]) + 3000 * weights
+        return [steps, products / 1e9, steps * weights / 1e9]
+
+
+FITTED = [
+    *(Size((width,) * 2) for width in (64, 256, 512, 1024)),
+    *(Size((512,) * depth) for depth in (1, 4)),
+    *(Size(train_size=size) for size in (1024, 32768)),
+]
+CHECKED = [Size((384,) * 3, 4096), Size((768,) * 2, 16384), Size((256,) * 6, 12288)]
+
+
+def measure(size: Size) -> dict[str, float]:
+    """Train in this process on made-up examples; returns the median seconds of an epoch, and peak memory in GiB."""
+    from descent.data.datasets import Split
+    from descent.training import networks, runs
+    from descent.training.settings import NetworkEntry
+    from tools.task import Task
+
+    task = Task()
+    random = np.random.default_rng(0)
+    examples = random.random((size.train_size, 28, 28), "float32")
+    train = Split(examples, random.integers(10, size=size.train_size).astype("int32"))
+    entry = NetworkEntry(
+        file="networks/mlp.py",
+        config={"hidden_units": list(size.hidden_units), "activation": "relu", "dropout": 0.2},
+    )
+    settings = task.settings.model_copy(update={"seeds": list(range(size.runs)), "epochs": sys.maxsize})
+    fresh = networks.builder(entry, (28, 28), 10)
+    training = runs.Runs(fresh, task.optimizer("adam"), settings, train, task.data.validation, size.stacked).epochs()
+    next(training)  # compiles
+    seconds = []
+    for _ in range(EPOCHS):
+        started = time.perf_counter()
+        next(training)
+        seconds.append(time.perf_counter() - started)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    return {"seconds": float(np.median(seconds)), "gib": peak / 2**30}
+
+
+def elsewhere(size: Size) -> dict[str, float]:
+    """Measure in a process of its own."""
+    command = [sys.executable, "-m", "tools.scaling", json.dumps(size)]
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+
+
+def main() -> None:
+    """Measure all sizes, fit the formula, say how well it predicts what it has not seen."""
+    rows = []
+    for runs in RUNS:
+        turn, stacked = elsewhere(Size(runs=runs)), elsewhere(Size(runs=runs, stacked=True))
+        cells = [f"{of['seconds'] / runs:.2f}" for of in (turn, stacked)] + [
+            f"{of['gib']:.2f}" for of in (turn, stacked)
+        ]
+        rows.append([runs, *cells])
+    heads = ["Runs", "in turn, s an epoch of a run", "stacked", "in turn, GiB at most", "stacked"]
+    print(tabulate(rows, heads, "pipe", disable_numparse=True) + "\n")
+
+    seconds = {size: elsewhere(size)["seconds"] for size in FITTED + CHECKED}
+    terms = np.array([size.terms() for size in FITTED])
+    took = np.array([seconds[size] for size in FITTED])
+    constants, *_ = np.linalg.lstsq(terms / took[:, None], np.ones(len(took)), rcond=None)  # relative errors
+    per_step, per_product, per_weight = constants
+    print(
+        f"Seconds an epoch = {per_step:.3g} x steps + {per_product:.3g} x products / 1e9 + {per_weight:.3g} x"
+        " steps x weights / 1e9.\n"
+    )
+    rows = []
+    for size, found in seconds.items():
+        predicted = float(np.dot(size.terms(), constants))
+        kind = "fitted" if size in FITTED else "not seen"
+        shape = f"{len(size.hidden_units)} x {size.hidden_units[0]}"
+        rows.append([shape, size.train_size, f"{found:.3f}", f"{predicted:.3f}", f"{predicted / found - 1:+.0%}", kind])
+    print(tabulate(rows, ["Hidden", "Examples", "s an epoch", "formula", "off by", ""], "pipe", disable_numparse=True))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:]:
+        units, *rest = json.loads(sys.argv[1])
+        print(json.dumps(measure(Size(tuple(units), *rest))))
+    else:
+        main()
