@@ -56,9 +56,7 @@ def main(rounds: int) -> None:
     products = epoch_of_products(mlp(0), task.data, task.settings.batch_size)
     versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, NumPy {np.__version__}"
     print(f"{where}; Python {platform.python_version()}, {versions}.\n")
-    print(
-        f"Adam, {epochs} epochs of {len(task.data.train.labels)} images, n = {rounds} rounds, the network of params.yaml:\n"
-    )
+    print(print(f"Adam, {epochs} epochs of {len(task.data.train.labels)} images, n = {rounds} rounds:\n"))
     seconds = measure(
         {  # those that are compared stand side by side, and run soon after each other
             "model.fit": task.fit(mlp),

@@ -33,7 +33,7 @@ class Size(NamedTuple):
         sizes = [784, *self.hidden_units, 10]
         weights = sum(before * after for before, after in zip(sizes[:-1], sizes[1:], strict=True))
         steps = -(-self.train_size // 128)
-        # Forward and the gradients of the weights everywhere, the gradient of the inputs but in the first layer; scoring.
+        # Forward, both gradients, but that of the images, and scoring.
         products = self.train_size * (3 * weights - sizes[0] * sizes[1]) + 3000 * weights
         return [steps, products / 1e9, steps * weights / 1e9]
 
