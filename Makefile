@@ -37,8 +37,8 @@ lint: $(TEST_STAMP)  ## Check style and formatting
 	@ruff check .
 	@ruff format --check .
 
-bench: $(TEST_STAMP)  ## Measure the training speed against model.fit and bare matrix products (several minutes)
-	@python -m tools.benchmark
+bench: $(TEST_STAMP)  ## Measure speed: pipeline, training, other frameworks, sizes, DVC (an hour and a half, alone on the machine)
+	@python -m tools.bench
 
 clean:  ## Remove what tools leave behind; results, data, the DVC cache and .venv stay
 	@rm -rf .pytest_cache .ruff_cache dvc_plots logs

@@ -27,7 +27,7 @@ def measure(contenders: dict[str, Callable[[int], object]], epochs: int, rounds:
 
 def table(seconds: dict[str, np.ndarray], ratios: list[tuple[str, str]]) -> str:
     """Write medians and spread as Markdown; a ratio is taken within a round."""
-    rows = [(name, values, " s") for name, values in seconds.items()]
+    rows = [(name, np.asarray(values), " s") for name, values in seconds.items()]
     rows += [(f"{one} / {other}", seconds[one] / seconds[other], "") for one, other in ratios]
     lines = [f"| {name} | {np.median(v):.2f}{unit} | {v.min():.2f} to {v.max():.2f}{unit} |" for name, v, unit in rows]
     return "\n".join(["| | median | least to most |", "|---|---:|---:|", *lines])

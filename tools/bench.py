@@ -1,0 +1,42 @@
+"""Runs all benchmarks and writes what they print -> docs/experiments/benchmark.md.
+
+Usage: python -m tools.bench [PART ...]        (all unless told; alone on the machine, an hour and a half; leaves the rest)
+"""
+
+import datetime
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from descent import files, parameters
+
+PAGE = Path("docs/experiments/benchmark.md")
+PARTS = {
+    "pipeline": ("The whole pipeline", "tools.pipeline_benchmark"),
+    "training": ("One training", "tools.benchmark"),
+    "frameworks": ("Other frameworks", "tools.framework_benchmark"),
+    "scaling": ("Many runs, other sizes", "tools.scaling"),
+    "dvc": ("DVC, as optimizers grow in number", "tools.dvc_benchmark"),
+}
+
+
+@parameters.end_with_message
+def main(*asked: str) -> None:
+    """Run the benchmarks that are asked for; each replaces its own section of the page."""
+    for name in asked:
+        if name not in PARTS:
+            known = ", ".join(PARTS) + parameters.did_you_mean(name, PARTS)
+            raise parameters.InputError(f"no benchmark {name!r}; there are {known}")
+    for name in asked or PARTS:
+        title, module = PARTS[name]
+        printed = subprocess.run([sys.executable, "-m", module], check=True, stdout=subprocess.PIPE, text=True).stdout
+        section = f"## {title}\n\n`python -m {module}`, {datetime.date.today()}.\n\n{printed.strip()}\n\n"
+        page = PAGE.read_text(encoding="utf-8")
+        here = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
+        page = here.sub(lambda _, new=section: new, page) if here.search(page) else f"{page.rstrip()}\n\n{section}"
+        files.write(PAGE, (page.rstrip() + "\n").encode())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
