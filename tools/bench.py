@@ -1,6 +1,6 @@
 """Runs all benchmarks and writes what they print -> docs/experiments/benchmark.md.
 
-Usage: python -m tools.bench [PART ...]        (all unless told; alone on the machine, an hour and a half; leaves the rest)
+Usage: python -m tools.bench [PART ...]        (all unless told: an hour and a half, alone on the machine)
 """
 
 import datetime
