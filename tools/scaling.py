@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -31,7 +32,7 @@ class Size(NamedTuple):
     def terms(self) -> list[float]:
         """What an epoch of one run does: steps, multiplications of its products in 1e9, weights updated in 1e9."""
         sizes = [784, *self.hidden_units, 10]
-        weights = sum(before * after for before, after in zip(sizes[:-1], sizes[1:], strict=True))
+        weights = sum(before * after for before, after in pairwise(sizes))
         steps = -(-self.train_size // 128)
         # Forward, both gradients, but that of the images, and scoring.
         products = self.train_size * (3 * weights - sizes[0] * sizes[1]) + 3000 * weights
