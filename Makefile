@@ -11,12 +11,16 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(OUTSIDE)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+ifdef CLUSTER
+export DESCENT_CLUSTER := $(CLUSTER)
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tune test lint bench clean lock readme
+.PHONY: help repro tune repair lesson test lint bench clean lock readme
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@echo "On a Dask cluster (docs/cluster.md): make repro CLUSTER=tls://host:8786, and make tune likewise"
 	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
 
 repro: $(STAMP)  ## Reproduce what is out of date, stages side by side (JOBS=N); print the answer, and what differs from the committed
@@ -29,6 +33,15 @@ tune: $(STAMP)  ## Run the learning-rate study, stages side by side (JOBS=N); pr
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS)) tuning/dvc.yaml
 	@cat results/tuning/report/tuned.md
 	@echo "Page: results/tuning/index.html"
+
+lesson: $(STAMP)  ## Run the small comparison of docs/lesson.md and print its answer; needs a clean work tree, which it changes
+	@git diff --quiet HEAD || { echo "Commit your changes first: the lesson's take their place" >&2; exit 1; }
+	@dvc exp remove --quiet lesson 2>/dev/null || true
+	@python -c 'from tools import experiments; print("\n".join(experiments.EXPERIMENTS["lesson"]))' | sh -ex
+	@echo "Report: results/report/index.html. Back to where you were: git checkout . && dvc checkout"
+
+repair: $(STAMP)  ## Put right what a kill or a bad disk left; then make repro
+	@python -m stages.repair
 
 test: $(TEST_STAMP)  ## Run all tests
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -1,5 +1,6 @@
 """Python files of the user's own, an optimizer's or a network's: how params.yaml may name one, and how it is run."""
 
+import os
 import re
 import sys
 import traceback
@@ -24,6 +25,7 @@ def _check_path(file: str) -> str:
 
 
 PythonFile = Annotated[str, AfterValidator(_check_path)]
+_ALONE = "a file of your own must stand alone, since DVC does not see what it imports from others of yours"
 
 
 def load(file: str, where: str) -> ModuleType:
@@ -37,16 +39,55 @@ def load(file: str, where: str) -> ModuleType:
         The module. Its name is the path, so that a file called keras.py stands in nobody's way.
 
     Raises:
-        ParametersError: if there is no such file, or if it raises anything at all, `sys.exit()` included.
+        ParametersError: if there is no such file; if it raises anything at all, `sys.exit()` included; if it imports
+            another file of the repository, or changes what is everybody's: the current folder, Keras' types.
     """
     if not Path(file).is_file():
         raise ParametersError(f"{where}: no such file: {file!r}")
     module = ModuleType(file)
     module.__file__ = file
     sys.modules[file] = module  # where dataclasses look up the module of a class
-    with refused(lambda reason: f"{where}: {file!r} cannot be run: {reason}"):
+    known = {*sys.modules}
+
+    def explain(reason: str) -> str:
+        missing = re.search(r"ModuleNotFoundError: No module named '(\w+)'", reason)
+        alone = missing and Path(file).with_name(f"{missing[1]}.py").exists()
+        return f"{where}: {file!r} cannot be run: {reason}{f'; {_ALONE}' if alone else ''}"
+
+    with refused(explain), _unchanged(lambda change: f"{where}: {file!r} {change}"):
         exec(compile(Path(file).read_bytes(), file, "exec"), vars(module))
+    if beside := [name for name in sys.modules.keys() - known if _is_beside(sys.modules[name])]:
+        for name in beside:  # or the next file that imports it would find it known
+            del sys.modules[name]
+        raise ParametersError(f"{where}: {file!r} imports {', '.join(sorted(beside))}: {_ALONE}")
     return module
+
+
+@contextmanager
+def _unchanged(message: Callable[[str], str]) -> Iterator[None]:
+    """Put back the current folder and the types that Keras works with, and raise ParametersError if they changed."""
+    keras = sys.modules["keras"]
+    folder, kind, policy = Path.cwd(), keras.config.floatx(), keras.config.dtype_policy()
+    try:
+        yield
+        changes = {
+            "the current folder": Path.cwd() != folder,
+            "keras.config.floatx": keras.config.floatx() != kind,
+            "keras.config.dtype_policy": keras.config.dtype_policy().name != policy.name,
+        }
+        if changed := [name for name, differs in changes.items() if differs]:
+            raise ParametersError(message(f"changes {' and '.join(changed)}, which is not its own alone"))
+    finally:
+        os.chdir(folder)
+        keras.config.set_floatx(kind)
+        keras.config.set_dtype_policy(policy)
+
+
+def _is_beside(module: ModuleType | None) -> bool:
+    """Tell whether a module is a file of this repository, other than the library's own or an environment's."""
+    path = Path(getattr(module, "__file__", None) or sys.executable).absolute()
+    library = Path(__file__).parent
+    return path.is_relative_to(Path.cwd()) and not any(map(path.is_relative_to, (library, sys.prefix, sys.base_prefix)))
 
 
 @contextmanager

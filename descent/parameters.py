@@ -4,17 +4,18 @@ import difflib
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from itertools import islice
+from functools import lru_cache, wraps
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-_MOST_VALUES = 100_000
+# Far beyond what an experiment needs, and what ruamel.yaml reads in seconds.
+_MOST_BYTES, _MOST_VALUES, _DEEPEST = 200_000, 20_000, 50
 _LONGEST_SHOWN = 200  # letters of a value that a message repeats
 
 
@@ -57,6 +58,12 @@ def between(low: float, high: float) -> AfterValidator:
     return AfterValidator(check)
 
 
+# float32 holds these, and float64 what comes of them; no number that anybody means lies beyond.
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False), between(1e-30, 1e30)]
+NotNegative = Annotated[float, Field(ge=0, le=1e30, allow_inf_nan=False)]
+Finite = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
+
+
 def read(path: str | Path, key: str, schema: Any) -> Any:
     """Read one top-level key of a YAML file and check it against a schema.
 
@@ -75,7 +82,7 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
     """
     document = _load(path)
     if key not in document:
-        raise ParametersError(f"{path}: {key}: missing; the file has {', '.join(map(str, document))}")
+        raise ParametersError(f"{path}: {key}: missing; the file has {', '.join(at('', key)[1:] for key in document)}")
     return validate(document[key], schema, f"{path}: {key}")
 
 
@@ -89,30 +96,63 @@ def refuse_unknown_sections(path: str | Path, known: Collection[str]) -> None:
 
 def _load(path: str | Path) -> dict[Any, Any]:
     try:
-        document = YAML(typ="safe").load(Path(path))
+        with Path(path).open("rb") as file:
+            text = file.read(_MOST_BYTES + 1)
     except FileNotFoundError:
         raise ParametersError(f"{path}: no such file; run this from the root of the repository") from None
     except OSError as error:
         raise ParametersError(f"{path}: not readable: {error.strerror}") from None
+    if len(text) > _MOST_BYTES:
+        raise ParametersError(f"{path}: more than {_MOST_BYTES} bytes")
+    try:
+        document = _parse(text)
+    except ParametersError as error:
+        raise ParametersError(f"{path}: {error}") from None
     except MarkedYAMLError as error:
-        raise ParametersError(f"{path}: line {error.problem_mark.line + 1}: {error.problem}") from None
-    except Exception as error:  # YAMLError; and ruamel.yaml lets others through, for a bad !!int or for deep nesting
+        problem = " ".join(str(error.problem).split())
+        raise ParametersError(f"{path}: line {error.problem_mark.line + 1}: {problem}") from None
+    except Exception as error:  # YAMLError; and ruamel.yaml lets others through, for a bad !!int
         raise ParametersError(f"{path}: not readable as YAML: {one_line(error)}") from None
     if not isinstance(document, dict):
         raise ParametersError(f"{path}: expected a mapping of sections, got {_shown(document)}")
-    if any(islice(_values(document), _MOST_VALUES, None)):
-        raise ParametersError(f"{path}: more than {_MOST_VALUES} values, aliases (*) counted where they stand")
     return document
 
 
-def _values(value: Any) -> Iterator[bool]:
-    """Yield True for each value below this one, without recursion: an alias may even contain itself."""
-    waiting = [value]
-    while waiting:
-        current = waiting.pop()
-        if isinstance(current, dict | list):
-            waiting += current.values() if isinstance(current, dict) else current
-        yield True
+@lru_cache(maxsize=1)  # the sections of a file are read one by one
+def _parse(text: bytes) -> Any:
+    _refuse_endless(text)
+    return YAML(typ="safe").load(text)
+
+
+def _refuse_endless(text: bytes) -> None:
+    """Refuse a small text that stands for very much, by its events alone: to build its values would take for ever.
+
+    An alias (*) counts as the values that it stands for, in a merge (<<) too; one that contains itself has no end.
+    """
+    sizes: dict[str, int] = {}  # by anchor
+    inside: list[tuple[str | None, int]] = []  # anchor of every collection that is open, and the size up to it
+    size = 0
+    for event in YAML(typ="safe").parse(text):
+        line = f"line {event.start_mark.line + 1}"
+        if isinstance(event, CollectionEndEvent):
+            anchor, before = inside.pop()
+            sizes[anchor] = size - before
+        elif isinstance(event, AliasEvent):
+            size += sizes.get(event.anchor, 0)  # of an unknown one, loading tells
+            if event.anchor in [anchor for anchor, _ in inside]:
+                raise ParametersError(f"{line}: *{event.anchor} stands inside of itself")
+        elif isinstance(event, CollectionStartEvent | ScalarEvent):
+            size += 1
+            if event.anchor and (event.anchor in sizes or event.anchor in [anchor for anchor, _ in inside]):
+                raise ParametersError(f"{line}: expected an anchor once, got &{event.anchor} again")
+            if isinstance(event, ScalarEvent):
+                sizes[event.anchor] = 1
+            else:
+                inside.append((event.anchor, size - 1))
+        if len(inside) > _DEEPEST:
+            raise ParametersError(f"{line}: more than {_DEEPEST} levels, one inside the other")
+        if size > _MOST_VALUES:
+            raise ParametersError(f"more than {_MOST_VALUES} values, aliases (*) counted where they stand")
 
 
 def validate(value: Any, schema: Any, where: str) -> Any:
@@ -157,9 +197,15 @@ def did_you_mean(name: Any, known: Collection[str]) -> str:
     return f"; did you mean {by_lower_case[near[0]]}?" if near else ""
 
 
+def at(where: str, key: Any) -> str:
+    """Return the key path of a key below another; a key that could be taken for more, or would break a line, quoted."""
+    return f"{where}.{key}" if re.fullmatch(r"[\w-]{1,100}", str(key)) else f"{where}.{_shown(key)}"
+
+
 def one_line(error: BaseException) -> str:
     """Return kind and message of any error on one line."""
-    return f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
+    text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras prints a part of its messages in bold
+    return f"{type(error).__name__}: {' '.join(text.split())}".removesuffix(": ")
 
 
 def _line(problem: dict, value: Any, where: str) -> str:
@@ -167,7 +213,7 @@ def _line(problem: dict, value: Any, where: str) -> str:
     for step in problem["loc"]:  # pydantic puts names of union members among the keys; a reader's file has none of them
         if (isinstance(value, list) and isinstance(step, int)) or (isinstance(value, dict) and step in value):
             value = value[step]
-            path += f".{step}" if re.fullmatch(r"[\w-]+", str(step)) else f".{step!r}"
+            path = at(path, step)
     message = problem["msg"][0].lower() + problem["msg"][1:]
     context = problem.get("ctx", {})
     match problem["type"]:
@@ -198,7 +244,7 @@ def _shown(value: Any) -> str:
 def _strange_numbers(value: Any, where: str) -> Iterator[str]:
     if isinstance(value, dict | list):
         for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _strange_numbers(member, f"{where}.{key}")
+            yield from _strange_numbers(member, at(where, key))
     elif isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
         yield f"{where}: expected a number without quotes, got {value!r}"
     elif isinstance(value, int) and value.bit_length() > 63:

@@ -23,6 +23,8 @@ def load_tensorflow(who: str) -> None:
 
     Where there is no NVIDIA driver, the lines about a missing GPU are left out; any other line is shown.
     """
+    if "keras" in sys.modules:
+        return
     print(f"{who}: loading TensorFlow", flush=True)
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
     # How a large product is split over threads decides the order of its sums: as many threads on every machine, and

@@ -1,6 +1,7 @@
 """How optimizers and figures look: one place, so that the figures of two stages agree and neither reruns the other."""
 
 import io
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,9 +57,16 @@ def png(figure: Figure) -> bytes:
 
 
 def svg(figure: Figure) -> str:
-    """Render a figure on transparent ground as an `svg` element for a page; equal figures are equal text."""
-    text = _rendered(figure, format="svg", transparent=True, metadata={"Date": None, "Creator": None}).decode()
-    return text[text.index("<svg") :]
+    """Render a figure as an `svg` element for a page, short; equal figures are equal text."""
+    text = _rendered(figure, format="svg", metadata={"Date": None, "Creator": None}).decode()
+    text = re.sub(r'<g id="[^"]*">', "<g>", text[text.index("<svg") :])  # nothing leads to these groups
+    return re.sub(r'(?<= d=")[^"]*', lambda drawn: _shortened(drawn[0]), text)
+
+
+def _shortened(drawn: str) -> str:
+    """Write what a path draws in tenths of a point, finer than a screen, and a chain of lines without their letters."""
+    drawn = re.sub(r"\d+\.\d{2,}", lambda number: f"{float(number[0]):.1f}", drawn)
+    return drawn if "Q" in drawn or "C" in drawn else re.sub(r"\s+L?\s*", " ", drawn)
 
 
 @in_house

@@ -4,14 +4,17 @@ Usage: python -m stages.check
 """
 
 from pathlib import Path
+from typing import Any
 
-from descent import files, parameters, startup
+from descent import apart, files, parameters
 from descent.data import datasets
 from descent.data import settings as data_settings
 from descent.data.download import Downloads
+from descent.data.settings import Facts
 from descent.optimizers import entries
+from descent.optimizers.entries import OptimizerEntry
 from descent.report.settings import Conditions
-from descent.training.settings import refuse_large_batches
+from descent.training.settings import NetworkEntry, refuse_large_batches
 from descent.trajectories.settings import TrajectoryParameters
 from descent.tuning.settings import TuningParameters, refuse_shared_seeds
 
@@ -21,12 +24,33 @@ SECTIONS = {
     "trajectories": TrajectoryParameters,
     "tuning": TuningParameters,
 }
+TRIAL_SECONDS = 120  # for one entry, on a machine that is busy
 CHECKED = "params.yaml was understood: no other stage starts before this file is there, since each depends on it.\n"
 
 
 @parameters.end_with_message
 def main() -> None:
     """Read every section, try the network and every optimizer; leave mark and rules, or tell all faults at once."""
+    faults, read, cases = understand()
+    with parameters.gathered(faults):
+        apart.refuse(attempt, cases, TRIAL_SECONDS)
+    if faults:
+        raise parameters.ParametersError("\n".join(faults))
+    for name, entry in read["optimizers"].items():
+        files.write(Path("results/rules", f"{name}.txt"), entries.rule(entry).encode())
+    files.write(Path("results/checked.txt"), CHECKED.encode())
+    optimizers = f"{len(read['optimizers']) + len(read['own_optimizers'])} optimizers"
+    runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
+    print(f"params.yaml: {optimizers}, {runs}, {read['network'].file}: understood")
+
+
+def understand() -> tuple[list[str], dict[str, Any], dict[str, tuple]]:
+    """Read all of params.yaml, without Keras and without running any code of the user's.
+
+    Returns:
+        What is wrong, line by line; the sections that were understood, by name; and what is to be tried, each entry by
+        where it stands, as arguments of `attempt`.
+    """
     faults, read = [], {}
     with parameters.gathered(faults):
         parameters.refuse_unknown_sections("params.yaml", SECTIONS)
@@ -52,27 +76,24 @@ def main() -> None:
     optimizers = {f"{key}.{name}": entry for key in entries.SECTIONS for name, entry in read.get(key, {}).items()}
     with parameters.gathered(faults):
         entries.refuse_shared_names(optimizers, "params.yaml")
+    tried = {"network": read["network"]} if facts and "network" in read else {}
+    cases = {
+        f"params.yaml: {key}": (f"params.yaml: {key}", entry, facts) for key, entry in (tried | optimizers).items()
+    }
+    return faults, read, cases
 
-    startup.load_tensorflow("check")
+
+def attempt(where: str, entry: NetworkEntry | OptimizerEntry, facts: Facts) -> None:
+    """Raise ParametersError unless the network, or an optimizer, can be built and takes a step."""
     from descent.optimizers import build
     from descent.training import networks
     from descent.tuning import scalable
 
-    if facts and "network" in read:
-        with parameters.gathered(faults):
-            networks.check(read["network"], facts.shape, facts.classes)
-    for key, entry in optimizers.items():
-        with parameters.gathered(faults):
-            build.try_out(entry, f"params.yaml: {key}")
-            scalable.refuse_unscalable(entry, f"params.yaml: {key}")
-
-    if faults:
-        raise parameters.ParametersError("\n".join(faults))
-    for name, entry in read["optimizers"].items():
-        files.write(Path("results/rules", f"{name}.txt"), entries.rule(entry).encode())
-    files.write(Path("results/checked.txt"), CHECKED.encode())
-    runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
-    print(f"params.yaml: {len(optimizers)} optimizers, {runs}, {read['network'].file}: understood")
+    if isinstance(entry, NetworkEntry):
+        networks.check(entry, facts.shape, facts.classes)
+    else:
+        build.try_out(entry, where)
+        scalable.refuse_unscalable(entry, where)
 
 
 def _facts(data: data_settings.DataParameters, download: Downloads) -> data_settings.Facts:

@@ -6,12 +6,13 @@ Usage: python -m stages.compare
 from pathlib import Path
 
 from descent import files, parameters
-from descent.report import folder, leftovers, records
+from descent.report import charts, folder, leftovers, records
 from descent.report.settings import Conditions
 
 RESULTS = Path("results")
 TUTORIAL = Path("data/reference/tutorial_history.csv")
-PAGE = Path("descent/report/page.html")
+TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
+PAGE = ("descent/report/page.html", "descent/report/pages.css", "descent/report/charts.js", ".dvc/plots_page/page.html")
 LOCK = Path("dvc.lock")  # no dependency: DVC writes it, and it decides no result
 
 
@@ -37,7 +38,8 @@ def main() -> None:
     printed = records.parse_tutorial(read(TUTORIAL), str(TUTORIAL))
     left = leftovers.find(LOCK, trainings)
 
-    written = folder.contents(conditions, trainings, printed, read(PAGE))
+    template = charts.assemble(*(read(Path(part)) for part in PAGE))
+    written = folder.contents(conditions, trainings, printed, read(TRAJECTORIES), template)
     for name, content in written.items():
         files.write(RESULTS / "report" / name, content)
     for path in leftovers.delete(left):

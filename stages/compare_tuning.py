@@ -6,14 +6,14 @@ Usage: python -m stages.compare_tuning
 from pathlib import Path
 
 from descent import files, parameters
-from descent.report import records, tables
+from descent.report import charts, records, tables
 from descent.report.settings import Conditions
 from descent.trajectories.settings import TrajectoryParameters
 from descent.tuning import columns, folder, paths
 from descent.tuning.settings import TuningParameters
 
 RESULTS, TUNING = Path("results"), Path("results/tuning")
-PAGE, PLOTS_PAGE = Path("descent/tuning/page.html"), Path(".dvc/plots_page/page.html")
+PAGE = ("descent/tuning/page.html", "descent/report/pages.css", "descent/report/charts.js", ".dvc/plots_page/page.html")
 
 
 def read(path: Path) -> str:
@@ -42,9 +42,8 @@ def main() -> None:
     traced = paths.parse(read(TUNING / "paths.csv"), str(TUNING / "paths.csv"))
     defaults = tables.endpoints(trainings, conditions)
 
-    written = folder.contents(
-        conditions, tuning, trajectories, tunings, defaults, traced, read(PAGE), read(PLOTS_PAGE)
-    )  # fmt: skip
+    template = charts.assemble(*(read(Path(part)) for part in PAGE))
+    written = folder.contents(conditions, tuning, trajectories, tunings, defaults, traced, template)
     for name, content in written.items():
         files.write(TUNING / name, content)
     print(f"{written['report/tuned.md'].decode()}\nReport: {TUNING / 'index.html'}")

@@ -8,8 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import psutil
+
+from descent import parameters
+from descent.training import where
 
 STAGE_BYTES = 1.5 * 2**30  # memory for a stage; a training was seen to take 1.3 GB
 PROOF = "dvc repro"
@@ -24,7 +29,9 @@ def number_of_jobs(text: str) -> int:
 
 
 def default_jobs(cores: int) -> int:
-    """Choose a number of jobs: one a core, as far as memory goes; a GPU is not shared."""
+    """Choose a number of jobs: one a worker of the cluster, or one a core as memory goes; a GPU is not shared."""
+    if os.environ.get("DESCENT_CLUSTER"):
+        return where.room()
     room = int(psutil.virtual_memory().available / STAGE_BYTES)
     return 1 if shutil.which("nvidia-smi") else max(1, min(cores, room))
 
@@ -35,12 +42,14 @@ def main() -> int:
     parser.add_argument(
         "--jobs",
         type=number_of_jobs,
-        help="stages at once; unless told, what cores and memory allow",
+        help="stages at once; unless told, what cores and memory allow, or one a worker of DESCENT_CLUSTER",
     )
     parser.add_argument("target", nargs="?", default="dvc.yaml")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
+    if Path("params.yaml").exists():  # some of what this refuses, DVC would read until memory ends
+        parameters.read("params.yaml", "optimizers", dict[Any, Any])
     print("Asking DVC what is out of date", flush=True)
     from dvc.exceptions import DvcException  # takes half a second
 
@@ -51,7 +60,7 @@ def main() -> int:
     except DvcException:  # DVC itself shows best what is wrong with a target or a file
         return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", options.target]) or 1
     needs = graph.to_do(stages)
-    jobs = min(options.jobs or default_jobs(cores), max(1, len(needs)))
+    jobs = min(options.jobs or default_jobs(cores), len(needs)) if needs else 1
     before = graph.recorded({stage.lock for stage in stages.values()})
 
     with processes.signals() as stopped, view.view() as seen:
@@ -73,3 +82,5 @@ if __name__ == "__main__":
     except KeyboardInterrupt:
         print(STOPPED)  # before anything began
         sys.exit(130)
+    except parameters.InputError as error:
+        sys.exit(str(error))

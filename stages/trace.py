@@ -27,12 +27,12 @@ def main() -> None:
     traced = {name: paths.paths(make, settings) for name, make in fresh.items()}
     sizes = {name: paths.update_sizes(make, settings) for name, make in fresh.items()}
 
-    picture = style.png(figure.trajectories(traced, sizes, settings))
+    picture = style.svg(figure.trajectories(traced, sizes, settings)).encode()
     refuse_orphans()
     files.write(RESULTS / "paths.csv", paths.paths_csv(traced, settings.half_width).encode())
     files.write(RESULTS / "updates.csv", paths.updates_csv(sizes).encode())
-    files.write(RESULTS / "trajectories.png", picture)
-    print(f"Figure: {RESULTS / 'trajectories.png'}")
+    files.write(RESULTS / "trajectories.svg", picture)
+    print(f"Figure: {RESULTS / 'trajectories.svg'}")
 
 
 if __name__ == "__main__":

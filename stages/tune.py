@@ -5,21 +5,21 @@ Usage: python -m stages.tune optimizers.adam        (the key path of its entry i
 
 import sys
 import time
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from descent import files, own, parameters, parent, startup
+from descent import files, parameters, parent
 from descent.data import datasets
 from descent.optimizers import entries
 from descent.report import statistics
+from descent.training import where
 from descent.training.settings import NetworkEntry, TrainingParameters
-from descent.tuning import columns, resume, study
+from descent.tuning import columns, resume, study, task
 from descent.tuning.settings import TuningParameters
 
 RESULTS = Path("results/tuning")
-SPLITS, SELECTION = Path("data/prepared/splits.npz"), Path("data/prepared/selection.npz")
 
 
 @parameters.end_with_message
@@ -30,68 +30,66 @@ def main(key: str) -> None:
     network = parameters.read("params.yaml", "network", NetworkEntry)
     settings = parameters.read("params.yaml", "training", TrainingParameters)
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
-    data, selection = datasets.load(SPLITS), datasets.load_selection(SELECTION)
+    read = [*where.files(entry, network), where.SELECTION]
+    data = datasets.load(Path(where.SPLITS))
 
-    startup.load_tensorflow(name)
-    from descent.optimizers import build
-    from descent.training import device, networks
-    from descent.tuning import scaling, trials
-
-    print(f"{name}: {device.configure()}", flush=True)
-    fresh_network = networks.builder(network, data.train.examples.shape[1:], data.classes)
-    fresh_optimizer = partial(build.build, entry, f"params.yaml: {key}")
-    base = scaling.number(fresh_optimizer())
-    environment = device.environment()
+    *_, (line, base, environment) = where.run(task.describe, [(key, entry)], read)
+    print(f"{name}: {line}", flush=True)
+    environments = [environment]
     sections = [section.model_dump() for section in (entry, network, settings, tuning)]
-    code = [*Path("descent").rglob("*.py"), Path(network.file), SPLITS, SELECTION]
-    code += [Path(entry.file)] if isinstance(entry, entries.OwnOptimizerEntry) else []
+    code = [*Path("descent").rglob("*.py"), *map(Path, read)]
     kept = resume.Kept(Path(".dvc/tmp/tuning", f"{name}.json"), resume.digest([sections, environment], code))
     total = tuning.points * len(tuning.seeds) + len(settings.seeds)
-    programs, seconds, table = {}, study.seconds_of_a_run(Path("logs", f"{name}.json"), len(settings.seeds)), []
-    about = f"; {np.median(seconds) * (total - len(kept.runs)):.0f} s left" if seconds else ""
+    seconds, table = study.seconds_of_a_run(Path("logs", f"{name}.json"), len(settings.seeds)), []
+    about = f"; {np.median(seconds) * (total - len(kept.runs)) / where.room():.0f} s left" if seconds else ""
     plan = f"{total} runs of {settings.epochs} epochs, {len(kept.runs)} of them kept"
     print(f"{name}: {plan}; compiling{about}", flush=True)
 
-    def run(role: str, factor: float, seed: int) -> trials.Trial:
-        """Train a run, or take the one that is kept."""
-        refuse_orphans()
-        label = f"{role} {factor:.6g} {seed}"
-        if label not in kept.runs:
-            start = time.monotonic()
-            with own.refused(lambda reason: f"params.yaml: {network.file} and {key} do not train: {reason}"):
-                if role not in programs:
-                    judge = selection if role == columns.SELECTION else data.validation
-                    programs.clear()
-                    programs[role] = trials.Trials(fresh_network, fresh_optimizer, settings, data.train, judge)
-                trial = programs[role].run(seed, factor, data.test if role == columns.REPORT else None)
+    def train(role: str, wanted: Sequence[tuple[float, int]]) -> list:
+        """Train runs, each a factor and a seed, but for those that are kept; returns their trials."""
+        missing = [run for run in wanted if _label(role, *run) not in kept.runs]
+        room = min(where.room(), len(missing))
+        shares = [(key, entry, network, settings, role, missing[share::room]) for share in range(room)]
+        done, start = len(table) + len(wanted) - len(missing), time.monotonic()
+        for factor, seed, trial, environment in where.run(task.train, shares, read):
+            refuse_orphans()
+            label = _label(role, factor, seed)
+            done += label not in kept.runs
             kept.keep(label, trial)
-            seconds.append(time.monotonic() - start)
-        trial = trials.Trial(*kept.runs[label])
-        table.append(columns.rows(role, factor, base, seed, trial.epochs))
-        done = len(table)
-        left = f", {np.median(seconds) * max(0, total - done):.0f} s left" if seconds else ""
-        last = trial.epochs["val_accuracy"][-1]
-        print(f"{name}  run {done}/{max(total, done)}  {label}: {last:.4f}{left}", flush=True)
-        return trial
+            environments.append(environment)
+            seconds.append((time.monotonic() - start) * room)
+            start = time.monotonic()
+            left = f", {np.median(seconds) * max(0, total - done) / room:.0f} s left"
+            last = trial[0]["val_accuracy"][-1]
+            print(f"{name}  run {done}/{max(total, done)}  {label}: {last:.4f}{left}", flush=True)
+        trials = [kept.runs[_label(role, *run)] for run in wanted]
+        for (factor, seed), (epochs, _) in zip(wanted, trials, strict=True):
+            table.append(columns.rows(role, factor, base, seed, epochs))
+        return trials
 
-    def accuracy_of(role: str, factor: float, seed: int, judged_by: int) -> float:
-        accuracy = np.array(run(role, factor, seed).epochs["val_accuracy"])
-        return float(statistics.endpoints(accuracy[:, None], judged_by, settings.last_epochs)[0])
+    def accuracy_of(trials: Sequence, judged_by: int) -> np.ndarray:
+        accuracy = np.array([epochs["val_accuracy"] for epochs, _ in trials]).reshape(len(trials), -1)
+        return statistics.endpoints(accuracy.T, judged_by, settings.last_epochs)
 
     factors, accuracy, best = study.select(
-        tuning, lambda factor, seed: accuracy_of(columns.SELECTION, factor, seed, tuning.selection_size)
+        tuning, lambda runs: accuracy_of(train(columns.SELECTION, runs), tuning.selection_size)
     )
     total = len(table) + (len(settings.seeds) if best is not None else 0)
     judged_by = len(data.validation.labels)
-    seeds = [] if best is None else settings.seeds
-    report = np.array([accuracy_of(columns.REPORT, factors[best], seed, judged_by) for seed in seeds])
-    test = np.array([kept.runs[f"{columns.REPORT} {factors[best]:.6g} {seed}"][1][1] for seed in seeds])
-    written = study.document(factors, accuracy, base, report, test, 1 / judged_by, data.classes, environment)
+    trials = [] if best is None else train(columns.REPORT, [(factors[best], seed) for seed in settings.seeds])
+    report = accuracy_of(trials, judged_by) if trials else np.array([])
+    test = np.array([accuracy for _, (_, accuracy) in trials])
+    measured_by = study.merged(environments)
+    written = study.document(factors, accuracy, base, report, test, 1 / judged_by, data.classes, measured_by)
     refuse_orphans()
     header = ",".join(columns.RUNS) + "\n"
     files.write(RESULTS / "runs" / f"{name}.csv", (header + "".join(table)).encode())
     files.write(RESULTS / "metrics" / f"{name}.json", written)
     kept.forget()
+
+
+def _label(role: str, factor: float, seed: int) -> str:
+    return f"{role} {factor:.6g} {seed}"
 
 
 if __name__ == "__main__":

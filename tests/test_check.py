@@ -8,7 +8,8 @@ import pytest
 from dvc.repo import Repo
 from pipeline import ROOT, Project, shrink, stages_run, yaml
 
-from stages import check
+from descent import parameters
+from stages import check, repro
 
 MARK, RULES = "results/checked.txt", "results/rules"
 SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1}}
@@ -82,6 +83,24 @@ def test_experiment_with_bad_settings_stops_and_the_way_back_runs_nothing(projec
     assert (project.folder / MARK).exists()
 
 
+def test_network_beyond_all_memory_stops_an_experiment_in_seconds(project):
+    [line] = refused(project, "dvc exp run -S network.config.hidden_units=[2000000000]")
+    assert line.startswith(
+        "params.yaml: network: networks/mlp.py: expected a network of at most 100000000 weights, got "
+    )
+
+
+def test_aliases_that_multiply_never_reach_dvc_by_make_repro(tmp_path, monkeypatch, capsys):
+    lists = [f"a{n}: &a{n} [{','.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 10)]
+    (tmp_path / "params.yaml").write_text("\n".join(["a0: &a0 [1]", *lists]))
+    monkeypatch.chdir(tmp_path)  # where no pipeline is: DVC would say so
+    monkeypatch.setattr("sys.argv", ["stages.repro"])
+    assert repro.main() == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err == "params.yaml: more than 20000 values, aliases (*) counted where they stand\n"
+
+
 def test_name_never_reaches_a_shell(project):
     project.edit(lambda parameters: parameters["optimizers"].update({"x; touch PWNED;": SGD}))
     [line] = refused(project, "dvc repro --keep-going")
@@ -99,7 +118,7 @@ def test_one_name_in_both_sections_stops_dvc_before_any_stage(project):
     assert {"train@sgd", "train_own@sgd"} <= set(done.stderr.split())
 
 
-def test_own_optimizer_with_dataclasses_is_understood_and_leaves_the_others_up_to_date(project):
+def test_own_optimizer_with_dataclasses_is_understood_and_leaves_the_rules_of_the_others(project, monkeypatch, capsys):
     code = """
 from __future__ import annotations
 import dataclasses
@@ -114,10 +133,11 @@ class Mine(keras.optimizers.SGD):
 """
     (project.folder / "optimizers/mine.py").write_text(code)
     project.edit(lambda parameters: parameters.update(own_optimizers={"mine": own("mine.py")}))
-    output = project.run("dvc repro check")
-    assert stages_run(output) == ["check"]
-    assert "params.yaml: 4 optimizers, 2 seeds of 2 epochs, networks/mlp.py: understood" in output
-    assert "up to date" in project.run("dvc status train trace")
+    before = {path: path.read_bytes() for path in (project.folder / RULES).iterdir()}
+    monkeypatch.chdir(project.folder)
+    check.main()
+    assert "params.yaml: 4 optimizers, 2 seeds of 2 epochs, networks/mlp.py: understood" in capsys.readouterr().out
+    assert {path: path.read_bytes() for path in (project.folder / RULES).iterdir()} == before
 
 
 def test_change_of_a_rule_makes_the_trainings_that_use_it_out_of_date_and_no_others(project):
@@ -136,10 +156,21 @@ def test_every_stage_waits_for_the_check():
         assert MARK in [dep.def_path for dep in stage.deps], stage.name
 
 
+def try_here(attempt, cases, _):
+    """Try the cases in this process, which has loaded TensorFlow already."""
+    lines = []
+    for case in cases.values():
+        with parameters.gathered(lines):
+            attempt(*case)
+    if lines:
+        raise parameters.ParametersError("\n".join(lines))
+
+
 @pytest.fixture
 def faults(tmp_path, monkeypatch):
     """Changes the small parameters, runs the stage in this process, and returns the lines with which it ends."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(check.apart, "refuse", try_here)
     for folder in ("networks", "optimizers"):
         shutil.copytree(ROOT / folder, folder)
 

@@ -36,12 +36,13 @@ def imported_files(path: Path) -> set[Path]:
     return found
 
 
-def stages():
-    with Repo(str(ROOT)) as repo:
+def stages(folder):
+    """Read the stages of both pipelines of a project, by name."""
+    with Repo(str(folder)) as repo:
         return {stage.name: stage for stage in repo.index.stages if stage.cmd}
 
 
-STAGES = stages()
+STAGES = stages(ROOT)
 
 
 def command(stage):
@@ -90,6 +91,7 @@ def reproduced(tmp_path_factory, mnist_archive):
     project.run("python -m stages.repro --jobs 2")
     assert not (project.folder / "results/tuning").exists()  # the study is a pipeline of its own
     project.run("python -m stages.repro --jobs 2 tuning/dvc.yaml")
+    project.stages = stages(project.folder)
     return project
 
 
@@ -102,13 +104,12 @@ def reproduced(tmp_path_factory, mnist_archive):
     ],
 )  # fmt: skip
 def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_outputs(name, reproduced, tmp_path):
-    with Repo(str(reproduced.folder)) as repo:
-        stage = next(stage for stage in repo.index.stages if stage.name == name)
-        inputs = [dep.def_path for dep in stage.deps if not hasattr(dep, "params")]
-        if name == "check":  # no stage can depend on files that only params.yaml's values name
-            inputs.append("optimizers/lion.py")
-        keys = [key for dep in stage.deps if hasattr(dep, "params") for key in dep.params]
-        outputs = {out.def_path for out in stage.outs}
+    stage = reproduced.stages[name]
+    inputs = [dep.def_path for dep in stage.deps if not hasattr(dep, "params")]
+    if name == "check":  # no stage can depend on files that only params.yaml's values name
+        inputs.append("optimizers/lion.py")
+    keys = [key for dep in stage.deps if hasattr(dep, "params") for key in dep.params]
+    outputs = {out.def_path for out in stage.outs}
     for path in inputs:
         source, target = reproduced.folder / path, tmp_path / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -133,11 +134,9 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
 
 @pytest.mark.parametrize("kind", ["train", "tune"])
 def test_stage_of_an_own_optimizer_needs_and_makes_what_those_of_the_others_do_and_needs_its_own_file(kind, reproduced):
-    with Repo(str(reproduced.folder)) as repo:
-        stages = {stage.name: stage for stage in repo.index.stages}
-        adam, lion = stages[f"{kind}@adam"], stages[f"{kind}_own@lion"]
-        needs_adam, needs_lion = ({dep.def_path for dep in stage.deps} for stage in (adam, lion))
-        makes_adam, makes_lion = ({out.def_path for out in stage.outs} for stage in (adam, lion))
+    adam, lion = reproduced.stages[f"{kind}@adam"], reproduced.stages[f"{kind}_own@lion"]
+    needs_adam, needs_lion = ({dep.def_path for dep in stage.deps} for stage in (adam, lion))
+    makes_adam, makes_lion = ({out.def_path for out in stage.outs} for stage in (adam, lion))
     assert needs_lion - needs_adam == {"optimizers/lion.py"}
     assert needs_adam - needs_lion == {"results/rules/adam.txt"}
     assert makes_lion == {path.replace("/adam.", "/lion.") for path in makes_adam}  # DVC refuses one that is not made

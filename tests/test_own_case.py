@@ -1,15 +1,20 @@
 """docs/own.md is true: its way from nothing to an answer, and its conversions, run as they are written."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
 
+import browser
 import numpy as np
 import pytest
+from dvc.repo import Repo
 from pipeline import ROOT, Project, yaml
 
 from descent.data import datasets
+from descent.training import device
+from stages import check, train
 
 PAGE = (ROOT / "docs/own.md").read_text(encoding="utf-8")
 
@@ -58,8 +63,26 @@ def test_report_of_other_data_does_not_speak_of_the_tutorial(answered):
     assert not (answered.folder / "results/report/figures/tutorial.png").exists()
 
 
+def test_plots_of_other_data_are_shown_without_the_tutorial_and_none_fails(answered):
+    done = answered.attempt("dvc plots show")
+    assert done.returncode == 0
+    assert "failed" not in done.stdout + done.stderr
+    visit = browser.visit(answered.folder / "dvc_plots/index.html")
+    drawn = re.findall(r'<div id="(\w+)" class="vega-embed', visit.html)
+    assert "results_report_ranking_csv" in drawn
+    assert "tutorial" not in " ".join(drawn)
+    assert visit.console == []
+
+
 def test_study_of_ones_own_case_runs(answered):
-    answered.run("dvc repro tuning/dvc.yaml")
+    with Repo(str(answered.folder)) as repo:
+        commands = [shlex.split(stage.cmd)[3:] for stage in repo.index.stages if "tuning" in stage.path_in_repo]
+    assert [command[0] for command in commands] == [
+        "stages.tune", "stages.tune", "stages.follow", "stages.compare_tuning"
+    ]  # fmt: skip
+    # As `dvc repro tuning/dvc.yaml` runs them, but in one process, which loads TensorFlow once.
+    calls = [f"import {module}; {module}.main(*{keys})" for module, *keys in commands]
+    answered.run(shlex.join(["python", "-c", "\n".join(calls)]))
     assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
 
 
@@ -78,18 +101,22 @@ def build(input_shape, classes, units):
 """
 
 
-def test_network_that_calls_the_host_is_refused_in_one_line_before_the_first_epoch(answered, tmp_path):
+def test_network_that_calls_the_host_is_refused_in_one_line_before_the_first_epoch(
+    answered, tmp_path, monkeypatch, capsys
+):
     shutil.copytree(answered.folder, tmp_path / "project", symlinks=True)
     project = Project(tmp_path / "project")
     (project.folder / "networks/host.py").write_text(HOST)
     history = project.folder / "results/history/sgd.csv"
     history.unlink()  # as DVC does before it runs the stage
     project.edit(lambda parameters: parameters["network"].update(file="networks/host.py"))
-    done = project.attempt("python -m stages.train optimizers.sgd")
-    assert done.returncode == 1
-    assert "params.yaml: networks/host.py and optimizers.sgd do not train: InvalidArgumentError: " in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "epoch 1/" not in done.stdout
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(device, "configure", str)  # what it sets is set for the whole process, where others test
+    with pytest.raises(SystemExit) as ended:
+        train.main("optimizers.sgd")
+    [line] = str(ended.value).splitlines()
+    assert line.startswith("params.yaml: networks/host.py and optimizers.sgd do not train: InvalidArgumentError: ")
+    assert "epoch 1/" not in capsys.readouterr().out
     assert not history.exists()
 
 
@@ -103,14 +130,16 @@ def test_changed_archive_is_noticed_and_refused_before_it_trains(answered):
     assert (answered.folder / "results/metrics/signed.json").exists()
 
 
-def test_data_set_that_nothing_needs_is_not_fetched_but_refused(answered):
+def test_data_set_that_nothing_needs_is_not_fetched_but_refused(answered, monkeypatch):
+    monkeypatch.chdir(answered.folder)
     answered.edit(lambda parameters: parameters["download"].update(mnist={"sources": {"file": "x"}}))
-    done = answered.attempt("python -m stages.check")
-    assert "params.yaml: download.mnist.timeout_seconds: missing" in done.stderr
+    with pytest.raises(SystemExit, match=r"params\.yaml: download\.mnist\.timeout_seconds: missing"):
+        check.main()
     limits = {"timeout_seconds": 1, "attempts": 1}
     answered.edit(lambda parameters: parameters["download"]["mnist"].update(limits))
-    done = answered.attempt("python -m stages.check")
-    assert "params.yaml: download.mnist: remove it, data.file is 'data/own.npz' and does not need it" in done.stderr
+    message = r"params\.yaml: download\.mnist: remove it, data\.file is 'data/own\.npz' and does not need it"
+    with pytest.raises(SystemExit, match=message):
+        check.main()
 
 
 def test_csv_files_become_an_archive(tmp_path):

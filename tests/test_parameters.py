@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -37,6 +38,8 @@ HOME = {"rooms": "2", "warmth": "20.5", "heated": "true", "pets": "[]", "more": 
 # Each list holds ten times the one before: a billion values in some 300 letters.
 LISTS = [f"a{n}: &a{n} [{','.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 10)]
 BILLION = "\n".join(["a0: &a0 [1]", *LISTS, "home: *a9"])
+# Keys that are merged likewise: few remain in the end, but each merge lists those of all that it takes.
+MERGED = "\n".join(["a0: &a0 {x: 1}", *(line.replace("[", "{<<: [") + "}" for line in LISTS), "home: *a9"])
 
 
 @pytest.fixture
@@ -175,9 +178,20 @@ def test_kind_that_does_not_exist_is_refused_with_those_that_do(refusal, pets, m
         ("home: 2020-13-45", "not readable as YAML: ValueError: month must be in 1..12"),
         ("%YAML 1.3\n---\nhome: {}", "not readable as YAML: AssertionError: version minor part"),
         (f"home: {'9' * 5000}", "not readable as YAML: ValueError: Exceeds the limit"),
-        ("home: " + "[" * 500 + "]" * 500, "not readable as YAML: RecursionError: maximum recursion depth exceeded"),
-        ("home: &a [*a]", "more than 100000 values, aliases (*) counted where they stand"),
-        (BILLION, "more than 100000 values, aliases (*) counted where they stand"),
+        ("home: !!float x", "not readable as YAML: ValueError: could not convert string to float: 'x'"),
+        ("home: !!timestamp x", 'line 1: failed to construct timestamp from "x"'),
+        ('home: {"a\\nb": 1, "a\\nb": 2}', 'line 1: found duplicate key "a b"'),
+        ("home: &a 1\ngarden: &a 2", "line 2: expected an anchor once, got &a again"),
+        ("home: &a {b: &a 2}", "line 1: expected an anchor once, got &a again"),
+        ("home: " + "[" * 100_000, "line 1: more than 50 levels, one inside the other"),
+        ("\n".join(" " * level + "home:" for level in range(300)), "line 51: more than 50 levels"),
+        ("home:\n  &a [*a]", "line 2: *a stands inside of itself"),
+        ("home:\n- &a\n  <<: *a", "line 3: *a stands inside of itself"),
+        (BILLION, "more than 20000 values, aliases (*) counted where they stand"),
+        (BILLION.replace("home:", "? "), "more than 20000 values, aliases (*) counted where they stand"),
+        (MERGED, "more than 20000 values, aliases (*) counted where they stand"),
+        ("home: [" + 20_000 * "1," + "]", "more than 20000 values, aliases (*) counted where they stand"),
+        ("home: " + 200_000 * "x", "more than 200000 bytes"),
     ],
 )
 def test_file_that_is_not_what_it_should_be_is_refused_with_its_place(tmp_path, monkeypatch, text, message):
@@ -188,6 +202,29 @@ def test_file_that_is_not_what_it_should_be_is_refused_with_its_place(tmp_path, 
     assert str(error.value).startswith("params.yaml: ")
     assert message in str(error.value)
     assert "To suppress" not in str(error.value)
+
+
+def test_no_file_takes_more_than_seconds_however_large_or_deep(tmp_path):
+    """The most that is taken, and the most that is not: 20000 values, and 200000 bytes of what opens and never ends."""
+    path = tmp_path / "params.yaml"
+    started = time.process_time()
+    path.write_text("home: {more: [" + 9_990 * "1, " + 9_990 * "1.5, " + "]}")
+    with pytest.raises(ParametersError, match="rooms: missing"):
+        read(path, "home", Home)
+    path.write_text("home: " + 199_000 * "[")
+    with pytest.raises(ParametersError, match="levels"):
+        read(path, "home", Home)
+    assert time.process_time() - started < 15
+
+
+def test_alias_and_merge_are_taken_as_yaml_means_them(home):
+    more = "{a: &a {x: 1, y: 2}, b: *a, c: {<<: *a, y: 3}}"
+    assert home(more=more).more == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 2}, "c": {"x": 1, "y": 3}}
+
+
+def test_file_that_was_changed_is_read_anew(home):
+    assert home().rooms == 2
+    assert home(rooms="3").rooms == 3
 
 
 def test_bytes_that_are_no_text_are_refused(tmp_path):

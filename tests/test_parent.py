@@ -104,7 +104,7 @@ def test_training_ends_with_the_dvc_that_started_it(tmp_path, mnist_archive):
         shrink(parameters)
         parameters["training"]["epochs"] = 10**6
 
-    project = Project.copy(tmp_path / "project", mnist_archive, last_long)
+    project = Project.copy(tmp_path / "project", mnist_archive, last_long, stubs=["check"])
     history = project.folder / "results/history/adam.csv"
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     dvc = subprocess.Popen(

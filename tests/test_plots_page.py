@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import browser
+import pipeline
 import pytest
 from ruamel.yaml import YAML
 
@@ -138,7 +139,9 @@ class Repository:
         return run.stdout
 
     def dvc(self, *arguments: str) -> str:
-        return self.run(sys.executable, "-m", "dvc", *arguments)
+        run = pipeline.run_dvc(arguments, self.folder, self.environment)
+        assert run.returncode == 0, run.stdout + run.stderr
+        return run.stdout
 
     def commit(self, branch: str, optimizers: list[str], shift: float) -> None:
         _write_results(self.folder, optimizers, shift)
@@ -184,11 +187,11 @@ MEASURE = """<script>addEventListener("load", () => setTimeout(() => {
 }, 1000));</script>"""
 
 
-def _visit(page: Path, *arguments) -> browser.Visit:
-    """Open a page that DVC wrote, and leave measures of it in its title."""
-    with page.open("a", encoding="utf8") as file:
-        file.write(MEASURE)
-    return browser.visit(page, *arguments)
+def _visit(page: Path, *arguments, added: str = "") -> browser.Visit:
+    """Open a page that DVC wrote, with something added, and leave measures of it in its title."""
+    copy = page.with_name("measured.html")
+    copy.write_text(page.read_text(encoding="utf8") + added + MEASURE, encoding="utf8")
+    return browser.visit(copy, *arguments)
 
 
 def _measured(visit: browser.Visit) -> dict:
@@ -196,21 +199,29 @@ def _measured(visit: browser.Visit) -> dict:
 
 
 @pytest.fixture(scope="module")
-def show(repository) -> browser.Visit:
-    return _visit(repository.page("show"))
+def show_page(repository) -> Path:
+    return repository.page("show")
 
 
 @pytest.fixture(scope="module")
-def diff(repository) -> browser.Visit:
-    return _visit(repository.page("diff", "before", "after"))
+def show(show_page) -> browser.Visit:
+    return _visit(show_page)
 
 
 @pytest.fixture(scope="module")
-def dark_phone(repository) -> browser.Visit:
-    page = repository.page("diff", "before", "after")
-    with page.open("a", encoding="utf8") as file:
-        file.write("<style>html { width: 390px; }</style>")  # less than Chromium makes a window
-    return _visit(page, 500, "--blink-settings=preferredColorScheme=0")
+def diff_page(repository) -> Path:
+    return repository.page("diff", "before", "after")
+
+
+@pytest.fixture(scope="module")
+def diff(diff_page) -> browser.Visit:
+    return _visit(diff_page)
+
+
+@pytest.fixture(scope="module")
+def dark_phone(diff_page) -> browser.Visit:
+    narrow = "<style>html { width: 390px; }</style>"  # less than Chromium makes a window
+    return _visit(diff_page, 500, "--blink-settings=preferredColorScheme=0", added=narrow)
 
 
 def _chart(visit: browser.Visit, chart: str) -> str:
@@ -425,15 +436,13 @@ def test_cards_are_dark_in_the_dark_and_what_was_black_is_light(diff, dark_phone
     assert set(re.findall(r'role-axis-label".*?fill="(.*?)"', dark_phone.html)) == {"#fff"}
 
 
-def test_click_on_the_legend_picks_one_optimizer(repository, tmp_path):
+def test_click_on_the_legend_picks_one_optimizer(show_page):
     click = """<script>addEventListener("load", () => setTimeout(() => {
-        const entries = [...document.querySelectorAll(".role-legend-label text")];
+        const entries = [...document.querySelectorAll("#loss .role-legend-label text")];
         const entry = entries.find((text) => text.textContent === "muon").closest("[class*=legend_entries] > g");
         entry.querySelector("path").dispatchEvent(new MouseEvent("click", {bubbles: true}));
     }, 1000));</script>"""
-    page = tmp_path / "clicked.html"
-    page.write_text(repository.page("show", "loss").read_text(encoding="utf8") + click, encoding="utf8")
-    lines = _marks(browser.visit(page), "loss", "line mark")
+    lines = _marks(_visit(show_page, added=click), "loss", "line mark")
     shown = {re.search(r"optimizer: (\w+)", line.label)[1]: line.attribute("opacity") for line in lines}
     assert shown == {name: "1" if name == "muon" else "0.1" for name in ("adadelta", "adam", "lion", "muon")}
 

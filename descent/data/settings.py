@@ -35,8 +35,8 @@ class DataParameters(Section):
     """Section `data`: the data set, how much of it trains, and how much compares."""
 
     file: Annotated[str, AfterValidator(_check_path)]
-    train_size: Annotated[int, Field(ge=1)]
-    validation_size: Annotated[int, Field(ge=1)]
+    train_size: Annotated[int, Field(ge=1, lt=2**31)]
+    validation_size: Annotated[int, Field(ge=1, lt=2**31)]
 
     @property
     def fetched(self) -> str | None:

@@ -5,8 +5,10 @@ import hashlib
 import sys
 import tarfile
 import tempfile
+import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +17,7 @@ import numpy as np
 from descent.data import archives, transfer
 from descent.data.download import DownloadParameters
 from descent.data.settings import TITLES
-from descent.parameters import InputError
+from descent.parameters import InputError, one_line
 
 # Keras' names of the arrays, in Keras' order, and the names that both data sets give to their IDX files.
 IDX_FILES = {
@@ -76,9 +78,10 @@ def fetch(name: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
             arrays = _read(name, kind, place, parameters)
             for array, file in IDX_FILES.items():
                 _check(array, encode_idx(arrays[array]), SHA256[name][file])
-        except InputError as error:
-            print(f"{title}: passed over: {error}", file=sys.stderr)
-            failures.append(f"- {kind} {place}: {error}")
+        except (InputError, OSError, RuntimeError) as error:  # no such ~user, no right to read, no room on the disk
+            reason = str(error) if isinstance(error, InputError) else one_line(error)
+            print(f"{title}: passed over: {reason}", file=sys.stderr)
+            failures.append(f"- {kind} {place}: {reason}")
         else:
             print(f"{title}: here, with the right SHA-256", file=sys.stderr)
             return arrays
@@ -127,19 +130,19 @@ def _read(name: str, kind: str, place: str, parameters: DownloadParameters) -> d
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         fetch_here = partial(
-            transfer.fetch_file, folder=folder, timeout_seconds=parameters.timeout_seconds, attempts=parameters.attempts
+            transfer.fetch_file, timeout_seconds=parameters.timeout_seconds, attempts=parameters.attempts
         )
         match kind:
             case "file":
-                return archives.read(Path(place).expanduser(), tuple(IDX_FILES))
+                return _archive(Path(place).expanduser())
             case "folder":
                 return _arrays(name, _unpacked(Path(place).expanduser()))
             case "keras":
-                return archives.read(fetch_here(place, arriving.get("keras")), tuple(IDX_FILES))
+                return _archive(fetch_here(place, arriving.get("keras"), folder / f"{name}.npz"))
             case "idx":
                 url = place.removesuffix("/")
                 for file in IDX_FILES.values():
-                    fetch_here(f"{url}/{file}.gz", arriving.get(f"{file}.gz"))
+                    fetch_here(f"{url}/{file}.gz", arriving.get(f"{file}.gz"), folder / f"{file}.gz")
                 return _arrays(name, _unpacked(folder))
             case "npm":
                 tarball = transfer.pack(place, folder, parameters.attempts)
@@ -148,15 +151,25 @@ def _read(name: str, kind: str, place: str, parameters: DownloadParameters) -> d
                 return _arrays(name, _members(tarball))
 
 
+def _archive(path: Path) -> dict[str, np.ndarray]:
+    """Read an .npz archive, but for a file that is none: a pipe would be waited for, a bomb would fill the memory."""
+    if path.exists() and not path.is_file():
+        raise transfer.SourceError(f"{path}: no file")
+    with suppress(OSError, zipfile.BadZipFile), zipfile.ZipFile(path) as archive:  # else archives.read says why not
+        if any(member.file_size > transfer.MOST_BYTES for member in archive.infolist()):
+            raise transfer.SourceError(f"{path}: an array of more than {transfer.MOST_BYTES // 10**6} MB")
+    return archives.read(path, tuple(IDX_FILES))
+
+
 def _unpacked(folder: Path) -> dict[str, bytes]:
-    """Read the IDX files of a folder, gzipped or not."""
+    """Read the IDX files of a folder, gzipped or not, as far as MOST_BYTES: more is no such file."""
     contents = {}
     for name in IDX_FILES.values():
         for path in (folder / name, folder / f"{name}.gz"):
             if path.is_file():
                 try:
-                    content = path.read_bytes()
-                    contents[name] = gzip.decompress(content) if path.suffix == ".gz" else content
+                    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+                        contents[name] = file.read(transfer.MOST_BYTES)
                 except (OSError, EOFError, zlib.error) as error:
                     raise transfer.SourceError(f"{path}: not readable: {error}") from error
                 break
@@ -164,16 +177,16 @@ def _unpacked(folder: Path) -> dict[str, bytes]:
 
 
 def _members(tarball):
-    """Read the IDX files, wherever in the package they are; nothing is unpacked to disk."""
+    """Read the IDX files, wherever in the package they are, as far as MOST_BYTES; nothing is unpacked to disk."""
     contents = {}
     try:
-        with tarfile.open(tarball) as archive:
+        with tarfile.open(tarball, "r:gz") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
                 if name in IDX_FILES.values() and member.isfile():
-                    contents[name] = archive.extractfile(member).read()
-    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
-        raise transfer.SourceError(f"{tarball.name}: not readable: {error}") from error
+                    contents[name] = archive.extractfile(member).read(transfer.MOST_BYTES)
+    except Exception as error:  # what is damaged makes tarfile raise almost anything
+        raise transfer.SourceError(f"{tarball.name}: not readable: {one_line(error)}") from error
     return contents
 
 

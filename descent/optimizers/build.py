@@ -5,15 +5,14 @@ import inspect
 import warnings
 from collections.abc import Collection
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
-from pydantic import Field
 
 from descent import own
 from descent.optimizers.entries import KERAS2, RANGES, OptimizerEntry, OwnOptimizerEntry, ScheduleEntry
-from descent.parameters import ParametersError, did_you_mean, gathered, validate
+from descent.parameters import Finite, ParametersError, at, did_you_mean, gathered, validate
 
 # Classes of Keras that cannot be compared with the others, and why.
 _HOLDS_OTHERS = "it holds other optimizers, which no plain config can name, and has no rule of its own"
@@ -24,7 +23,7 @@ REFUSED = {
     "ScheduleFreeAdamW": "Keras 3.15 reads its momentum after changing it, so this is not the Schedule-Free method",
 }
 # A hyperparameter without a range must be of the type of its default.
-_TYPES = {bool: bool, int: int, float: Annotated[float, Field(allow_inf_nan=False)], str: str}
+_TYPES = {bool: bool, int: int, float: Finite, str: str}
 
 
 def build(entry: OptimizerEntry, where: str) -> keras.optimizers.Optimizer:
@@ -88,7 +87,7 @@ def _make(home: ModuleType, name: str, kind: type, config: dict[str, Any], where
     checked, faults = {}, []
     for key, value in config.items():
         with gathered(faults):
-            checked[key] = _check(key, value, known, f"{where}.config.{key}")
+            checked[key] = _check(key, value, known, at(f"{where}.config", key))
     if faults:
         raise ParametersError("\n".join(faults))
 

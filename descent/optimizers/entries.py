@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from descent import parameters
 from descent.own import PythonFile
-from descent.parameters import ParametersError, Section
+from descent.parameters import NotNegative, ParametersError, Positive, Section
 
 # `keras2>Name` is the class Name of descent/optimizers/keras2/name.py.
 KERAS2 = ("Adagrad", "Nadam", "RMSprop", "TFOptimizer")
@@ -48,19 +48,18 @@ class ScheduleEntry(Section):
     registered_name: None = None
 
 
-Optimizers = Annotated[dict[OptimizerName, OptimizerEntry], Field(min_length=1)]
-OwnOptimizers = dict[OptimizerName, OwnOptimizerEntry]
+_MOST = 100  # of either kind; a figure has a row for each
+Optimizers = Annotated[dict[OptimizerName, OptimizerEntry], Field(min_length=1, max_length=_MOST)]
+OwnOptimizers = Annotated[dict[OptimizerName, OwnOptimizerEntry], Field(max_length=_MOST)]
 SECTIONS = {"optimizers": Optimizers, "own_optimizers": OwnOptimizers}
 
 _Fraction = Annotated[float, Field(ge=0, lt=1)]
-_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Steps = Annotated[int, Field(ge=1, lt=2**31)]
 
 # What a hyperparameter of this name may be in any class of Keras (for native TensorFlow optimizers: beta1, decay, ...).
 # Keras itself checks few of them, and trains to nan with the others.
 RANGES = {
-    "learning_rate": _Positive,
+    "learning_rate": Positive,
     "momentum": Annotated[float, Field(ge=0, le=1)],
     "rho": _Fraction,
     "beta_1": _Fraction,
@@ -68,27 +67,29 @@ RANGES = {
     "beta1": _Fraction,
     "beta2": _Fraction,
     "decay": _Fraction,
-    "epsilon": _NotNegative,
-    "initial_accumulator_value": _NotNegative,
-    "schedule_decay": _NotNegative,
-    "weight_decay": _NotNegative | None,
-    "clipnorm": _Positive | None,
-    "clipvalue": _Positive | None,
-    "global_clipnorm": _Positive | None,
+    "epsilon": NotNegative,
+    "initial_accumulator_value": NotNegative,
+    "schedule_decay": NotNegative,
+    "weight_decay": NotNegative | None,
+    "clipnorm": Positive | None,
+    "clipvalue": Positive | None,
+    "global_clipnorm": Positive | None,
     "ema_momentum": Annotated[float, Field(ge=0, le=1)],
     "ema_overwrite_frequency": _Steps | None,
     "use_ema": bool,
     "gradient_accumulation_steps": Annotated[int, Field(ge=2, lt=2**31)] | None,
     "loss_scale_factor": None,  # for float16; the gradients would be divided by it, and nothing multiplies the loss
-    "adam_lr_ratio": _Positive,  # the default of Muon is the integer 1
+    "adam_lr_ratio": Positive,  # the default of Muon is the integer 1
     "exclude_layers": list[str] | None,
+    "ns_steps": Annotated[int, Field(ge=1, le=1000)],  # of Muon; each is written out in the program
+    "name": OptimizerName | None,  # part of the names of TensorFlow's operations
     # Learning-rate schedules; a rate may start or end at zero.
-    "initial_learning_rate": _NotNegative,
-    "end_learning_rate": _NotNegative,
-    "warmup_target": _NotNegative | None,
-    "values": Annotated[list[_NotNegative], Field(min_length=2)],
-    "boundaries": Annotated[list[Annotated[int, Field(lt=2**31)]], Field(min_length=1)],
-    "decay_rate": _NotNegative,
+    "initial_learning_rate": NotNegative,
+    "end_learning_rate": NotNegative,
+    "warmup_target": NotNegative | None,
+    "values": Annotated[list[NotNegative], Field(min_length=2, max_length=1001)],
+    "boundaries": Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)],
+    "decay_rate": NotNegative,
     "decay_steps": _Steps,
     "first_decay_steps": _Steps,
     "warmup_steps": Annotated[int, Field(ge=0, lt=2**31)],

@@ -19,6 +19,17 @@ from descent.report.tutorial import TutorialPoint
 
 WIDTH = 5.2  # inches
 DPI = 200
+CURVES = (  # split, column, title, unit
+    ("val", "accuracy", "Validation accuracy", "%"),
+    ("train", "loss", "Training loss", "nats"),
+    ("val", "loss", "Validation loss", "nats"),
+)
+DIAGNOSTICS = (  # column, title, unit
+    ("gradient_norm", "Gradient", "L2 norm"),
+    ("update_norm", "Update", "L2 norm"),
+    ("update_to_weight", "Update / weights", "norms"),
+    ("unmoved_share", "Weights left unmoved", "%"),
+)
 LABEL_GAP = 0.07  # of a panel's height: one line of text in the smallest panel
 
 
@@ -31,12 +42,7 @@ def curves(rows: Sequence[CurvePoint], confidence: float) -> Figure:
         confidence: of the intervals in it, in (0, 1).
     """
     figure = Figure(figsize=(WIDTH, 9), dpi=DPI, layout="constrained")
-    panels = (
-        ("val", "accuracy", "Validation accuracy", "%"),
-        ("train", "loss", "Training loss", "cross-entropy in nats, log scale"),
-        ("val", "loss", "Validation loss", "cross-entropy in nats, log scale"),
-    )
-    for axes, (split, column, title, unit) in zip(figure.subplots(3, 1), panels, strict=True):
+    for axes, (split, column, title, unit) in zip(figure.subplots(3, 1), CURVES, strict=True):
         of_split = [row for row in rows if row.split == split]
         look = style.looks([row.optimizer for row in rows])
         for name, line in _by_optimizer(of_split).items():
@@ -44,8 +50,8 @@ def curves(rows: Sequence[CurvePoint], confidence: float) -> Figure:
             axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
         _draw_lines(axes, of_split, column, "log" if column == "loss" else "linear")
         _name_lines(axes, of_split, column)
-        axes.set(title=title, xlabel="epoch", ylabel=unit)
-        if column == "accuracy":
+        axes.set(title=title, xlabel="epoch", ylabel=unit if unit == "%" else f"cross-entropy in {unit}, log scale")
+        if unit == "%":
             axes.yaxis.set_major_formatter(FuncFormatter(percent))
     figure.supxlabel(f"Lines: means over the runs. Bands: {100 * confidence:g} % intervals for the mean.", fontsize=9)
     return figure
@@ -59,15 +65,9 @@ def diagnostics(rows: Sequence[DiagnosticsPoint]) -> Figure:
         rows: rows of diagnostics.csv.
     """
     figure = Figure(figsize=(WIDTH, 6), dpi=DPI, layout="constrained")
-    panels = (
-        ("gradient_norm", "Gradient, L2 norm", "log"),
-        ("update_norm", "Update, L2 norm", "log"),
-        ("update_to_weight", "Update / weights, norms", "log"),
-        ("unmoved_share", "Weights left unmoved, %", "linear"),
-    )
-    for axes, (column, title, scale) in zip(figure.subplots(2, 2).flat, panels, strict=True):
-        _draw_lines(axes, rows, column, scale)
-        axes.set(title=title, xlabel="epoch")
+    for axes, (column, title, unit) in zip(figure.subplots(2, 2).flat, DIAGNOSTICS, strict=True):
+        _draw_lines(axes, rows, column, "linear" if unit == "%" else "log")
+        axes.set(title=f"{title}, {unit}", xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, handlelength=3)

@@ -14,6 +14,7 @@ def contents(
     conditions: Conditions,
     trainings: Mapping[str, Training],
     printed: Mapping[str, Mapping[str, np.ndarray]],
+    trajectories: str,
     template: str,
 ) -> dict[str, bytes]:
     """Compute the tables, the figures and the page.
@@ -22,7 +23,8 @@ def contents(
         conditions: of the comparison.
         trainings: of exactly the optimizers that the conditions list.
         printed: what the tutorial printed: optimizer in lower case -> column -> [epochs].
-        template: of the page, see `page.html`.
+        trajectories: the picture of the paths, an `svg` element.
+        template: of the page, see `page.html`, put together.
 
     Returns:
         Name in results/report -> content; equal arguments give equal bytes, whatever the order of the optimizers.
@@ -63,7 +65,7 @@ def contents(
     if not tutorial.applies(conditions):
         del drawn["tutorial"]
     files = {f"figures/{name}.png": style.png(figure) for name, figure in drawn.items()}
-    pictures = {name: style.svg(figure) for name, figure in drawn.items()}
+    pictures = {name: style.svg(figure) for name, figure in drawn.items()} | {"trajectories": trajectories}
     alternatives = page.alternatives(ranking, curves, diagnostics, points)
     table = layout.markdown(shown["ranking"], words=2)
     ranking_md = f"**{texts.answer}**\n\n{texts.conditions}\n\n{table}\n\n{texts.reading}\n"
@@ -76,6 +78,8 @@ def contents(
         "tutorial.csv": tables.csv_text(tutorial.TutorialPoint._fields, points).encode(),
         "ranking.md": ranking_md.encode(),
         "summary.md": "".join(f"- {sentence}\n" for sentence in texts.summary).encode(),
-        "index.html": page.html(template, texts, shown, pictures, alternatives).encode(),
+        "index.html": page.html(
+            template, texts, shown, pictures, alternatives, page.data(curves, diagnostics)
+        ).encode(),
         **files,
     }

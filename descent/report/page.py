@@ -1,13 +1,16 @@
-"""Lays the findings out as one HTML page that needs nothing else: no network, no script, no other file."""
+"""Lays the findings out as one HTML page that needs nothing else: no network, no file, to be read no script."""
 
 import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import groupby
 from string import Template
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from descent.report import charts
+from descent.report.figures import CURVES, DIAGNOSTICS
 from descent.report.layout import Table
 from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank
 from descent.report.tutorial import TutorialPoint
@@ -16,9 +19,14 @@ from descent.report.tutorial import TutorialPoint
 THEME = {
     "#000000": "var(--text)",
     "#222222": "var(--text)",
+    "#bbbbbb": "var(--soft)",
+    "#cccccc": "var(--line)",
     "#dddddd": "var(--line)",
     "#e4e4e4": "var(--shade)",
     "#ffffff": "var(--page)",
+    "#882255": "light-dark(#882255, #cc6699)",
+    "#332288": "light-dark(#332288, #8f80e0)",
+    "#117733": "light-dark(#117733, #44aa66)",
 }
 
 
@@ -37,16 +45,18 @@ def html(
     tables: Mapping[str, Table],
     pictures: Mapping[str, str],
     alternatives: Mapping[str, str],
+    numbers: Mapping[str, Any],
 ) -> str:
     """Fill the template; every text is escaped on its way into it.
 
     Args:
-        template: HTML with $names for `string.Template`; what stands between `<!-- tutorial -->` and `<!-- end -->` is
-            left out without a picture of this name.
+        template: HTML with $names for `string.Template`, put together by `charts.assemble`; what stands between
+            `<!-- tutorial -->` and `<!-- end -->` is left out without a picture of this name.
         texts: what is said.
         tables: name in the template -> table.
         pictures: name in the template -> `svg` element.
         alternatives: name of a picture -> what it shows, in words.
+        numbers: what the charts draw.
     """
     shown = "" if "tutorial" not in pictures else r"\1"
     template = re.sub(r"<!-- tutorial -->\n?(.*?)<!-- end -->\n?", shown, template, flags=re.DOTALL)
@@ -63,7 +73,31 @@ def html(
         for name, part in parts.items()
     }
     drawn = {f"{name}_svg": picture(name, content, alternatives[name]) for name, content in pictures.items()}
-    return Template(template).substitute(escaped | drawn)
+    return Template(template).substitute(escaped | drawn | {"data": charts.script_data(numbers)})
+
+
+def data(curves: Sequence[CurvePoint], diagnostics: Sequence[DiagnosticsPoint]) -> dict[str, Any]:
+    """Collect what the page's script draws, as JSON takes it: the panels of the figures; a number not known is null."""
+    panels = [
+        _panel("curves", title, unit, [row for row in curves if row.split == split], column, ("_low", "_high"))
+        for split, column, title, unit in CURVES
+    ]
+    panels += [_panel("diagnostics", title, unit, diagnostics, column) for column, title, unit in DIAGNOSTICS]
+    return {"optimizers": charts.looks({row.optimizer for row in curves}), "panels": panels}
+
+
+def _panel(
+    section: str, title: str, unit: str, rows: Sequence[Any], column: str, ends: Sequence[str] = ()
+) -> dict[str, Any]:
+    names = {"values": column, **{key: column + end for key, end in zip(("least", "most"), ends, strict=False)}}
+    times = 100 if unit == "%" else 1
+    lines = [
+        {"optimizer": optimizer}
+        | {key: [charts.rounded(times * getattr(row, name)) for row in group] for key, name in names.items()}
+        for optimizer, group in groupby(rows, lambda row: row.optimizer)
+        for group in [list(group)]
+    ]
+    return {"section": section, "title": title, "unit": unit, "log": unit != "%", "lines": lines}
 
 
 def picture(name: str, svg: str, alternative: str) -> str:
@@ -113,6 +147,8 @@ def alternatives(
         f"{_extremes(ratios)}.",
         "tutorial": "Validation accuracy and validation loss by epoch, two panels for each optimizer that the tutorial "
         f"ran too ({', '.join(names) or 'none'}): its printed points over our mean and its band.",
+        "trajectories": "A line of panels for each optimizer but your own ones: its path over each surface, on "
+        "contour lines, and the size of its updates among those of the others.",
     }
 
 

@@ -14,6 +14,8 @@ from descent.report.tutorial import Agreement
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
+NOISY = " Noisy: it would be out if its runs lay as close together as those of the others do in the median."
+
 
 def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Conditions) -> str:
     """Say which optimizers may be the best, what choosing them costs at most, and how far the last is behind."""
@@ -68,11 +70,10 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float]) -> str:
         other = (
             f"the validation examples are harder than the test examples, by {min(known):.1f} to {max(known):.1f} points"
         )
-    noisy = " Noisy: it would be out if its runs lay as close together as those of the others do in the median."
     text = (
         f"Compare within a column, never across: {other}. Costs: points of validation accuracy by which the best may "
     )
-    return text + "lead." + noisy * any(row.may_be_best == "noisy" for row in ranking)
+    return text + "lead." + NOISY * any(row.may_be_best == "noisy" for row in ranking)
 
 
 def summary(

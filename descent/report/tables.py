@@ -190,9 +190,14 @@ def accuracy_json(rows: list[Rank]) -> str:
 
 
 def csv_text(columns: tuple[str, ...], rows: list[tuple]) -> str:
-    """Write a table as CSV: six significant digits, so that equal results are equal bytes; nan and inf as such."""
+    """Write a table as CSV: six significant digits, so that equal results are equal bytes; nan and inf as such.
+
+    A table without rows gets one that says so: DVC fails to plot a file that has a header alone.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+    if not rows:
+        writer.writerow(["none"] * len(columns))
     return stream.getvalue()

@@ -2,12 +2,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
 from descent.training.columns import LOSSES, MEASUREMENTS
 from descent.training.settings import TrainingParameters
+
+
+class Epoch(NamedTuple):
+    """What was measured of every run in one epoch."""
+
+    measurements: dict[str, np.ndarray]  # each of columns.MEASUREMENTS -> float64 [runs]; nan once a run diverged
+    val_hits: np.ndarray  # bool [runs, validation examples]: classified right after the epoch
 
 
 def epochs_to_target(val_accuracy: np.ndarray, target: float) -> np.ndarray:
@@ -70,7 +77,7 @@ def summarize(
 
 
 def document(
-    epochs: Sequence[Any],
+    epochs: Sequence[Epoch],
     test_loss: np.ndarray,
     test_accuracy: np.ndarray,
     examples: Mapping[str, int],
@@ -84,7 +91,7 @@ def document(
     of all runs in all of the last epochs.
 
     Args:
-        epochs: `runs.Epoch` of every epoch.
+        epochs: all of them.
         test_loss: [runs].
         test_accuracy: [runs], in [0, 1].
         examples: how many there are to train, validate and test with.
@@ -123,12 +130,12 @@ def history_rows(epoch: int, seeds: Sequence[int], measurements: Mapping[str, np
     return "".join(rows)
 
 
-def progress_line(name: str, epochs: Sequence[Any], total: int, clock: Sequence[float]) -> str:
+def progress_line(name: str, epochs: Sequence[Epoch], total: int, clock: Sequence[float]) -> str:
     """Say how far a training is: means over the runs that have not diverged, and the time left.
 
     Args:
         name: of the optimizer.
-        epochs: `runs.Epoch` of every epoch so far.
+        epochs: those so far.
         total: epochs to come in all.
         clock: seconds at the start and after each epoch so far.
     """

@@ -1,7 +1,9 @@
 """The network of params.yaml: a Keras model from a Python file of the user's, with equal starts at equal seeds."""
 
 import inspect
+import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import keras
@@ -10,9 +12,11 @@ import tensorflow as tf
 
 from descent import own
 from descent.parameters import ParametersError, did_you_mean
+from descent.training import stacking
 from descent.training.settings import NetworkEntry
 
 WHERE = "params.yaml: network"
+_MOST_WEIGHTS = 10**8  # 0.4 GB, of which a training holds some ten copies: weights, gradients, an optimizer's state
 
 
 def builder(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> Callable[[int], keras.Model]:
@@ -38,14 +42,17 @@ def builder(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> 
 
 
 def check(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> None:
-    """Refuse a network that could not be trained fairly: built thrice, run once on two blank examples.
+    """Refuse a network that could not be trained fairly: built thrice, run and trained once on two blank examples.
 
     Raises:
-        ParametersError: if the file or its function raises; if what it returns is no keras.Model, gives no float logits
-            [batch, classes], starts otherwise when built again at one seed, or starts alike at two seeds.
+        ParametersError: if the file or its function raises; if what it returns is no keras.Model, is too large, gives
+            no float logits [batch, classes], starts otherwise when built again at one seed, starts alike at two seeds,
+            or cannot be trained by a compiled step.
     """
     build = builder(entry, input_shape, classes)
     refuse = partial(_refuse, entry)
+    if (weights := _count_weights(build, input_shape)) > _MOST_WEIGHTS:
+        raise refuse(f"a network of at most {_MOST_WEIGHTS} weights", f"{weights} of them")
     models = [build(seed) for seed in (0, 0, 1)]
     for model in models:
         if not isinstance(model, keras.Model):
@@ -65,6 +72,43 @@ def check(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> No
         raise refuse("equal weights whenever it is built at one seed", "other weights the second time")
     if all(map(np.array_equal, first, other)):
         raise refuse("other weights at another seed", "the same: it must draw its weights with Keras, without a seed")
+    with own.refused(lambda reason: str(refuse("a network that can be trained", reason))):
+        _train_once(models[0], input_shape)
+
+
+def _count_weights(build: Callable[[int], keras.Model], input_shape: tuple[int, ...]) -> int:
+    """Count a network's weights without making one; 0 where it cannot be built in that way, and the trial must tell."""
+    try:
+        with suppress(Exception), keras.StatelessScope(initialize_variables=False):
+            model = build(0)
+            if not model.built:
+                model(keras.KerasTensor((2, *input_shape)), training=False)
+            return sum(math.prod(variable.shape) for variable in model.variables)
+        return 0
+    finally:
+        keras.utils.clear_session(free_memory=False)  # or Keras would make these weights with those of the next model
+
+
+def _train_once(model: keras.Model, input_shape: tuple[int, ...]) -> None:
+    """Take the gradients of two blank examples in a program like that of a training, compiled where that one is.
+
+    XLA takes a second to compile the least of all, so a stack of Keras' own plain layers is only traced.
+    """
+
+    def gradients(examples: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(model(examples, training=True)) + sum(model.losses)
+        return tape.gradient(loss, model.trainable_variables)
+
+    examples = tf.zeros((2, *input_shape))
+    if stacking.is_stackable(model) and all(map(_is_of_keras, model.layers)):
+        tf.function(gradients).get_concrete_function(examples)
+    else:
+        tf.function(gradients, jit_compile=suits_xla(model, input_shape))(examples)
+
+
+def _is_of_keras(layer: keras.layers.Layer) -> bool:
+    return getattr(layer, "activation", layer).__module__.startswith("keras.")
 
 
 def _refuse(entry: NetworkEntry, expected: str, got: str) -> ParametersError:

@@ -1,7 +1,6 @@
 """The runs of one optimizer, one for each seed, and the one compiled program that trains them all, epoch by epoch."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -11,16 +10,10 @@ from descent.data.datasets import Split
 from descent.training import networks, stacking
 from descent.training.columns import MEASUREMENTS
 from descent.training.dropout import use_threefry
+from descent.training.metrics import Epoch
 from descent.training.settings import TrainingParameters
 
 _CHUNK = 1000  # examples that are scored at once, where not all are
-
-
-class Epoch(NamedTuple):
-    """What was measured of every run in one epoch."""
-
-    measurements: dict[str, np.ndarray]  # each of columns.MEASUREMENTS -> float64 [runs]; nan once a run diverged
-    val_hits: np.ndarray  # bool [runs, validation examples]: classified right after the epoch
 
 
 class Runs:

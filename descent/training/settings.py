@@ -15,12 +15,15 @@ def _distinct(seeds: list[int]) -> list[int]:
     return seeds
 
 
+_Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class TrainingParameters(Section):
     """The section `training`: how long every run trains, and how it is judged."""
 
-    epochs: Annotated[int, Field(ge=1)]
-    batch_size: Annotated[int, Field(ge=1)]
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1), AfterValidator(_distinct)]
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)]
+    batch_size: Annotated[int, Field(ge=1, lt=2**31)]
+    seeds: Annotated[list[_Seed], Field(min_length=1, max_length=1000), AfterValidator(_distinct)]
     last_epochs: Annotated[int, Field(ge=1)]
     target_val_accuracy: Annotated[float, Field(gt=0, le=1)]
 

@@ -12,6 +12,7 @@ from descent import style
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import Map, leaves_at, survey
 
+PANEL, DPI = 1.1, 200  # inches, pixels per inch
 MARKS = 6  # on each line, so that equal times can be compared
 PLAIN = {"linestyle": "-", "marker": "o", "markersize": 3}  # a line alone in its panel needs no dashes
 
@@ -32,8 +33,8 @@ def trajectories(
     steps = np.arange(1, parameters.steps + 1)
     every_size = np.concatenate(list(sizes.values()))
     known = every_size[np.isfinite(every_size) & (every_size > 0)]
-    inches = 0.9 + 1.45 * (len(maps) + 1)
-    figure = Figure(figsize=(inches, 1.1 + 1.45 * len(paths)), layout="constrained")
+    inches = 0.8 + PANEL * (len(maps) + 1)  # with three surfaces as narrow as the report's figures, for a phone
+    figure = Figure(figsize=(inches, 1.2 + PANEL * len(paths)), dpi=DPI, layout="constrained")
     panels = figure.subplots(len(paths), len(maps) + 1, squeeze=False, sharex="col")
 
     for (optimizer, look), row in zip(style.looks(paths).items(), panels, strict=True):
@@ -42,17 +43,17 @@ def trajectories(
             left = leaves_at(path, width)
             _draw_map(axes, maps[name], width)
             axes.plot(*path[: None if left is None else left + 1].T, **look | PLAIN, linewidth=1.2, markevery=every)
-            axes.plot(*surface.start, "*", color="black", markersize=10, markeredgecolor="white", zorder=4)
+            axes.plot(*surface.start, "*", color="black", markersize=8, markeredgecolor="white", zorder=4)
             if left is not None:
                 ground = {"facecolor": "white", "linewidth": 0, "pad": 1}
-                axes.text(0.97, 0.04, f"leaves: step {left}", ha="right", transform=axes.transAxes, bbox=ground)
+                axes.text(0.97, 0.04, f"leaves at {left}", ha="right", transform=axes.transAxes, bbox=ground, size=8)
         for updates in sizes.values():
             row[-1].plot(steps, updates, color="#BBBBBB", linewidth=0.7)
         row[-1].plot(steps, sizes[optimizer], **look | PLAIN, markevery=every)
         _scale_logarithmically(row[-1])
         if known.size:
             row[-1].set_ylim(known.min() / 1.5, known.max() * 1.5)
-        row[0].set_ylabel(textwrap.fill(optimizer, 14), color=look["color"], fontsize=11, weight="bold")
+        row[0].set_ylabel(textwrap.fill(optimizer, 14), color=look["color"], fontsize=10, weight="bold")
 
     for axes, name in zip(panels[0], maps, strict=False):
         axes.set_title(name.replace("_", " "))
@@ -61,16 +62,17 @@ def trajectories(
         axes.set_xlabel("first weight")
     panels[-1, -1].set_xlabel("step")
     title = (
-        f"{parameters.steps} steps from the star, a dot every {every}; second weight upwards. "
-        "Hyperparameters as in training, tuned to nothing here."
+        f"{parameters.steps} steps from the star, a dot every {every}; where a path leaves, at which step. "
+        "Second weight upwards. Hyperparameters as in training, tuned to nothing here."
     )
-    figure.suptitle(textwrap.fill(title, int(11 * inches)), fontsize=10)
+    figure.suptitle(textwrap.fill(title, int(13 * inches)), fontsize=9)
     return figure
 
 
 def _draw_map(axes: Axes, surface: Map, half_width: float) -> None:
     line, heights, levels = surface
-    axes.contour(line, line, heights, levels=levels, colors="#CCCCCC", linewidths=0.5, linestyles="solid")
+    if (np.diff(levels) > 0).all():  # not of a surface that is flat, or as good as
+        axes.contour(line, line, heights, levels=levels, colors="#CCCCCC", linewidths=0.5, linestyles="solid")
     axes.set(xlim=(-half_width, half_width), ylim=(-half_width, half_width), aspect="equal")
     axes.grid(False)
     for axis in (axes.xaxis, axes.yaxis):

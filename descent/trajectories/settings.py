@@ -5,19 +5,18 @@ from typing import Annotated
 from pydantic import Field
 
 from descent.optimizers.entries import OptimizerName
-from descent.parameters import Section
+from descent.parameters import Finite, NotNegative, Positive, Section
 
-_Positive = Annotated[float, Field(gt=0)]
-_Pair = Annotated[list[float], Field(min_length=2, max_length=2)]
+_Pair = Annotated[list[Finite], Field(min_length=2, max_length=2)]
 
 
 class Surface(Section):
     """f(p) = p' H p / 2, where H has these curvatures, along axes turned by this angle; and how a path starts."""
 
     curvatures: _Pair
-    angle_degrees: float
+    angle_degrees: Annotated[float, Field(ge=-360, le=360)]
     start: _Pair
-    noise: Annotated[float, Field(ge=0)]
+    noise: NotNegative
 
 
 class TrajectoryParameters(Section):
@@ -25,6 +24,6 @@ class TrajectoryParameters(Section):
 
     steps: Annotated[int, Field(ge=1, le=10000)]
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    half_width: _Positive
-    constant_gradient: _Positive
-    surfaces: Annotated[dict[OptimizerName, Surface], Field(min_length=1)]
+    half_width: Positive
+    constant_gradient: Positive
+    surfaces: Annotated[dict[OptimizerName, Surface], Field(min_length=1, max_length=12)]

@@ -9,7 +9,7 @@ from descent.report import layout
 from descent.report.settings import Conditions
 from descent.report.tables import csv_text
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import figures, page, tables, words
+from descent.tuning import figures, inclusions, page, tables, words
 from descent.tuning.columns import Tuning
 from descent.tuning.paths import Path
 from descent.tuning.settings import TuningParameters
@@ -23,7 +23,6 @@ def contents(
     defaults: Mapping[str, np.ndarray],
     paths: Sequence[Path],
     template: str,
-    plots_page: str,
 ) -> dict[str, bytes]:
     """Compute the tables, the figures and the page.
 
@@ -34,8 +33,7 @@ def contents(
         tunings: of exactly the optimizers that the conditions list.
         defaults: by what the comparison's runs are judged, optimizer -> [seeds].
         paths: on the surfaces.
-        template: of the page, see `page.html`.
-        plots_page: holds the drawing libraries.
+        template: of the page, see `page.html`, put together.
 
     Returns:
         Name in results/tuning -> content.
@@ -46,7 +44,7 @@ def contents(
     expected = tables.best_of_k(tunings, conditions, parameters)
     entries = conditions.optimizers | conditions.own_optimizers
     runs = tables.reported(tunings, conditions)
-    inclusions = tables.inclusions(runs, entries, 1 / conditions.data.validation_size)
+    checked = inclusions.check(runs, entries, 1 / conditions.data.validation_size)
     chosen = {row.optimizer: row.factor for row in rows if not np.isnan(row.factor)}
     losses = {
         (name, float(factor)): curves.mean(axis=0)
@@ -56,7 +54,7 @@ def contents(
     texts = {
         "answer": words.answer(rows, conditions),
         "conditions": words.conditions_line(conditions, parameters),
-        "reading": words.reading(rows, inclusions, conditions),
+        "reading": words.reading(rows, checked, conditions),
     }
     shown = words.tuned(rows, conditions)
     pictures = {
@@ -71,6 +69,6 @@ def contents(
         "report/tuned.csv": csv_text(tables.Tuned._fields, rows).encode(),
         "report/sensitivity.csv": csv_text(tables.SensitivityPoint._fields, points).encode(),
         "report/best_of_k.csv": csv_text(tables.BestOfK._fields, expected).encode(),
-        "index.html": page.html(template, plots_page, texts, shown, study, pictures).encode(),
+        "index.html": page.html(template, texts, shown, study, pictures).encode(),
         **{f"report/figures/{name}.png": content for name, content in pictures.items()},
     }

@@ -1,9 +1,7 @@
 """Lays the learning-rate study out as one HTML page to play with; it needs nothing else: no network, no other file."""
 
 import base64
-import json
 import math
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from string import Template
@@ -13,8 +11,7 @@ from xml.etree.ElementTree import tostring
 import contourpy
 import numpy as np
 
-from descent import style
-from descent.parameters import InputError
+from descent.report import charts
 from descent.report.layout import Table, interval, number
 from descent.report.page import table
 from descent.trajectories.settings import TrajectoryParameters
@@ -22,9 +19,6 @@ from descent.trajectories.surfaces import leaves_at, survey
 from descent.tuning.figures import times
 from descent.tuning.paths import Path
 from descent.tuning.tables import BestOfK, SensitivityPoint
-
-SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "D": "diamond", "P": "cross"}
-SHAPES |= {"X": "M-.7,-1L0,-.3L.7,-1L1,-.7L.3,0L1,.7L.7,1L0,.3L-.7,1L-1,.7L-.3,0L-1,-.7Z", "<": "triangle-left"}
 
 
 class Study(NamedTuple):
@@ -38,21 +32,15 @@ class Study(NamedTuple):
     trajectories: TrajectoryParameters  # what the paths were computed with
 
 
-def html(
-    template: str, plots_page: str, texts: Mapping[str, str], tuned: Table, study: Study, pictures: Mapping[str, bytes]
-) -> str:
+def html(template: str, texts: Mapping[str, str], tuned: Table, study: Study, pictures: Mapping[str, bytes]) -> str:
     """Fill the template; every text is escaped on its way into it.
 
     Args:
-        template: HTML with $names for `string.Template`.
-        plots_page: .dvc/plots_page/page.html, which holds the drawing libraries and their licences.
+        template: HTML with $names for `string.Template`, put together by `charts.assemble`.
         texts: name in the template -> what is said.
         tuned: the answer as a table.
         study: the numbers.
         pictures: name in the template -> PNG file, for readers without a script.
-
-    Raises:
-        InputError: if plots_page holds no libraries.
     """
     tables = {
         "tuned": tuned,
@@ -64,9 +52,7 @@ def html(
         {name: escape(text) for name, text in texts.items()}
         | {f"{name}_table": tostring(table(content), "unicode", method="html") for name, content in tables.items()}
         | {f"{name}_png": base64.b64encode(content).decode() for name, content in pictures.items()}
-        | {part: _marked(plots_page, part) for part in ("libraries", "licences")}
-        # Inside a script element only "<" could be taken for markup.
-        | {"data": json.dumps(data(study), separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")}
+        | {"data": charts.script_data(data(study))}
     )
 
 
@@ -75,23 +61,14 @@ def data(study: Study) -> dict[str, Any]:
     names = sorted({row.optimizer for row in study.sensitivity})
     factors = sorted({_key(row.factor): row.factor for row in study.sensitivity}.values())
     place = {_key(factor): i for i, factor in enumerate(factors)}
-    look = style.looks(names)
     half_width = study.trajectories.half_width
     return {
-        "optimizers": [
-            {
-                "name": name,
-                "color": look[name]["color"],
-                "dash": _dash(look[name]["linestyle"]),
-                "shape": SHAPES[look[name]["marker"]],
-            }
-            for name in names
-        ],
+        "optimizers": charts.looks(names),
         "factors": [times(factor) for factor in factors],
         "default": place.get(_key(1), 0),
         "sensitivity": [_point(row, place, study.chosen.get(row.optimizer)) for row in study.sensitivity],
         "losses": [
-            {"optimizer": name, "place": place[_key(factor)], "losses": [_round(loss) for loss in curve]}
+            {"optimizer": name, "place": place[_key(factor)], "losses": [charts.rounded(loss) for loss in curve]}
             for (name, factor), curve in study.losses.items()
         ],
         "half_width": half_width,
@@ -154,30 +131,21 @@ def _key(factor: float) -> float:
     return round(math.log10(factor), 4)
 
 
-def _round(value: float) -> float | None:
-    return float(f"{value:.5g}") if math.isfinite(value) else None
-
-
 def _point(row: SensitivityPoint, place: Mapping[float, int], best: float | None) -> dict[str, Any]:
     known = row.diverged == 0
     return {
         "optimizer": row.optimizer,
         "place": place[_key(row.factor)],
         "offset": None if best is None else place[_key(row.factor)] - place[_key(best)],
-        "rate": _round(row.learning_rate),
-        "default": _round(row.factor),
-        "best": None if best is None else _round(row.factor / best),
+        "rate": charts.rounded(row.learning_rate),
+        "default": charts.rounded(row.factor),
+        "best": None if best is None else charts.rounded(row.factor / best),
         "times": times(row.factor),
-        "error": _round(1 - row.mean) if known else None,
-        "least": _round(1 - row.high) if known else None,
-        "most": _round(1 - row.low) if known else None,
+        "error": charts.rounded(1 - row.mean) if known else None,
+        "least": charts.rounded(1 - row.high) if known else None,
+        "most": charts.rounded(1 - row.low) if known else None,
         "accuracy": f"{100 * row.mean:.2f} %" if known else f"diverged, {row.diverged} of {row.runs}",
     }
-
-
-def _dash(linestyle: Any) -> list[float]:
-    """Turn a line style of matplotlib into lengths in pixels."""
-    return [] if linestyle == "-" else [2 * length for length in linestyle[1]]
 
 
 def _contours(line: np.ndarray, heights: np.ndarray, levels: np.ndarray) -> list[list[float]]:
@@ -195,11 +163,3 @@ def _path(path: Path, place: Mapping[float, int], half_width: float) -> dict[str
         "points": np.round(known, 4).ravel().tolist(),
         "left": None if left is None else int(path.steps[left]),
     }
-
-
-def _marked(page: str, part: str) -> str:
-    """Find what stands between a page's two comments of this name."""
-    found = re.search(f"<!-- {part} -->(.*)<!-- end of {part} -->", page, re.DOTALL)
-    if not found:
-        raise InputError(f".dvc/plots_page/page.html: no {part} in it: run python -m tools.plots_page")
-    return found[1]

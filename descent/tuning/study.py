@@ -13,20 +13,26 @@ from descent.tuning.settings import TuningParameters
 
 
 def select(
-    parameters: TuningParameters, accuracy_of: Callable[[float, int], float]
+    parameters: TuningParameters, accuracy_of: Callable[[Sequence[tuple[float, int]]], np.ndarray]
 ) -> tuple[list[float], np.ndarray, int | None]:
     """Try the factors of the grid, and beyond an end of it as long as the best is there.
 
     Args:
         parameters: grid, seeds, how far beyond.
-        accuracy_of: trains the run of a factor and a seed; returns by what it is judged, nan where it diverged.
+        accuracy_of: trains runs that do not wait for each other, each a factor and a seed; returns for each by what it
+            is judged, nan where it diverged.
 
     Returns:
         The factors, small ones first; accuracies [factors, seeds]; index of the chosen factor, None where at every
         factor a run diverged.
     """
-    factors = grid.factors(parameters)
-    found = {factor: [accuracy_of(factor, seed) for seed in parameters.seeds] for factor in factors}
+    found: dict[float, np.ndarray] = {}
+
+    def look(factors: Sequence[float]) -> None:
+        judged = accuracy_of([(factor, seed) for factor in factors for seed in parameters.seeds])
+        found.update(zip(factors, judged.reshape(len(factors), -1), strict=True))
+
+    look(grid.factors(parameters))
     tried = {True: 0, False: 0}
     while True:
         factors = sorted(found)
@@ -39,7 +45,14 @@ def select(
         if further is None:
             return factors, accuracy, best
         tried[upwards] += 1
-        found[further] = [accuracy_of(further, seed) for seed in parameters.seeds]
+        look([further])
+
+
+def merged(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Describe what computed a study, where machines may differ: all values of what differs, with | between them."""
+    keys = dict.fromkeys(key for environment in environments for key in environment)
+    every = {key: dict.fromkeys(environment.get(key, "") for environment in environments) for key in keys}
+    return {key: " | ".join(sorted(values)) for key, values in every.items()}
 
 
 def seconds_of_a_run(log: Path, runs: int) -> list[float]:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from descent.optimizers.entries import OptimizerEntry
 from descent.report import statistics
 from descent.report.settings import Conditions
 from descent.tuning import choice
@@ -53,7 +52,7 @@ class Tuned(NamedTuple):
     val_accuracy_sd: float
     val_accuracy_low: float
     val_accuracy_high: float
-    may_be_best: str  # of the tuned: yes; no; unknown; diverged
+    may_be_best: str  # of the tuned: yes; noisy: yes, but for its noise alone; no; unknown; diverged
     cost_at_most: float
     gain: float  # tuned minus default
     gain_low: float
@@ -64,15 +63,6 @@ class Tuned(NamedTuple):
     sensitivity: float
     at_edge: int
     diverged: int
-
-
-class Inclusion(NamedTuple):
-    """A check of the search: a rule that holds another as a special case may not lose to it when both are tuned."""
-
-    general: str
-    special: str
-    behind: float  # special minus general, in accuracy
-    p_value: float  # of Welch's one-sided test that the special one is ahead; nan if unknown
 
 
 def endpoints(values: np.ndarray, images: int, last_epochs: int) -> np.ndarray:
@@ -141,9 +131,12 @@ def tuned(
     names = sorted(name for name, values in runs.items() if np.isfinite(values).all())
     verdict = dict.fromkeys(runs, ("diverged", math.nan)) | dict.fromkeys(names, ("unknown", math.nan))
     if len(names) > 1 and len(conditions.training.seeds) > 1:
-        found = statistics.contest(np.stack([runs[name] for name in names]), confidence, resolution)
+        values = np.stack([runs[name] for name in names])
+        found = statistics.contest(values, confidence, resolution)
+        words = np.where(statistics.kept_for_noise(values, confidence, resolution), "noisy", "yes")
         verdict |= {
-            name: ("yes" if found.kept[i] else "no", float(found.cost_at_most[i])) for i, name in enumerate(names)
+            name: (str(words[i]) if found.kept[i] else "no", float(found.cost_at_most[i]))
+            for i, name in enumerate(names)
         }
     rows = []
     for name, tuning in tunings.items():
@@ -166,34 +159,6 @@ def tuned(
             )
         )  # fmt: skip
     return sorted(rows, key=lambda row: (math.isnan(row.val_accuracy), -row.val_accuracy, row.optimizer))
-
-
-def inclusions(
-    runs: Mapping[str, np.ndarray], entries: Mapping[str, OptimizerEntry], resolution: float
-) -> list[Inclusion]:
-    """Check each pair of which one rule holds the other: momentum and sgd, Adam and RMSprop, found by their entries."""
-    rows = []
-    for general, entry in sorted(entries.items()):
-        for special, other in sorted(entries.items()):
-            if (_family(entry), _family(other)) not in {("momentum", "sgd"), ("adam", "rmsprop")}:
-                continue
-            both = np.stack([runs[special], runs[general]])
-            p_value = math.nan
-            if np.isfinite(both).all() and both.shape[-1] > 1:
-                found = statistics.pairs(both, resolution)
-                p_value = float(stats.t.sf(found.difference[0, 1] / found.error[0, 1], found.freedom[0, 1]))
-            rows.append(Inclusion(general, special, float(both[0].mean() - both[1].mean()), p_value))
-    return rows
-
-
-def _family(entry: OptimizerEntry) -> str:
-    name, config = entry.class_name.removeprefix("keras2>"), entry.config
-    if name == "TFOptimizer":
-        name = str(config.get("optimizer")).removesuffix("Optimizer")
-        return {"GradientDescent": "sgd", "Momentum": "momentum", "Adam": "adam"}.get(name, "")
-    if name == "SGD":
-        return "momentum" if config.get("momentum") else "sgd"
-    return {"Adam": "adam", "RMSprop": "rmsprop"}.get(name, "")
 
 
 def _gain(tuned: np.ndarray, default: np.ndarray, confidence: float, resolution: float) -> tuple[float, float, float]:

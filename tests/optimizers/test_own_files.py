@@ -1,7 +1,9 @@
 """Claims about an optimizer file of one's own: what it may be; and whatever it does wrong is said on one line."""
 
+import sys
 from pathlib import Path
 
+import keras
 import pytest
 
 from descent.optimizers import build as optimizers
@@ -71,8 +73,6 @@ class Settings:
 
 
 def test_own_file_stands_in_the_way_of_no_module_of_its_name(mine, tmp_path):
-    import keras
-
     entry = mine(MINE, learning_rate=0.1)
     (tmp_path / "keras.py").write_text("from keras import *" + MINE)
     optimizers.build(entry.model_copy(update={"file": "keras.py"}), WHERE)
@@ -97,6 +97,27 @@ def test_own_file_stands_in_the_way_of_no_module_of_its_name(mine, tmp_path):
 def test_own_file_that_cannot_be_run_is_refused_with_reason_and_line(mine, code, reason):
     file = "optimizers/mine.py"
     assert refusal(mine(code)).startswith(f"{WHERE}.file: '{file}' cannot be run: {reason.format(file=file)}")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("import keras\nkeras.config.set_dtype_policy('mixed_float16')", "changes keras.config.dtype_policy, which"),
+        ("import keras\nkeras.config.set_floatx('float16')", "changes keras.config.floatx"),
+        ("import os\nos.chdir('/')", "changes the current folder"),
+        ("import os\nos.chdir('/')\n1 / 0", "cannot be run: ZeroDivisionError"),
+        ("from optimizers import beside", "imports optimizers.beside: a file of your own must stand alone"),
+        ("import beside", "cannot be run: ModuleNotFoundError: No module named 'beside' ({file}, line 1); a file of"),
+    ],
+)
+def test_own_file_that_is_not_alone_is_refused_and_what_it_changed_put_back(mine, monkeypatch, code, reason):
+    entry = mine(code + MINE, learning_rate=0.1)
+    Path("optimizers/beside.py").write_text("")
+    monkeypatch.syspath_prepend(Path.cwd())
+    monkeypatch.delitem(sys.modules, "optimizers", raising=False)
+    before = Path.cwd(), keras.config.floatx(), keras.config.dtype_policy()
+    assert refusal(entry).startswith(f"{WHERE}.file: 'optimizers/mine.py' {reason.format(file=entry.file)}")
+    assert (Path.cwd(), keras.config.floatx(), keras.config.dtype_policy()) == before
 
 
 @pytest.mark.parametrize("file", ["optimizers/nowhere.py", "folder.py"])
@@ -152,6 +173,15 @@ def test_own_class_that_cannot_be_made_is_refused_with_reason_and_line(mine, bod
             "NotImplementedError",
         ),
         ("def update_step(self, gradient, variable, rate): variable.assign(gradient[:2])", "ValueError"),
+        (
+            "def update_step(self, gradient, variable, rate):\n        if gradient[0] > 0: variable.assign(gradient)",
+            "OperatorNotAllowedInGraphError",
+        ),
+        (
+            "def update_step(self, gradient, variable, rate): "
+            "variable.assign(tf.py_function(abs, [gradient], tf.float32))",
+            "InvalidArgumentError",
+        ),
     ],
 )
 def test_own_class_that_cannot_take_a_step_is_refused_where_it_is_tried(mine, body, reason):

@@ -6,13 +6,15 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
-from descent import parameters
+from descent import parameters, style
 from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import records
 from descent.report.settings import Conditions
 from descent.training.columns import HISTORY
+from stages import compare
 
 ROOT = Path(__file__).parents[2]
 EPOCHS, IMAGES, LAST_EPOCHS = 4, 3000, 2
@@ -91,8 +93,11 @@ def project(folder, names=tuple(LEVELS), seeds=(0, 1, 2)):
     document["training"] |= {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
     YAML().dump(document, folder / "params.yaml")
     shutil.copytree(ROOT / "data/reference", folder / "data/reference")
-    (folder / "descent/report").mkdir(parents=True)
-    shutil.copy(ROOT / "descent/report/page.html", folder / "descent/report/page.html")
+    for part in (*compare.PAGE, "results/trajectories/trajectories.svg"):
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+    for part in compare.PAGE:
+        shutil.copy(ROOT / part, folder / part)
+    (folder / "results/trajectories/trajectories.svg").write_text(style.svg(Figure()), encoding="utf-8")
     for kind in ("history", "metrics"):
         (folder / "results" / kind).mkdir(parents=True)
     for name in names:

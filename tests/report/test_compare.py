@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import html
 import subprocess
 import sys
 from pathlib import Path
@@ -172,3 +173,18 @@ def test_a_diverged_run_is_printed_and_disqualifies(tmp_path, monkeypatch, capsy
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| adam"))
     assert "no: diverged" in row
     assert "1 of 3" in row
+
+
+def test_text_of_params_yaml_is_text_on_the_page_whatever_it_looks_like(tmp_path):
+    hostile = "<script>alert(1)</script> <!-- $(touch PWNED) `touch PWNED` $\\frac{ ${answer}"
+    path = synthetic.project(tmp_path, ["sgd", "adam", "own"]) / "params.yaml"
+    document = YAML(typ="safe").load(path)
+    document["report"]["note"] = hostile
+    document["network"]["config"] = {"<script>": hostile}
+    YAML().dump(document, path)
+    with contextlib.chdir(tmp_path):
+        compare.main()
+    page = (tmp_path / "results/report/index.html").read_text(encoding="utf-8")
+    assert "<script>alert" not in page
+    assert hostile in html.unescape(page)
+    assert list(tmp_path.rglob("PWNED*")) == []

@@ -13,6 +13,7 @@ import synthetic
 
 from descent.report import layout, page
 from stages import compare
+from tools import readme
 
 VOID = ("meta", "link")
 MEASURE = """<script>addEventListener("load", () => {
@@ -88,7 +89,7 @@ def measured(html, tmp_path_factory):
 
     def measure(width, *flags):
         copy = tmp_path_factory.mktemp("measured")
-        (copy / "index.html").write_text(html.replace("</body>", f"{MEASURE}</body>"), encoding="utf-8")
+        (copy / "index.html").write_text(f"{MEASURE}</body>".join(html.rsplit("</body>", 1)), encoding="utf-8")
         (copy / "frame.html").write_text(FRAME % width, encoding="utf-8")
         visit = browser.visit(copy / "frame.html", 1400, *flags)
         return json.loads(unescape(re.search("<title>(.*?)</title>", visit.html)[1])), visit
@@ -123,7 +124,7 @@ def test_screen_reader_finds_language_alternatives_captions_and_scopes(html):
     elements = Reader(html).elements
     assert ("html", {"lang": "en"}) in elements
     alternatives = [attributes["aria-label"] for tag, attributes in elements if tag == "svg"]
-    assert len(set(alternatives)) == 4
+    assert len(set(alternatives)) == 5
     assert all(len(text) > 40 for text in alternatives)
     tags = [tag for tag, _ in elements]
     assert tags.count("table") == tags.count("caption") == 7
@@ -133,9 +134,19 @@ def test_screen_reader_finds_language_alternatives_captions_and_scopes(html):
     assert all(box["role"] == "group" and box["aria-label"] for box in boxes)
 
 
-def test_page_runs_no_script_and_loads_no_file(html):
+def test_page_loads_no_file_and_forbids_itself_to(html):
     elements = Reader(html).elements
-    assert not {"script", "img", "iframe", "object"} & {tag for tag, _ in elements}
+    assert not {"img", "iframe", "object"} & {tag for tag, _ in elements}
+    assert not any("src" in attributes for _, attributes in elements)
+    assert any("default-src 'none'" in attributes.get("content", "") for _, attributes in elements)
+
+
+def test_copy_in_docs_runs_no_script_and_has_every_figure_and_table(html):
+    copy = readme.without_scripts(html)
+    tags = [tag for tag, _ in Reader(copy).elements]
+    assert "script" not in tags
+    assert (tags.count("figure"), tags.count("table")) == (5, 7)
+    assert "Licences" not in copy
 
 
 def test_page_can_be_mailed_since_every_link_leads_to_a_place_in_it(html):
@@ -173,8 +184,9 @@ def test_nothing_reaches_the_page_unescaped():
     hostile = "</p><script>alert(1)</script>"
     texts = page.Texts(hostile, "", "", [hostile])
     tables = {"ranking": layout.Table(hostile, [hostile], [[hostile, hostile]])}
-    template = "$answer$summary$ranking_table$ranking_svg"
-    html = page.html(template, texts, tables, {"ranking": "<svg></svg>"}, {"ranking": f'"{hostile}'})
+    template = "$answer$summary$ranking_table$ranking_svg$data"
+    numbers = {"optimizers": [hostile]}
+    html = page.html(template, texts, tables, {"ranking": "<svg></svg>"}, {"ranking": f'"{hostile}'}, numbers)
     assert {tag for tag, _ in Reader(html).elements} <= {
         "ul", "li", "div", "table", "caption", "thead", "tbody", "tr", "th", "td", "svg"
     }  # fmt: skip
@@ -182,7 +194,7 @@ def test_nothing_reaches_the_page_unescaped():
 
 
 def test_words_for_the_pictures_name_the_extremes(html):
-    ranking, curves, diagnostics, tutorial = (
+    ranking, curves, diagnostics, _, tutorial = (
         attributes["aria-label"] for tag, attributes in Reader(html).elements if tag == "svg"
     )
     assert re.search(r"from 82\.\d+ \(sgd\) to 92\.\d+ \((rmsprop|adam)\)", ranking)

@@ -1,5 +1,8 @@
 """Claims about networks of the user's own: equal starts, what is refused, what convolves."""
 
+import resource
+from pathlib import Path
+
 import keras
 import pytest
 import toy
@@ -8,7 +11,11 @@ from descent.parameters import ParametersError
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 
-HEAD = "import keras, itertools\nimport numpy as np\nfrom keras import layers\ncalls = itertools.count()\n"
+HEAD = """
+import itertools, keras, numpy as np, tensorflow as tf
+from keras import layers
+calls = itertools.count()
+"""
 DENSE = "keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense({units}{more})])"
 
 
@@ -26,6 +33,9 @@ def entry(tmp_path, monkeypatch):
 
 def dense(units="classes", more=""):
     return DENSE.format(units=units, more=more)
+
+
+HOST = dense("classes, activation=lambda x: tf.ensure_shape(tf.numpy_function(abs, [x], tf.float32), x.shape)")
 
 
 @pytest.mark.parametrize("file", ["networks/mlp.py", "networks/cnn.py"])
@@ -69,6 +79,8 @@ def test_network_of_params_yaml_is_that_of_the_tutorial():
         ),
         ("keras.Sequential([keras.Input(shape), layers.Flatten()])", "expected logits [batch, 10], got"),
         ("keras.Sequential([keras.Input((9,)), layers.Dense(10)])", "expected a network for examples [4, 3], got "),
+        (dense("10, activation=lambda x: x if keras.ops.sum(x) > 0 else -x"), "expected a network that can be trained"),
+        (HOST, "expected a network that can be trained, got InvalidArgumentError: "),
     ],
 )
 def test_network_that_cannot_be_trained_fairly_is_refused_with_the_reason(entry, expression, message):
@@ -89,6 +101,47 @@ def test_unknown_activation_is_told_which_there_are_and_which_is_meant():
     entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [3], "activation": "rleu", "dropout": 0})
     with pytest.raises(ParametersError, match=r"rleu .*; activations are celu, .*; did you mean relu\?$"):
         networks.check(entry, (28, 28), 10)
+
+
+@pytest.mark.parametrize("units", [[2 * 10**9], [10**5, 10**5], [2**62]])
+def test_network_beyond_all_memory_is_refused_by_counting_its_weights(units):
+    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": units, "activation": "relu", "dropout": 0})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ParametersError, match=r"expected a network of at most 100000000 weights, got \d+ of them"):
+        networks.check(entry, (28, 28), 10)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 10**5  # KB: less than a tenth of the least
+
+
+@pytest.mark.parametrize(
+    ("activation", "reason"), [("glu", "expected axis -1"), ("threshold", "missing 2 required positional arguments")]
+)
+def test_activation_that_needs_arguments_or_changes_the_shape_is_refused_in_plain_text(activation, reason):
+    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [8], "activation": activation, "dropout": 0})
+    with pytest.raises(ParametersError) as caught:
+        networks.check(entry, (28, 28), 10)
+    assert str(caught.value).startswith(
+        "params.yaml: network: networks/mlp.py: expected a network for examples [28, 28]"
+    )
+    assert reason in str(caught.value)
+    assert str(caught.value).isprintable()  # Keras prints parts of its messages in bold
+
+
+def test_subclassed_network_and_weights_that_keras_does_not_make_are_counted_or_tried(entry):
+    code = """
+class Net(keras.Model):
+    def __init__(self, classes):
+        super().__init__()
+        self.head = layers.Dense(classes)
+        self.scale = keras.Variable(np.ones(1, "float32"))
+    def call(self, x):
+        return self.head(keras.ops.reshape(x, (-1, 12))) * self.scale
+def built(model, shape):
+    model(np.zeros((1, *shape), "float32"))
+    return model
+"""
+    made = entry("built(Net(classes), shape)")
+    Path("mine.py").write_text(Path("mine.py").read_text().replace("def build", f"{code}def build"))
+    networks.check(made, (4, 3), 10)
 
 
 def test_file_without_the_function_is_refused(tmp_path, monkeypatch):

@@ -1,6 +1,6 @@
 """Claims about training, on small random images: pairing, stacking, last batches, divergence, what is scored."""
 
-from functools import partial
+from functools import cache, partial
 
 import keras
 import numpy as np
@@ -32,23 +32,38 @@ def normalized(seed):
     return keras.Model(inputs, layers.Dense(toy.CLASSES)(layers.Dropout(0.3)(x)))
 
 
+MLP = toy.mlp()
+
+
+@cache
+def alone(fresh, network):
+    """The run of seed 5 alone, and its figures; compiled once for all that look at it."""
+    return run(fresh, network, seeds=[5])
+
+
+@pytest.fixture(scope="module")
+def of_sgd():
+    """Two runs of plain SGD, and their figures."""
+    return run(sgd, MLP)
+
+
 # Stacked, others have equal weights as well, but XLA may round a figure in another way: test_every_optimizer.py.
 @pytest.mark.parametrize(
     ("fresh", "network", "stacked"),
     [
-        (sgd, toy.mlp(), False),
-        (keras.optimizers.Adam, toy.mlp(), False),
-        (averaged, toy.mlp(), False),
-        (sgd, toy.mlp(), True),
+        (sgd, MLP, False),
+        (keras.optimizers.Adam, MLP, False),
+        (averaged, MLP, False),
+        (sgd, MLP, True),
         (sgd, normalized, False),
     ],
 )
 def test_run_is_the_same_with_others_and_alone(fresh, network, stacked):
     together, figures = run(fresh, network, seeds=[3, 5, 8], stacked=stacked)
-    alone, alone_figures = run(fresh, network, seeds=[5])  # the one that others precede and follow
-    assert equal(together.weights()[1], alone.weights()[0])
+    single, single_figures = alone(fresh, network)  # the one that others precede and follow
+    assert equal(together.weights()[1], single.weights()[0])
     for name in columns.MEASUREMENTS:
-        assert np.array_equal(figures[name][:, 1], alone_figures[name][:, 0]), name
+        assert np.array_equal(figures[name][:, 1], single_figures[name][:, 0]), name
 
 
 class Remembering(keras.optimizers.SGD):
@@ -75,13 +90,11 @@ class Wandering(keras.optimizers.SGD):
 
 
 def test_random_numbers_of_an_optimizer_are_those_of_the_seed():
-    together, _ = run(partial(Wandering, 0.1), seeds=[3, 5])
-    alone, _ = run(partial(Wandering, 0.1), seeds=[5])
-    assert equal(together.weights()[1], alone.weights()[0])
+    together, _ = run(partial(Wandering, 0.1), toy.SMALLEST, seeds=[3, 5])
+    single, _ = run(partial(Wandering, 0.1), toy.SMALLEST, seeds=[5])
+    assert equal(together.weights()[1], single.weights()[0])
     moved = [
-        after[0] - start(seed).get_weights()[0]
-        for after, seed in zip(together.weights(), [3, 5], strict=True)
-        for start in [toy.mlp()]
+        after[0] - toy.SMALLEST(seed).get_weights()[0] for after, seed in zip(together.weights(), [3, 5], strict=True)
     ]
     assert np.abs(moved[0] - moved[1]).max() > 0.1
 
@@ -108,16 +121,16 @@ def test_state_that_begins_as_a_copy_of_the_weights_is_that_of_its_own_run():
 
 
 def test_runs_in_turn_share_no_variable_of_an_optimizer_even_one_that_keras_does_not_list():
-    runs, figures = run(partial(Remembering, 0.1), seeds=[3, 5])
+    runs, figures = run(partial(Remembering, 0.1), MLP, seeds=[3, 5])
     assert not any(variable is runs.optimizer.hidden for variable in runs.optimizer.variables)
-    _, alone = run(partial(Remembering, 0.1), seeds=[5])
-    _, forgetful = run(sgd, seeds=[5])
-    assert np.array_equal(figures["loss"][:, 1], alone["loss"][:, 0])
-    assert not np.array_equal(alone["loss"], forgetful["loss"])
+    _, single = run(partial(Remembering, 0.1), MLP, seeds=[5])
+    _, forgetful = alone(sgd, MLP)
+    assert np.array_equal(figures["loss"][:, 1], single["loss"][:, 0])
+    assert not np.array_equal(single["loss"], forgetful["loss"])
 
 
-def test_training_twice_gives_equal_bytes():
-    first, second = run(sgd), run(sgd)
+def test_training_twice_gives_equal_bytes(of_sgd):
+    first, second = of_sgd, run(sgd, MLP)
     assert all(equal(a, b) for a, b in zip(first[0].weights(), second[0].weights(), strict=True))
     assert equal(first[1].values(), second[1].values())
 
@@ -135,7 +148,7 @@ def test_every_optimizer_gets_the_same_start_batches_and_masks():
 
 
 def test_incomplete_last_batch_counts_each_image_once():
-    runs, figures = run(partial(keras.optimizers.SGD, 1e-30), toy.mlp(dropout=0), epochs=1, batch_size=16)
+    runs, figures = run(partial(keras.optimizers.SGD, 1e-30), toy.SMALLEST, epochs=1, batch_size=16)
     loss, accuracy = runs.evaluate(TRAIN)  # 50 images: three batches of 16 and one of 2
     np.testing.assert_allclose(figures["loss"][0], loss, rtol=1e-6)
     np.testing.assert_allclose(figures["accuracy"][0], accuracy, rtol=1e-6)
@@ -143,7 +156,7 @@ def test_incomplete_last_batch_counts_each_image_once():
 
 @pytest.mark.parametrize("batch_size", [1, 25, 50, 64])
 def test_any_batch_size_makes_as_many_updates_as_there_are_batches(batch_size):
-    runs, _ = run(sgd, epochs=1, batch_size=batch_size, seeds=[0])
+    runs, _ = run(sgd, toy.SMALLEST, epochs=1, batch_size=batch_size, seeds=[0])
     assert int(runs.optimizer.iterations.numpy()) == -(-50 // batch_size)
 
 
@@ -168,9 +181,9 @@ def test_update_and_losses_match_plain_keras(fresh_network):
 
 # Keras 3.15's Variable.__array__ lacks NumPy 2's argument `copy`, which h5py asks for when it saves.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-@pytest.mark.parametrize("network", [toy.mlp(), normalized], ids=["mlp", "normalized"])
-def test_weights_of_a_run_saved_by_the_network_score_as_the_run_does(network, tmp_path):
-    runs, _ = run(sgd, network)
+@pytest.mark.parametrize("network", [MLP, normalized], ids=["mlp", "normalized"])
+def test_weights_of_a_run_saved_by_the_network_score_as_the_run_does(network, of_sgd, tmp_path):
+    runs, _ = of_sgd if network is MLP else run(sgd, network)
     saved = network(3)
     saved.set_weights(runs.weights()[0])
     saved.save_weights(tmp_path / "first.weights.h5")
@@ -228,9 +241,9 @@ def test_convolutions_train_without_xla_on_a_cpu_and_their_statistics_are_kept()
 
     together, figures = run(sgd, network, seeds=[3, 5])
     assert not together._compiled
-    alone, alone_figures = run(sgd, network, seeds=[5])
-    assert equal(together.weights()[1], alone.weights()[0])
-    assert np.array_equal(figures["loss"][:, 1], alone_figures["loss"][:, 0])
+    single, single_figures = run(sgd, network, seeds=[5])
+    assert equal(together.weights()[1], single.weights()[0])
+    assert np.array_equal(figures["loss"][:, 1], single_figures["loss"][:, 0])
     moving_means = [weights[4] for weights in together.weights()]
     assert not equal(*([mean] for mean in moving_means))
     assert np.all(moving_means[0] != 0)
@@ -252,14 +265,14 @@ def test_diverged_run_stays_diverged_and_the_others_go_on():
     # A rate per run: the first run leaves the range of float32, the second is what it is when alone.
     rates = keras.ops.reshape(keras.ops.convert_to_tensor([1e38, 0.1]), (2, 1, 1))
     _, figures = run(lambda: keras.optimizers.SGD(lambda: rates), epochs=3, stacked=True)
-    _, alone = run(sgd, epochs=3, seeds=[5])
+    _, single = run(sgd, epochs=3, seeds=[5])
     for name in columns.MEASUREMENTS:
         assert np.isnan(figures[name][:, 0]).all(), name
-        assert np.array_equal(figures[name][:, 1], alone[name][:, 0]), name
+        assert np.array_equal(figures[name][:, 1], single[name][:, 0]), name
 
 
 def test_no_number_of_python_makes_an_epoch_compile_again():
-    runs, _ = run(sgd, epochs=4)
+    runs, _ = run(sgd, toy.SMALLEST, epochs=4)
     assert runs._program.experimental_get_tracing_count() == 1
 
 

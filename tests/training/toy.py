@@ -27,6 +27,10 @@ def mlp(hidden_units=(16,), activation="relu", dropout=0.5, shape=SHAPE):
     return networks.builder(NetworkEntry(file="networks/mlp.py", config=config), shape, CLASSES)
 
 
+# Of a kernel and a bias, it compiles in half the time: where neither depth nor masks are the claim.
+SMALLEST = mlp((), dropout=0)
+
+
 def settings(**changes):
     values = {"epochs": 2, "batch_size": 16, "seeds": [3, 5], "last_epochs": 1, "target_val_accuracy": 0.5}
     return TrainingParameters(**values | changes)

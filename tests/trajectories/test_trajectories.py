@@ -148,9 +148,9 @@ def test_each_optimizer_has_a_path_of_its_own_over_each_surface_which_says_when_
         return {name: [[text.get_text() for text in axes.texts] for axes in row[:2]] for name, row in found.items()}
 
     assert said() == {  # 0.1 * 2.5^2 and 0.1 * 1.05^23 exceed 0.3
-        "sgd": [[], ["leaves: step 23"]],
+        "sgd": [[], ["leaves at 23"]],
         "adam": [[], []],
-        "wild": [["leaves: step 1"], ["leaves: step 2"]],
+        "wild": [["leaves at 1"], ["leaves at 2"]],
     }
     assert said(half_width=1e30)["wild"][1] == []
 

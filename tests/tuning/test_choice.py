@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from descent.optimizers.entries import OptimizerEntry
-from descent.tuning import choice, resume, study, tables
+from descent.tuning import choice, inclusions, resume, study
 from descent.tuning.settings import TuningParameters
 
 NAN = np.nan
@@ -63,7 +63,9 @@ def settings(**changes):
 
 @pytest.mark.parametrize(("best", "expected"), [(0, 1.0), (2, 100.0), (-2, 0.01), (9, 1000.0)])
 def test_grid_goes_on_beyond_an_end_where_the_best_is_as_far_as_it_may(best, expected):
-    factors, accuracy, chosen = study.select(settings(), lambda factor, _: -abs(np.log10(factor) - best))
+    factors, accuracy, chosen = study.select(
+        settings(), lambda runs: np.array([-abs(np.log10(factor) - best) for factor, _ in runs])
+    )
     assert factors[chosen] == pytest.approx(expected)
     assert accuracy.shape == (len(factors), 2)
     assert len(factors) <= 5
@@ -96,5 +98,5 @@ def test_inclusion_is_found_by_the_entries_and_a_loss_beyond_noise_is_seen():
     }
     noise = np.array([-1, 0, 1]) / 1000
     runs = {"heavy": 0.9 + noise, "plain": 0.95 + noise, "native": 0.96 + noise, "adaptive": 0.9 + noise}
-    found = {(row.general, row.special): row.p_value < 0.05 for row in tables.inclusions(runs, entries, 1e-4)}
+    found = {(row.general, row.special): row.p_value < 0.05 for row in inclusions.check(runs, entries, 1e-4)}
     assert found == {("heavy", "plain"): True, ("native", "plain"): False}

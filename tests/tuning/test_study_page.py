@@ -11,11 +11,13 @@ import synthetic_study
 
 from descent import style
 from descent.parameters import InputError
+from descent.report import charts
 from descent.tuning import page
+from stages import compare_tuning
 
 ROOT = Path(__file__).parents[2]
-TEMPLATE = (ROOT / "descent/tuning/page.html").read_text(encoding="utf-8")
-PLOTS_PAGE = (ROOT / ".dvc/plots_page/page.html").read_text(encoding="utf-8")
+PARTS = [(ROOT / part).read_text(encoding="utf-8") for part in compare_tuning.PAGE]
+TEMPLATE = charts.assemble(*PARTS)
 TEXTS = {"answer": "adam is best.", "conditions": "Learning rate tuned.", "reading": "Within a column."}
 # Moves every control as a reader does, and notes what is drawn after each move.
 PLAY = """<script>addEventListener("load", async () => {
@@ -40,6 +42,11 @@ PLAY = """<script>addEventListener("load", async () => {
     const noted = { overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth };
     noted.card = getComputedStyle(document.querySelector(".chart")).backgroundColor;
     noted.ground = getComputedStyle(document.body).backgroundColor;
+    noted.text = getComputedStyle(document.body).color;
+    noted.black = [".chart", ".picks"].map((part) => part + " [stroke='#000000']")
+        .map((black) => getComputedStyle(document.querySelector(black)).stroke);
+    noted.written = [...new Set(all(".chart text").map((text) => getComputedStyle(text).fill))];
+    noted.image = getComputedStyle(document.querySelector("figure img")).filter;
     noted.widest = Math.max(...all(".chart svg").map((svg) => svg.getBoundingClientRect().right));
     noted.shown = [".still", ".play"].map((kind) => all(kind).filter((element) => element.checkVisibility()).length);
     noted.sensitivity = [lines("#sensitivity_chart").length, marks("#sensitivity_chart", "symbol")];
@@ -71,7 +78,7 @@ FRAME = """<!DOCTYPE html><meta name="color-scheme" content="light dark"><title>
 @pytest.fixture(scope="module")
 def html():
     study, pictures = synthetic_study.study(), synthetic_study.pictures()
-    return page.html(TEMPLATE, PLOTS_PAGE, TEXTS, synthetic_study.tuned(), study, pictures)
+    return page.html(TEMPLATE, TEXTS, synthetic_study.tuned(), study, pictures)
 
 
 @pytest.fixture(scope="module", params=[1200, 390])
@@ -95,11 +102,14 @@ def test_page_asks_no_host_and_reports_no_error(played):
     assert (visit.requests, visit.console) == ([], [])
 
 
-def test_charts_fit_the_window_on_white_in_light_and_in_dark(played):
+def test_charts_fit_the_window_and_are_dark_in_the_dark(played):
     noted, _, width = played
     assert noted["overflow"] == 0
     assert noted["widest"] <= width
-    assert noted["card"] == "rgb(255, 255, 255)"
+    assert noted["card"] == ("rgb(32, 34, 38)" if width == 390 else "rgb(255, 255, 255)")
+    assert noted["black"] == ["rgb(255, 255, 255)" if width == 390 else "rgb(0, 0, 0)"] * 2  # sgd's line and its swatch
+    assert noted["written"] == [noted["text"]]
+    assert noted["image"].startswith("invert" if width == 390 else "none")
     assert noted["ground"] == ("rgb(23, 24, 26)" if width == 390 else "rgb(255, 255, 255)")
 
 
@@ -193,21 +203,19 @@ def test_nothing_reaches_the_page_unescaped():
     rows = [row._replace(optimizer=hostile) for row in study.sensitivity]
     study = study._replace(sensitivity=rows, chosen={hostile: 1.0}, losses={})
     texts = dict.fromkeys(TEXTS, hostile)
-    html = page.html(
-        "$answer$data$sensitivity_table$best_of_k_table", PLOTS_PAGE, texts, synthetic_study.tuned(), study, {}
-    )
+    html = page.html("$answer$data$sensitivity_table$best_of_k_table", texts, synthetic_study.tuned(), study, {})
     assert "<script" not in html
     assert "</script" not in html
 
 
 def test_plots_page_without_libraries_is_refused():
     with pytest.raises(InputError, match=r"page\.html: no libraries in it"):
-        page.html(TEMPLATE, "", TEXTS, synthetic_study.tuned(), synthetic_study.study(), synthetic_study.pictures())
+        charts.assemble(*PARTS[:-1], "")
 
 
 def test_study_in_which_nothing_could_be_chosen_is_drawn_all_the_same(tmp_path):
     study = synthetic_study.study(["adam"], chosen={})
-    html = page.html(TEMPLATE, PLOTS_PAGE, TEXTS, synthetic_study.tuned(), study, synthetic_study.pictures(["adam"]))
+    html = page.html(TEMPLATE, TEXTS, synthetic_study.tuned(), study, synthetic_study.pictures(["adam"]))
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
     visit = browser.visit(tmp_path / "index.html")
     assert visit.console == []

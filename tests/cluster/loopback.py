@@ -1,0 +1,50 @@
+"""A Dask scheduler and workers as real processes on the loopback interface, and a connection to them."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+from pipeline import ROOT
+
+from descent.cluster import client
+
+
+class Cluster:
+    """Processes that end with the test."""
+
+    def __init__(self, folder: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.folder, self.address, self.processes = folder, f"tcp://127.0.0.1:{port}", []
+        # The scheduler has nothing of descent on its path.
+        self.scheduler = self._start("scheduler", "--port", str(port))
+
+    def _start(self, *arguments: str, **environment: str) -> subprocess.Popen:
+        known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        with (self.folder / f"{len(self.processes)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], "--host", "127.0.0.1",
+                 "--no-dashboard"],
+                cwd=self.folder, env=known | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        self.processes.append(process)
+        return process
+
+    def worker(self, *path: Path, root: Path = ROOT) -> subprocess.Popen:
+        """Start a worker whose Python finds modules in `path`, then in `root`, then among the tasks of the tests."""
+        places = os.pathsep.join(map(str, [*path, root, ROOT / "tests/cluster"]))
+        return self._start("worker", self.address, "--nthreads", "1", "--no-nanny", PYTHONPATH=places)
+
+    def close(self) -> None:
+        """End the connection of this process, then all processes."""
+        if client._connect.cache_info().currsize:
+            client._connect().close(timeout=2)
+            client._connect.cache_clear()
+        for process in self.processes:
+            if process.poll() is None:
+                process.send_signal(signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,163 @@
+"""What a cluster does with a task, with real schedulers and workers on loopback; the tasks are light."""
+
+import os
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import light_tasks
+import psutil
+import pytest
+from loopback import Cluster
+from pipeline import ROOT
+
+from descent.cluster import address, client
+from descent.parameters import InputError
+from descent.training import where
+
+
+@pytest.fixture
+def cluster(tmp_path, monkeypatch):
+    cluster = Cluster(tmp_path)
+    monkeypatch.setenv("DESCENT_CLUSTER", cluster.address)
+    yield cluster
+    cluster.close()
+
+
+def ends(process, seconds=20):
+    """Tell whether a process, given by its number, ends in time."""
+    deadline = time.monotonic() + seconds
+    while psutil.pid_exists(process) and psutil.Process(process).status() != psutil.STATUS_ZOMBIE:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def test_task_has_its_files_alone_and_its_errors_arrive_as_they_are(cluster, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("networks").mkdir()
+    Path("networks/mine.py").write_text("text")
+    cluster.worker()
+
+    assert list(where.run(light_tasks.read, [("networks/mine.py",)], ["networks/mine.py"])) == [
+        (["networks/mine.py"], "text")
+    ]
+    with pytest.raises(InputError, match=r"^params.yaml: it does not train$"):
+        list(where.run(light_tasks.fail, [("input",)], []))
+    with pytest.raises(ZeroDivisionError, match=r"^by nothing$"):
+        list(where.run(light_tasks.fail, [("other",)], []))
+    with pytest.raises(InputError, match=r"^nothing.py: not readable: No such file or directory$"):
+        list(where.run(light_tasks.read, [("nothing.py",)], ["nothing.py"]))
+
+    events = where.run(light_tasks.count, [(1000, 0.1)], [])
+    _, process, _ = next(events)
+    os.kill(process, signal.SIGKILL)  # as Linux does when memory is short; the worker stays
+    with pytest.raises(InputError, match="ended with code -9"):
+        list(events)
+
+    events = where.run(light_tasks.count, [(1000, 0.1)], [])
+    _, process, _ = next(events)
+    assert psutil.pid_exists(process)
+    events.close()  # as Ctrl-C does
+    assert ends(process)
+
+
+def test_shares_fill_the_workers_and_the_share_of_a_killed_worker_begins_anew_on_another(cluster):
+    workers = [cluster.worker(), cluster.worker()]
+    while where.room() < 2:
+        time.sleep(0.1)
+    events, begun, told = where.run(light_tasks.count, [(8, 0.25), (8, 0.25)], []), [], []
+    for event in events:
+        told.append(event)
+        if isinstance(event, tuple):
+            begun.append(event[2])
+        if len(begun) == 2 and told[-1] == 2 and all(worker.poll() is None for worker in workers):
+            workers[0].kill()
+            workers[0].wait()
+    assert set(begun[:2]) == {worker.pid for worker in workers}  # at the same time
+    assert begun[2:] == [workers[1].pid]  # again, where a worker is left
+    assert told.count(7) == 2
+    assert told[-8:] == list(range(8))  # whole from its beginning
+
+
+def test_lost_scheduler_is_one_line(cluster):
+    cluster.worker()
+    events = where.run(light_tasks.count, [(1000, 0.1)], [])
+    _, process, _ = next(events)
+    cluster.scheduler.kill()
+    with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: the scheduler is gone"):
+        list(events)
+    assert ends(process)
+
+
+# Dask warns of its own when packages differ; it does not refuse.
+@pytest.mark.filterwarnings("ignore:Mismatched versions found:distributed.versions.VersionMismatchWarning")
+def test_worker_with_other_code_or_packages_refuses_and_says_which(cluster, tmp_path):
+    for name in ("tensorflow", "keras", "numpy"):
+        folder = tmp_path / f"others/{name}-0.1.dist-info"
+        folder.mkdir(parents=True)
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
+    shutil.copytree(ROOT / "descent", tmp_path / "copy/descent", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "copy/descent/training/runs.py").write_text("")
+    cluster.worker(tmp_path / "others", root=tmp_path / "copy")
+    with pytest.raises(InputError) as raised:
+        list(where.run(light_tasks.count, [(1, 0)], []))
+    message = str(raised.value)
+    assert message.startswith("the worker tcp://127.0.0.1:")
+    for name in ("descent's code", "TensorFlow 0.1", "Keras 0.1", "NumPy 0.1"):
+        assert name in message
+    assert message.count("where") == 4
+
+
+def test_worker_without_tensorflow_or_descent_says_so(cluster, tmp_path):
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without/sitecustomize.py").write_text("import sys; sys.modules['tensorflow'] = None\n")
+    worker = cluster.worker(tmp_path / "without")
+    with pytest.raises(InputError, match=r"refuses the task: it has no TensorFlow$"):
+        list(where.run(light_tasks.count, [(1, 0)], []))
+    worker.kill()
+    worker.wait()
+
+    cluster.worker(root=tmp_path)
+    with pytest.raises(InputError, match="a worker has No module named 'descent'"):
+        list(where.run(light_tasks.count, [(1, 0)], []))
+
+
+def test_cluster_that_is_not_there_is_waited_for_a_while(cluster, monkeypatch):
+    monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "15")
+    assert client._connect()  # a scheduler, and no worker
+    monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "1")
+    with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no worker within 1 s$"):
+        where.room()
+    cluster.close()
+    with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no Dask scheduler answered within 1 s"):
+        where.room()
+
+
+@pytest.mark.parametrize("good", ["tls://far:8786", "tcp://127.0.0.1:8786", "tcp://localhost:8786", "tcp://[::1]:8786"])
+def test_addresses_that_are_used(good):
+    address.check(good, insecure=False)
+
+
+@pytest.mark.parametrize("bad", ["tls://far", "far:8786", "http://far:8786", "tls://far:no", "tls://far:99999999", ""])
+def test_addresses_that_are_none(bad):
+    with pytest.raises(InputError, match="expected tls://host:port"):
+        address.check(bad, insecure=True)
+
+
+@pytest.mark.parametrize("far", ["tcp://10.0.0.1:8786", "tcp://far:8786", "tcp://localhost.far:8786"])
+def test_tcp_to_another_machine_needs_an_explicit_word(far):
+    with pytest.raises(InputError, match="DESCENT_CLUSTER_INSECURE=1"):
+        address.check(far, insecure=False)
+    address.check(far, insecure=True)
+
+
+def test_resources_are_names_and_amounts(monkeypatch):
+    assert client._resources() is None
+    monkeypatch.setenv("DESCENT_CLUSTER_RESOURCES", "GPU=1")
+    assert client._resources() == {"GPU": 1}
+    monkeypatch.setenv("DESCENT_CLUSTER_RESOURCES", "GPU")
+    with pytest.raises(InputError, match="expected such as GPU=1, got 'GPU'"):
+        client._resources()
