@@ -64,7 +64,9 @@ def test_report_of_other_data_does_not_speak_of_the_tutorial(answered):
 
 
 def test_plots_of_other_data_are_shown_without_the_tutorial_and_none_fails(answered):
-    done = answered.attempt("dvc plots show")
+    plots = yaml.load(answered.folder / "dvc.yaml")["stages"]["compare"]["plots"]
+    tables = [name for plot in plots for name in plot if name.endswith(".csv")]  # the study's are not there yet
+    done = answered.attempt(f"dvc plots show {' '.join(tables)}")
     assert done.returncode == 0
     assert "failed" not in done.stdout + done.stderr
     visit = browser.visit(answered.folder / "dvc_plots/index.html")

@@ -15,7 +15,7 @@ class Repository:
 
     def __init__(self, folder):
         self.folder = synthetic.project(folder, NAMES)
-        self.run("git init --quiet --initial-branch=main && dvc init --quiet")
+        self.run("git init --quiet --initial-branch=main && dvc init --quiet --force")  # there is a folder .dvc
         (self.folder / ".dvc/config").write_text("[core]\n    analytics = false\n    check_update = false\n")
         self.commit("Start")
 
