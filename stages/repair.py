@@ -58,12 +58,12 @@ def _lock_files(repo: Repo) -> Iterator[str]:
         except (DvcException, UnicodeDecodeError):
             whole = False
         if not whole:
-            committed = subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, check=False)
-            if committed.returncode:
-                raise parameters.InputError(
-                    f"{path}: damaged, and Git has no other: {committed.stderr.decode().strip()}"
-                )
-            files.write(path, committed.stdout)
+            try:
+                committed = subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, check=True).stdout
+            except (OSError, subprocess.CalledProcessError):
+                yield f"{path}: damaged, and Git has no other: remove it, and what it told of is made again"
+                continue
+            files.write(path, committed)
             yield f"{path}: damaged; now as in the last commit"
 
 
@@ -80,7 +80,7 @@ def _record() -> Iterator[str]:
 
 def _halves() -> Iterator[str]:
     """Remove what `files.write` had not yet put in its place."""
-    for folder in ("data", "docs", "logs", "results", ".dvc/tmp"):
+    for folder in ("data", "docs", "logs", "results", ".dvc/tmp/tuning"):  # elsewhere experiments may be at work
         for path in sorted(Path(folder).rglob(".*.part")):
             path.unlink()
             yield f"{path}: half written; removed"
@@ -88,7 +88,9 @@ def _halves() -> Iterator[str]:
 
 def _objects(cache: Path) -> Iterator[str]:
     """Remove objects of DVC's cache that do not have the MD5 sum by which they are called."""
-    for path in sorted(cache.glob("[0-9a-f][0-9a-f]/*")):
+    for path in sorted(cache.glob("[0-9a-f][0-9a-f]/[0-9a-f]*")):  # .NAME.tmp is one that somebody is about to add
+        if not path.is_file():
+            continue
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "md5").hexdigest()
         if found != path.parent.name + path.name.removesuffix(".dir"):

@@ -36,10 +36,17 @@ def repair(project):
     return project.run("python -m stages.repair").splitlines()
 
 
-def test_sound_repository_is_left_alone(project):
+def test_sound_repository_is_left_alone_and_so_is_what_others_are_about_to_write(project):
     before = made(project)
+    others = [".dvc/cache/files/md5/00/.token.tmp", ".dvc/tmp/exps/standalone/one/results/metrics/.adam.json.part"]
+    for name in others:
+        (project.folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (project.folder / name).write_text("{")
     assert repair(project) == ["Nothing to repair."]
     assert made(project) == before
+    for name in others:
+        assert (project.folder / name).read_text() == "{"
+        (project.folder / name).unlink()
 
 
 @pytest.mark.parametrize("share", [0, 0.3, 0.7])
@@ -49,6 +56,16 @@ def test_lock_file_that_is_cut_off_is_that_of_the_last_commit(project, share):
     assert repair(project) == ["dvc.lock: damaged; now as in the last commit", "Now: make repro"]
     assert project.repro() == []
     assert made(project) == before
+
+
+def test_lock_file_that_no_commit_has_is_named(project):
+    path = project.folder / "tuning/dvc.lock"
+    path.parent.mkdir()
+    path.write_text("- : [")
+    line = "tuning/dvc.lock: damaged, and Git has no other: remove it, and what it told of is made again"
+    assert repair(project) == [line, "Now: make repro"]
+    path.unlink()
+    path.parent.rmdir()
 
 
 def test_damaged_object_and_half_a_file_and_half_a_record_are_removed_and_made_again(project):
