@@ -3,6 +3,7 @@
 Usage: python -m stages.compare
 """
 
+import sys
 from pathlib import Path
 
 from descent import files, parameters
@@ -44,6 +45,7 @@ def main() -> None:
         files.write(RESULTS / "report" / name, content)
     for path in leftovers.delete(left):
         print(f"Removed {path}, since params.yaml no longer lists its optimizer")
+    sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail
     print(f"{written['ranking.md'].decode()}\nReport: {RESULTS / 'report' / 'index.html'}")
 
 

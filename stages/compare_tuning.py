@@ -3,6 +3,7 @@
 Usage: python -m stages.compare_tuning
 """
 
+import sys
 from pathlib import Path
 
 from descent import files, parameters
@@ -46,6 +47,7 @@ def main() -> None:
     written = folder.contents(conditions, tuning, trajectories, tunings, defaults, traced, template)
     for name, content in written.items():
         files.write(TUNING / name, content)
+    sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail
     print(f"{written['report/tuned.md'].decode()}\nReport: {TUNING / 'index.html'}")
 
 

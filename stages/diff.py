@@ -7,6 +7,7 @@ The second revision is the workspace unless told. No stage of dvc.yaml: it write
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 
 from dvc.api import DVCFileSystem
@@ -58,6 +59,7 @@ def main() -> None:
     else:
         text = changes.told(before, after, confidence, "pipe" if asked.md else "simple")
     if text:
+        sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail
         print(text)
 
 

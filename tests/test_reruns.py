@@ -145,15 +145,6 @@ def test_earlier_values_come_from_the_run_cache(project):
     assert project.run("git status --porcelain") == ""
 
 
-def test_fresh_clone_with_a_remote_reruns_nothing(project, tmp_path):
-    project.run(f"dvc remote add --default store {tmp_path / 'remote'} && dvc push --quiet")
-    project.commit("Name a remote")
-    project.run(f"git clone --quiet . {tmp_path / 'clone'}")
-    clone = Project(tmp_path / "clone")
-    assert clone.repro("--pull --allow-missing") == []
-    assert not (clone.folder / "data/raw/mnist.npz").exists()
-
-
 def test_fresh_clone_without_a_remote_gives_the_committed_bytes(project, tmp_path):
     project.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import html
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,14 @@ def test_compare_prints_the_sentence_and_the_table_once_and_last_where_the_page_
     assert lines[0].startswith("**At 95 % confidence the best of the three is adam (3 runs each)")
     assert "\n".join(lines).strip() == (folder / "results/report/ranking.md").read_text(encoding="utf-8").strip()
     assert last == "Report: results/report/index.html"
+
+
+def test_output_that_cannot_show_all_letters_fails_nothing(compared):
+    command = [sys.executable, "-m", "stages.compare"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(synthetic.ROOT)}
+    done = subprocess.run(command, cwd=compared[0], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("Report: results/report/index.html\n")
+    assert " ? 0." in done.stdout  # in place of ±
 
 
 def test_compare_loads_neither_keras_nor_dvc_nor_pyplot(compared):

@@ -7,12 +7,7 @@ import requests
 from moto.server import ThreadedMotoServer
 from pipeline import Project
 
-STUBS = [
-    "check",
-    "train",
-    "trace",
-    "compare",
-]  # what reruns is DVC's to decide; the stages are tested elsewhere
+STUBS = ("check", "train", "trace", "compare")  # what reruns is DVC's to decide
 
 
 @pytest.fixture(scope="module")
