@@ -155,3 +155,13 @@ def _only(everything: dict, keys: list[str]) -> dict:
 
 def _files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_dvc_asks_its_cache_for_nothing_of_the_study():
+    """Or `dvc exp apply`, which checks out all there is, fails in a clone in which the study did not run."""
+    stages = yaml.load(ROOT / "tuning/dvc.yaml")["stages"].values()
+    outs = [
+        out for stage in stages for kind in ("outs", "metrics", "plots") for out in stage.get("do", stage).get(kind, [])
+    ]
+    assert len(outs) > 6
+    assert all(isinstance(out, dict) and not settings["cache"] for out in outs for settings in out.values())
