@@ -63,7 +63,7 @@ readme: $(TEST_STAMP)  ## Write the committed results into README.md
 lock: $(TEST_STAMP)  ## Renew the locks from pyproject.toml
 	@pip install --quiet uv
 	@for extra in "" gpu cluster test; do uv pip compile pyproject.toml $${extra:+--extra $$extra} --universal \
-		--python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url --quiet --upgrade --custom-compile-command "make lock" \
+		--python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-emit-index-url --quiet --upgrade --custom-compile-command "make lock" \
 		--output-file requirements$${extra:+-$$extra}.txt; done
 
 # A .venv without pip is one whose making was stopped: it is completed. One whose Python does not run is made anew.

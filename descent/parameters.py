@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import sys
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, wraps
@@ -178,7 +179,10 @@ def gathered(faults: list[str]) -> Iterator[None]:
 
 
 def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a stage's `main`: an InputError ends the process with its message alone and exit code 1."""
+    """Decorate a stage's `main`: an InputError ends the process with its message alone and exit code 1.
+
+    Ctrl-C ends it with one line, and the exit code that shells give it, 130.
+    """
 
     @wraps(main)
     def run(*arguments: Any) -> None:
@@ -186,6 +190,9 @@ def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
             main(*arguments)
         except InputError as error:
             raise SystemExit(str(error)) from None
+        except KeyboardInterrupt:
+            print("Stopped", file=sys.stderr)
+            raise SystemExit(130) from None
 
     return run
 

@@ -55,6 +55,7 @@ def main() -> int:
 
     from descent.jobs import graph, processes, schedule, view
 
+    processes.warm_up()
     try:
         stages = graph.read(options.target)
     except DvcException:  # DVC itself shows best what is wrong with a target or a file

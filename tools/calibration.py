@@ -6,12 +6,10 @@ Experiments are drawn with the means and spreads that were measured, normally, a
 """
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 from tabulate import tabulate
 
 from descent import parameters
@@ -73,13 +71,6 @@ def _of_page(path: Path, _images: int, _last_epochs: int) -> list[tuple[str, flo
     return sorted((name, float(found[1]) / 100, float(found[2]) / 100) for name, found in rows if found)
 
 
-def critical_range(k: int, runs: int) -> Callable[[np.ndarray], np.ndarray]:
-    """The studentized range's quantile as a function of the degrees of freedom, through a few points of SciPy's."""
-    inverse = np.linspace(1 / (2 * (runs - 1)), 1 / (runs - 1), 9)
-    values = stats.studentized_range.ppf(CONFIDENCE, k, 1 / inverse)
-    return lambda freedom: np.interp(1 / freedom, inverse, values)
-
-
 def calibrate(real: Measured, runs: int, repeats: int, seed: int = 0) -> Calibration:
     """Simulate experiments of `runs` runs of each optimizer, and count how often each statement holds."""
     noise = np.random.default_rng(seed).normal(size=(repeats, len(real.names), runs)) * real.sds[:, None]
@@ -90,10 +81,9 @@ def calibrate(real: Measured, runs: int, repeats: int, seed: int = 0) -> Calibra
     equal = statistics.contest(draw(np.full_like(real.means, real.means.max())), CONFIDENCE, real.resolution)
     values = draw(real.means)
     found = statistics.contest(values, CONFIDENCE, real.resolution)
-    # A quantile costs a tenth of a second, so that `statistics.simultaneous` itself is too slow here.
-    difference, error, freedom = statistics.pairs(values, real.resolution)
-    half = critical_range(len(real.names), runs)(freedom) / np.sqrt(2) * error
-    missed = np.abs(difference - (real.means[:, None] - real.means)) > half
+    low, high = statistics.simultaneous(values, CONFIDENCE, real.resolution)
+    difference = real.means[:, None] - real.means
+    missed = (difference < low) | (difference > high)  # nan misses nothing
     return Calibration(
         runs,
         1 - equal.kept.mean(axis=0),

@@ -10,29 +10,42 @@ import numpy as np
 from descent import files
 from descent.parameters import InputError, one_line
 
+_MOST_BYTES = 16 * 2**30  # unless told: a small archive can unpack to more than any memory holds
+
 
 class ArchiveError(InputError):
     """A file that is not the archive of arrays that it should be; the message names the file."""
 
 
-def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+def read(
+    path: Path, names: Sequence[str], optional: Sequence[str] = (), most_bytes: int = _MOST_BYTES
+) -> dict[str, np.ndarray]:
     """Read arrays from an .npz archive.
 
     Args:
         path: the archive.
         names: of the arrays that it must hold.
         optional: of those that it may hold. Others are not read.
+        most_bytes: of the arrays, unpacked.
 
     Returns:
         The arrays by name, in C order, those of `names` first.
 
     Raises:
-        ArchiveError: if the file is missing, no .npz archive or damaged, holds Python objects, or lacks an array.
+        ArchiveError: if the file is missing, no .npz archive or damaged, too large, holds Python objects, or lacks an
+            array.
     """
+    if path.exists() and not path.is_file():  # to open a pipe would wait for ever
+        raise ArchiveError(f"{path}: expected a file, got a {'folder' if path.is_dir() else 'pipe or a device'}")
     try:
         with zipfile.ZipFile(path) as archive:
-            present = [name for name in optional if f"{name}.npy" in archive.namelist()]
-            return {name: _array(archive, name) for name in (*names, *present)}
+            wanted = [*names, *(name for name in optional if f"{name}.npy" in archive.namelist())]
+            size = sum(archive.getinfo(f"{name}.npy").file_size for name in wanted)
+            if size > most_bytes:
+                raise ArchiveError(f"{path}: expected at most {most_bytes} bytes unpacked, got {size}")
+            return {name: _array(archive, name) for name in wanted}
+    except ArchiveError:
+        raise
     except FileNotFoundError:
         raise ArchiveError(f"{path}: no such file") from None
     except KeyError as error:
@@ -44,14 +57,21 @@ def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict
 def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Write arrays to an .npz archive: equal arrays give equal bytes, and a failure leaves the old file as it was.
 
-    The archive is not compressed, since compressed bytes differ between versions of zlib; NumPy stamps no time.
+    The archive is not compressed, since compressed bytes differ between versions of zlib. `numpy.savez` would write the
+    sizes of its members in a way that differs between patches of Python.
 
     Args:
         path: the archive, which ends in .npz; its folder is made when missing.
         arrays: the arrays by name, stored in this order.
     """
     content = io.BytesIO()
-    np.savez(content, **arrays)
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # of 1980, and not of now
+            member.create_system = 3  # Unix, wherever it is written
+            stream = io.BytesIO()
+            np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(member, stream.getbuffer())
     files.write(path, content.getvalue())
 
 

@@ -42,5 +42,8 @@ def blocker(running: Sequence[processes.Job]) -> int | None:
 def describe(holder: int) -> str:
     """Say which process it is, as far as that can be seen."""
     with suppress(psutil.Error):
-        return f"process {holder}: {' '.join(psutil.Process(holder).cmdline())[:100]}"
+        process = psutil.Process(holder)
+        while "forkserver" in "".join(process.cmdline()) and (parent := process.parent()):
+            process = parent  # a stage of another `make repro` bears the name of the server that it was forked from
+        return f"process {process.pid}: {' '.join(process.cmdline())[:100]}"
     return f"process {holder}" if holder else "another process"

@@ -1,15 +1,20 @@
-"""A stage as a real DVC process in a process group of its own: started, looked at, stopped with all that it runs."""
+"""A stage as a real DVC process in a process group of its own: started, looked at, stopped with all that it runs.
 
+DVC takes a second to load. So it is loaded once, by a server that forks a process for every stage (`preload`).
+"""
+
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import NamedTuple
 
+import dvc.cli
 import psutil
 
 from descent.jobs import logs
@@ -17,13 +22,15 @@ from descent.jobs import logs
 ASK_SECONDS = 0.6  # for a command to end when asked to
 LIMIT_SECONDS = 1.2  # for DVC to clean up behind it
 _LONG_BYTES = 2**16  # each of the two parts of a log that are looked at
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["descent.jobs.preload"])
 
 
 class Job(NamedTuple):
     """A stage that runs."""
 
     name: str
-    process: subprocess.Popen
+    process: multiprocessing.Process
     log: Path
     started: float  # time.monotonic, seconds
 
@@ -44,12 +51,24 @@ def start(name: str, arguments: Sequence[str]) -> Job:
     """
     log = logs.path(name)
     log.parent.mkdir(exist_ok=True)
-    with log.open("wb") as file:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments],
-            stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True,
-        )  # fmt: skip
+    log.write_bytes(b"")
+    process = _SERVER.Process(target=_run, args=(str(log), ["--wait-for-lock", "repro", *arguments]))
+    process.start()
     return Job(name, process, log, time.monotonic())
+
+
+def warm_up() -> None:
+    """Have the server load DVC, beside what this process does until it needs it."""
+    forkserver.ensure_running()
+
+
+def _run(log: str, arguments: list[str]) -> None:
+    """Be DVC, in a session of one's own."""
+    os.setsid()
+    for number, path in enumerate([os.devnull, log, log]):
+        os.dup2(os.open(path, os.O_RDWR | os.O_APPEND), number)
+    sys.argv = ["dvc", *arguments]
+    sys.exit(dvc.cli.main())
 
 
 def commands(job: Job) -> list[psutil.Process]:
@@ -70,7 +89,7 @@ def stop(running: Sequence[Job]) -> list[Job]:
     """
     ended = [job for job in running if not commands(job) and logs.has_begun(job.text())]
     started, asked = time.monotonic(), set()
-    while (spent := time.monotonic() - started) < LIMIT_SECONDS and any(job.process.poll() is None for job in running):
+    while (spent := time.monotonic() - started) < LIMIT_SECONDS and any(job.process.is_alive() for job in running):
         for job in running:
             for command in commands(job):
                 if job in ended:  # it had been about to begin
@@ -85,8 +104,8 @@ def stop(running: Sequence[Job]) -> list[Job]:
     for job in running:
         with suppress(ProcessLookupError, PermissionError):  # macOS forbids what Linux does not find
             os.killpg(job.process.pid, signal.SIGKILL)
-        job.process.wait()  # one that nobody waited for still counts as alive to DVC
-    return [job for job in ended if job.process.returncode]
+        job.process.join()  # one that nobody waited for still counts as alive to DVC
+    return [job for job in ended if job.process.exitcode]
 
 
 @contextmanager

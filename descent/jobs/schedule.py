@@ -72,11 +72,11 @@ class Schedule:
 
     def _reap(self) -> bool:
         """Say of every job that has ended how it went; tells whether any has."""
-        ended = [job for job in self._running if job.process.poll() is not None]
+        ended = [job for job in self._running if not job.process.is_alive()]
         for job in ended:
             self._running.remove(job)
             text, seconds = job.text(), time.monotonic() - job.started
-            if job.process.returncode:
+            if job.process.exitcode:
                 self._view.say(row(self._labels[job.name], self._width, seconds, "FAILED", str(job.log)))
                 self._view.say("\n".join(f"    {line}" for line in logs.output(text)[-LAST_LINES:]))
                 continue

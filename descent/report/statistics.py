@@ -11,6 +11,7 @@ from functools import cache
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial import Chebyshev
 from scipy import stats
 
 
@@ -156,30 +157,36 @@ def simultaneous(
     With fewer than five runs they hold together less often than they say: docs/experiments/calibration.md.
 
     Args:
-        runs: [optimizers, runs]; with fewer than three runs every interval is unknown.
+        runs: [..., optimizers, runs]; with fewer than three runs every interval is unknown.
         confidence: in (0, 1).
         resolution: what one image changes, in the runs' unit; > 0.
-        further_error: [optimizers, optimizers], a standard error besides that over the runs.
+        further_error: [..., optimizers, optimizers], a standard error besides that over the runs.
 
     Returns:
-        Low and high ends, [optimizers, optimizers], row minus column.
+        Low and high ends, [..., optimizers, optimizers], row minus column; nan for an optimizer and itself.
 
     References:
         Games and Howell, Pairwise multiple comparison procedures with unequal n's and/or variances, J. Educ. Statist. 1
         (1976).
     """
     difference, error, freedom = pairs(runs, resolution)
-    k, n = np.shape(runs)
-    critical = np.full((k, k), np.nan)
-    for i, j in zip(*np.triu_indices(k, 1), strict=True):
-        critical[i, j] = critical[j, i] = _critical_range(confidence, k, freedom[i, j]) if n > 2 else np.nan
-    half = critical / math.sqrt(2) * np.hypot(error, further_error)
+    k, n = np.shape(runs)[-2:]
+    critical = _critical_range(confidence, k, n)(1 / freedom) if k > 1 and n > 2 else np.nan
+    half = np.where(np.eye(k, dtype=bool), np.nan, critical) / math.sqrt(2) * np.hypot(error, further_error)
     return difference - half, difference + half
 
 
-@cache  # SciPy takes a tenth of a second for each
-def _critical_range(confidence: float, k: int, freedom: float) -> float:
-    return float(stats.studentized_range.ppf(confidence, k, freedom))
+@cache
+def _critical_range(confidence: float, k: int, n: int) -> Chebyshev:
+    """Quantile of the studentized range of k means, as a function of 1 / (Welch's degrees of freedom), n runs each.
+
+    SciPy takes a tenth of a second for one. The polynomial through six lies within 1e-6 of its size (tested).
+    """
+
+    def quantile(inverse: np.ndarray) -> np.ndarray:
+        return stats.studentized_range.ppf(confidence, k, 1 / inverse)
+
+    return Chebyshev.interpolate(quantile, 5, domain=[1 / (2 * (n - 1)), 1 / (n - 1)])
 
 
 def images_error(hits: np.ndarray, times: int) -> np.ndarray:

@@ -101,9 +101,11 @@ class Runs:
             self.optimizer.finalize_variable_values(self.model.trainable_variables)
 
     def evaluate(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Score all examples of a split with every run as it is now; returns loss and accuracy, float64 [runs] each."""
-        score = tf.function(lambda: tf.stack(self._score(split)[:2], -1), jit_compile=self._compiled)
-        [scores] = self._gather(lambda _: [score()])
+        """Score all examples of a split with every run as it is now; returns loss and accuracy, float64 [runs] each.
+
+        Eagerly: to compile a program for it would take longer than all of the runs do.
+        """
+        [scores] = self._gather(lambda _: [tf.stack(self._score(split)[:2], -1)])
         return scores[:, 0], scores[:, 1]
 
     def weights(self) -> list[list[np.ndarray]]:

@@ -47,12 +47,9 @@ def train(
     data = datasets.load(Path(where.SPLITS))
 
     startup.load_tensorflow(name)
-    import keras
-
     from descent.optimizers import build, elementwise
     from descent.training import device, networks, runs, stacking
 
-    keras.utils.clear_session()  # of an earlier task, where a worker has several
     yield device.configure()
     fresh_network = networks.builder(network, data.train.examples.shape[1:], data.classes)
     fresh_optimizer = partial(build.build, entry, f"params.yaml: {key}")

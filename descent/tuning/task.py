@@ -52,8 +52,6 @@ def train(
     """
     data = datasets.load(Path(where.SPLITS))
     startup.load_tensorflow(key.partition(".")[2])
-    import keras
-
     from descent.optimizers import build
     from descent.training import device, networks
     from descent.tuning import trials
@@ -64,7 +62,6 @@ def train(
         with own.refused(lambda reason: f"params.yaml: {network.file} and {key} do not train: {reason}"):
             if conditions not in _programs:
                 _programs.clear()
-                keras.utils.clear_session()  # of an earlier task, where a worker has several
                 device.configure()
                 fresh_network = networks.builder(network, data.train.examples.shape[1:], data.classes)
                 fresh_optimizer = partial(build.build, entry, f"params.yaml: {key}")

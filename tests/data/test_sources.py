@@ -528,12 +528,14 @@ def huge_shape(path):
     with zipfile.ZipFile(path, "w") as archive:
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (2**62,)})
-        archive.writestr("x_train.npy", header.getvalue())
+        for name in ("x_train", "y_train", "x_test", "y_test"):
+            archive.writestr(f"{name}.npy", header.getvalue())
 
 
 def bomb(path):
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("x_train.npy", bytes(transfer.MOST_BYTES + 1))
+        for name, size in [("x_train", transfer.MOST_BYTES + 1), ("y_train", 0), ("x_test", 0), ("y_test", 0)]:
+            archive.writestr(f"{name}.npy", bytes(size))
 
 
 @pytest.mark.parametrize(
@@ -541,9 +543,9 @@ def bomb(path):
     [
         (damaged_lzma, "not an .npz archive, or damaged: "),
         (huge_shape, "not an .npz archive, or damaged: "),
-        (bomb, "an array of more than 100 MB"),
-        (os.mkfifo, "no file"),
-        (os.mkdir, "no file"),
+        (bomb, "expected at most 100000000 bytes unpacked, got 100000001"),
+        (os.mkfifo, "expected a file, got a pipe"),
+        (os.mkdir, "expected a file, got a folder"),
         (lambda path: path.symlink_to(path), "not an .npz archive, or damaged: OSError: "),
     ],
     ids=["damaged LZMA", "huge shape", "bomb", "pipe", "folder", "loop of links"],

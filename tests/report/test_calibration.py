@@ -47,12 +47,6 @@ def test_simultaneous_intervals_hold_in_nine_of_ten_experiments_below_five_runs_
     assert five.all_pairs_hold > 0.91
 
 
-def test_quantile_between_the_points_is_scipys():
-    freedom = np.array([4.3, 6.1])
-    expected = calibration.stats.studentized_range.ppf(calibration.CONFIDENCE, 8, freedom)
-    assert calibration.critical_range(8, 5)(freedom) == pytest.approx(expected, rel=2e-3)
-
-
 def test_study_is_as_sure_as_a_choice_is_made_again_where_rates_differ_by_an_sd_and_less_where_by_more():
     told, again = calibration.sureness(1, 3, 500)
     assert told == pytest.approx(again, abs=0.05)

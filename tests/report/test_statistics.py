@@ -137,6 +137,13 @@ def test_the_best_by_its_mean_is_never_there_for_its_noise():
     assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
 
 
+@pytest.mark.parametrize(("k", "n"), [(2, 3), (8, 3), (8, 5), (20, 10)])
+def test_quantile_between_six_points_is_scipys(k, n):
+    freedom = np.array([1.1, 1.7]) * (n - 1)
+    expected = stats.studentized_range.ppf(0.95, k, freedom)
+    assert statistics._critical_range(0.95, k, n)(1 / freedom) == pytest.approx(expected, rel=1e-6)
+
+
 @pytest.mark.parametrize("n", [3, 5])
 def test_simultaneous_intervals_are_those_of_scipy(n):
     values = runs(3, n=n)
