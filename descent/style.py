@@ -57,7 +57,7 @@ def png(figure: Figure) -> bytes:
 
 
 def svg(figure: Figure) -> str:
-    """Render a figure as an `svg` element for a page, short; equal figures are equal text."""
+    """Render a figure as an `svg` element, short: a file, or a part of a page; equal figures are equal text."""
     text = _rendered(figure, format="svg", metadata={"Date": None, "Creator": None}).decode()
     text = re.sub(r'<g id="[^"]*">', "<g>", text[text.index("<svg") :])  # nothing leads to these groups
     return re.sub(r'(?<= d=")[^"]*', lambda drawn: _shortened(drawn[0]), text)
@@ -73,5 +73,4 @@ def _shortened(drawn: str) -> str:
 def _rendered(figure: Figure, **options: Any) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, **options)
-    figure.set_layout_engine("none")  # a layout costs as much as the picture: that of the first serves the second
     return stream.getvalue()

@@ -33,7 +33,7 @@ def main() -> None:
             def fresh(name=name, entry=entry, factor=factor):
                 return scaling.scale(build.build(entry, f"params.yaml: optimizers.{name}"), factor)
 
-            for surface, path in paths.paths(fresh, settings).items():
+            for surface, path in paths.follow(fresh, settings).paths.items():
                 found.append(Traced(surface, name, factor, *thin(path, settings.half_width)))
         print(f"{name}: {tuning.points} learning rates", flush=True)
     refuse_orphans()

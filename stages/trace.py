@@ -24,8 +24,8 @@ def main() -> None:
     from descent.trajectories import figure, paths
 
     fresh = {name: partial(build.build, entries[name], f"params.yaml: optimizers.{name}") for name in sorted(entries)}
-    traced = {name: paths.paths(make, settings) for name, make in fresh.items()}
-    sizes = {name: paths.update_sizes(make, settings) for name, make in fresh.items()}
+    followed = {name: paths.follow(make, settings) for name, make in fresh.items()}
+    traced, sizes = ({name: found[part] for name, found in followed.items()} for part in (0, 1))
 
     picture = style.svg(figure.trajectories(traced, sizes, settings)).encode()
     refuse_orphans()

@@ -60,7 +60,7 @@ def test_report_of_other_data_does_not_speak_of_the_tutorial(answered):
     for name in ("index.html", "summary.md", "ranking.md"):
         text = (answered.folder / "results/report" / name).read_text(encoding="utf-8")
         assert "tutorial's" not in text
-    assert not (answered.folder / "results/report/figures/tutorial.png").exists()
+    assert not (answered.folder / "results/report/figures/tutorial.svg").exists()
 
 
 def test_plots_of_other_data_are_shown_without_the_tutorial_and_none_fails(answered):
@@ -154,3 +154,11 @@ def test_csv_files_become_an_archive(tmp_path):
     arrays = datasets.read(tmp_path / "data/own.npz")
     assert arrays["x_train"].tolist() == [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]]
     assert arrays["y_test"].tolist() == [2, 1]
+
+
+def test_a_data_set_of_scikit_learn_becomes_an_archive(tmp_path):
+    (tmp_path / "data").mkdir()
+    [code] = [block for block in blocks("python", section("Data of your own")) if "sklearn" in block]
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
+    facts = datasets.facts(datasets.read(tmp_path / "data/own.npz"))
+    assert (facts.sizes, facts.shape, facts.classes) == ({"train": 1197, "test": 600}, (64,), 10)

@@ -4,21 +4,33 @@ Usage: python -m tools.bench [PART ...]        (all unless told: an hour and a h
 """
 
 import datetime
+import os
+import platform
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from descent import files, parameters
+from descent.training import device
 
 PAGE = Path("docs/experiments/benchmark.md")
 PARTS = {
     "pipeline": ("The whole pipeline", "tools.pipeline_benchmark"),
+    "start": ("What stages take but for epochs", "tools.start_benchmark"),
     "training": ("One training", "tools.benchmark"),
     "frameworks": ("Other frameworks", "tools.framework_benchmark"),
     "scaling": ("Many runs, other sizes", "tools.scaling"),
     "dvc": ("DVC, as optimizers grow in number", "tools.dvc_benchmark"),
 }
+
+
+def machine() -> str:
+    """Say what computes, and with which versions."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = ", ".join(f"{name} {version(name.lower())}" for name in ("TensorFlow", "Keras", "NumPy", "DVC"))
+    return f"{device.configure()}, {cores} cores; Python {platform.python_version()}, {versions}."
 
 
 @parameters.end_with_message
@@ -31,7 +43,8 @@ def main(*asked: str) -> None:
     for name in asked or PARTS:
         title, module = PARTS[name]
         printed = subprocess.run([sys.executable, "-m", module], check=True, stdout=subprocess.PIPE, text=True).stdout
-        section = f"## {title}\n\n`python -m {module}`, {datetime.date.today()}.\n\n{printed.strip()}\n\n"
+        heading = f"## {title}\n\n`python -m {module}`, {datetime.date.today()}. {machine()}"
+        section = f"{heading}\n\n{printed.strip()}\n\n"
         page = PAGE.read_text(encoding="utf-8")
         here = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
         page = here.sub(lambda _, new=section: new, page) if here.search(page) else f"{page.rstrip()}\n\n{section}"

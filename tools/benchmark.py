@@ -6,14 +6,12 @@ Every round times each contender once, for the epochs of params.yaml, compilatio
 second's rest before each. The task is that of params.yaml with the optimizer `adam`. The output is Markdown.
 """
 
-import platform
 import sys
 from collections.abc import Callable
 from unittest import mock
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from descent import parameters
 from descent.data import datasets
@@ -50,13 +48,11 @@ def epoch_of_products(model: keras.Model, data: datasets.Dataset, batch_size: in
 
 def main(rounds: int) -> None:
     """Time every contender in every round, and print medians, spread and ratios."""
-    where = device.configure()
+    device.configure()
     task = Task()
     mlp, epochs = task.network(), task.settings.epochs
     products = epoch_of_products(mlp(0), task.data, task.settings.batch_size)
-    versions = f"TensorFlow {tf.__version__}, Keras {keras.__version__}, NumPy {np.__version__}"
-    print(f"{where}; Python {platform.python_version()}, {versions}.\n")
-    print(print(f"Adam, {epochs} epochs of {len(task.data.train.labels)} images, n = {rounds} rounds:\n"))
+    print(f"Adam, {epochs} epochs of {len(task.data.train.labels)} images, n = {rounds} rounds:\n")
     seconds = measure(
         {  # those that are compared stand side by side, and run soon after each other
             "model.fit": task.fit(mlp),

@@ -6,7 +6,6 @@ FOLDER keeps the environments, which are made there where they are missing; with
 runs eagerly, JAX one `lax.scan` an epoch, both as in tools/contenders/. Compilation is excluded. Prints Markdown.
 """
 
-import platform
 import subprocess
 import sys
 import tempfile
@@ -50,7 +49,7 @@ def version(name: str, python: Path) -> str:
 
 def main(rounds: int = 7, folder: str | None = None) -> None:
     """Time every contender in every round, and print medians, spread and ratios."""
-    where = device.configure()
+    device.configure()
     task = Task()
     mlp, epochs = task.network(), task.settings.epochs
     with tempfile.TemporaryDirectory() as thrown_away:
@@ -58,8 +57,7 @@ def main(rounds: int = 7, folder: str | None = None) -> None:
         versions = ", ".join(version(name, python) for name, python in pythons.items())
         others = {name: contender(name, python, task.settings.batch_size) for name, python in pythons.items()}
         seconds = measure({"descent": task.descent(mlp, [0]), **others, "model.fit": task.fit(mlp)}, epochs, rounds)
-    print(f"{where}; Python {platform.python_version()}, {versions}.\n")
-    print(f"Adam, {epochs} epochs of {len(task.data.train.labels)} images, n = {rounds} rounds:\n")
+    print(f"{versions}. Adam, {epochs} epochs of {len(task.data.train.labels)} images, n = {rounds} rounds:\n")
     print(table(seconds, [(name, "descent") for name in (*others, "model.fit")]))
 
 

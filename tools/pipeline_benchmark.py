@@ -8,18 +8,16 @@ Standard output gets Markdown, standard error what the contenders print.
 """
 
 import os
-import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from importlib.metadata import version
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
-from descent.training import device
 from tools.rounds import measure, table
 
 TUTORIAL = "tutorial's script"
@@ -31,19 +29,26 @@ def run(command: list[str], folder: Path) -> None:
     subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=True)
 
 
+@contextmanager
+def fresh_clone(epochs: int, change: Callable[[Any], None]) -> Iterator[Path]:
+    """Yield a clone of what is committed, with other params.yaml, for as long as it is needed."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "descent")
+        run(["git", "clone", "--quiet", str(Path.cwd()), str(clone)], Path.cwd())
+        yaml = YAML()
+        parameters = yaml.load(clone / "params.yaml")
+        parameters["download"]["mnist"]["sources"] = {"file": str(Path("data/raw/mnist.npz").resolve())}
+        parameters["training"].update(epochs=epochs, last_epochs=min(epochs, parameters["training"]["last_epochs"]))
+        change(parameters)
+        yaml.dump(parameters, clone / "params.yaml")
+        yield clone
+
+
 def pipeline(command: list[str], change: Callable[[Any], None]) -> Callable[[int], None]:
     """Prepare a contender: a fresh clone, its params.yaml changed, and a command there."""
 
     def contend(epochs: int) -> None:
-        with tempfile.TemporaryDirectory() as folder:
-            clone = Path(folder, "descent")
-            run(["git", "clone", "--quiet", str(Path.cwd()), str(clone)], Path.cwd())
-            yaml = YAML()
-            parameters = yaml.load(clone / "params.yaml")
-            parameters["download"]["mnist"]["sources"] = {"file": str(Path("data/raw/mnist.npz").resolve())}
-            parameters["training"].update(epochs=epochs, last_epochs=min(epochs, parameters["training"]["last_epochs"]))
-            change(parameters)
-            yaml.dump(parameters, clone / "params.yaml")
+        with fresh_clone(epochs, change) as clone:
             run(command, clone)
 
     return contend
@@ -65,9 +70,6 @@ def main(rounds: int = 3, epochs: int = 20) -> None:
         "params.yaml as it is, side by side": pipeline(side_by_side, lambda _: None),
     }
     seconds = measure(contenders, epochs, rounds)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "numpy", "dvc"))
-    print(f"{device.device_name()}, {cores} cores; Python {platform.python_version()}, {versions}.\n")
     print(f"The whole pipeline from a fresh clone, {epochs} epochs, n = {rounds} rounds:\n")
     print(table(seconds, [(name, TUTORIAL) for name in contenders if name != TUTORIAL]))
 

@@ -1,5 +1,7 @@
 """Puts generated text into README.md and the pages of docs/, between `<!-- begin FILE -->` and `<!-- end -->`.
 
+`FILE#heading` takes what stands below a heading of second rank, named as GitHub's links name it.
+
 Copies the report page, which Git does not hold, to docs/report.html: to look at before anything is trained. There the
 figures stand in for the charts, since the drawing libraries would double its size.
 
@@ -10,7 +12,10 @@ import re
 from pathlib import Path
 
 ORIGIN = "`tools/experiments.py` made this page.\n"
-BLOCK = re.compile(r"(?<=<!-- begin )(?P<file>\S+)(?P<mark> -->\n).*?(?=<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(?<=<!-- begin )(?P<file>[^\s#]+)(?P<mark>(?:#(?P<head>\S+))? -->\n).*?(?=<!-- end -->)", re.DOTALL
+)
+SECTION = re.compile(r"^## (?P<head>.*)\n(?P<text>(?:(?!## ).*\n)*)", re.MULTILINE)
 
 
 def embed(text: str, root: Path) -> str:
@@ -18,6 +23,11 @@ def embed(text: str, root: Path) -> str:
 
     def content(block: re.Match) -> str:
         text = (root / block["file"]).read_text(encoding="utf-8")
+        if block["head"]:
+            sections = {
+                re.sub(r"[^\w -]", "", found["head"].lower()): found["text"] for found in SECTION.finditer(text)
+            }
+            text = {head.replace(" ", "-"): section for head, section in sections.items()}[block["head"]]
         return f"{block['file']}{block['mark']}{text.removeprefix(ORIGIN).strip()}\n"
 
     return BLOCK.sub(content, text)

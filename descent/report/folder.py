@@ -64,8 +64,7 @@ def contents(
     }
     if not tutorial.applies(conditions):
         del drawn["tutorial"]
-    files = {f"figures/{name}.png": style.png(figure) for name, figure in drawn.items()}
-    pictures = {name: style.svg(figure) for name, figure in drawn.items()} | {"trajectories": trajectories}
+    pictures = {name: style.svg(figure) for name, figure in drawn.items()}
     alternatives = page.alternatives(ranking, curves, diagnostics, points)
     table = layout.markdown(shown["ranking"], words=2)
     ranking_md = f"**{texts.answer}**\n\n{texts.conditions}\n\n{table}\n\n{texts.reading}\n"
@@ -79,7 +78,12 @@ def contents(
         "ranking.md": ranking_md.encode(),
         "summary.md": "".join(f"- {sentence}\n" for sentence in texts.summary).encode(),
         "index.html": page.html(
-            template, texts, shown, pictures, alternatives, page.data(curves, diagnostics)
+            template,
+            texts,
+            shown,
+            pictures | {"trajectories": trajectories},
+            alternatives,
+            page.data(curves, diagnostics),
         ).encode(),
-        **files,
+        **{f"figures/{name}.svg": picture.encode() for name, picture in pictures.items()},
     }

@@ -12,7 +12,8 @@ from descent import style
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import Map, leaves_at, survey
 
-PANEL, DPI = 1.1, 200  # inches, pixels per inch
+PANEL, LEFT, RIGHT, TOP, BOTTOM, DPI = 1.0, 0.85, 0.55, 0.95, 0.45, 200  # inches, pixels per inch
+GAP = 0.12  # between panels, of a panel
 MARKS = 6  # on each line, so that equal times can be compared
 PLAIN = {"linestyle": "-", "marker": "o", "markersize": 3}  # a line alone in its panel needs no dashes
 
@@ -33,9 +34,13 @@ def trajectories(
     steps = np.arange(1, parameters.steps + 1)
     every_size = np.concatenate(list(sizes.values()))
     known = every_size[np.isfinite(every_size) & (every_size > 0)]
-    inches = 0.8 + PANEL * (len(maps) + 1)  # with three surfaces as narrow as the report's figures, for a phone
-    figure = Figure(figsize=(inches, 1.2 + PANEL * len(paths)), dpi=DPI, layout="constrained")
-    panels = figure.subplots(len(paths), len(maps) + 1, squeeze=False, sharex="col")
+    # With three surfaces as narrow as the report's figures, for a phone. A layout by matplotlib would cost a second.
+    wide, high = LEFT + PANEL * (len(maps) + 1) + RIGHT, TOP + PANEL * len(paths) + BOTTOM
+    figure = Figure(figsize=(wide, high), dpi=DPI)
+    edges = {"left": LEFT / wide, "right": 1 - RIGHT / wide, "bottom": BOTTOM / high, "top": 1 - TOP / high}
+    panels = figure.subplots(
+        len(paths), len(maps) + 1, squeeze=False, sharex="col", gridspec_kw=edges | {"wspace": GAP, "hspace": GAP}
+    )
 
     for (optimizer, look), row in zip(style.looks(paths).items(), panels, strict=True):
         for axes, (name, surface) in zip(row, parameters.surfaces.items(), strict=False):
@@ -65,7 +70,7 @@ def trajectories(
         f"{parameters.steps} steps from the star, a dot every {every}; where a path leaves, at which step. "
         "Second weight upwards. Hyperparameters as in training, tuned to nothing here."
     )
-    figure.suptitle(textwrap.fill(title, int(13 * inches)), fontsize=9)
+    figure.suptitle(textwrap.fill(title, int(14 * wide)), fontsize=9, y=1 - 0.08 / high, va="top")
     return figure
 
 

@@ -4,7 +4,8 @@ Every surface is a quadratic, which is what any smooth loss is near a point: a n
 in their two curvatures alone. Scales are those of the network: its weights start within some +-0.1 of zero.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -14,29 +15,37 @@ from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import hessian, leaves_at
 
 
-def paths(fresh: Callable[[], keras.optimizers.Optimizer], parameters: TrajectoryParameters) -> dict[str, np.ndarray]:
+class Course(NamedTuple):
+    """What a path goes by: at position p the gradient of step t is H p + disturbance t."""
+
+    hessian: np.ndarray  # H, [2, 2]
+    start: np.ndarray  # [2]
+    disturbances: np.ndarray  # [steps, 2]
+
+
+class Followed(NamedTuple):
+    """Where an optimizer went."""
+
+    paths: dict[str, np.ndarray]  # surface -> positions [steps + 1, 2], float32, from the start on; any size, or nan
+    sizes: np.ndarray  # of each update of one weight whose gradient stays at `constant_gradient`; float32 [steps]
+
+
+def follow(fresh: Callable[[], keras.optimizers.Optimizer], parameters: TrajectoryParameters) -> Followed:
     """Follow an optimizer down each surface, and under a gradient that stays the same.
 
     The noise added to the gradient at step t is the same for every optimizer, so that paths differ by their rule alone.
 
     Args:
-        fresh: makes the optimizer anew; one is made for each surface.
+        fresh: makes the optimizer anew.
         parameters: surfaces, start points, steps.
-
-    Returns:
-        Surface -> positions [steps + 1, 2], float32, from the start on; they may leave every bound, or be nan.
     """
-    found = {}
+    courses = {}
     for name, surface in parameters.surfaces.items():
         noise = np.random.default_rng(parameters.seed).normal(0, surface.noise, (parameters.steps, 2))
-        found[name] = _follow(fresh, hessian(surface), np.array(surface.start), noise)
-    return found
-
-
-def update_sizes(fresh: Callable[[], keras.optimizers.Optimizer], parameters: TrajectoryParameters) -> np.ndarray:
-    """Size of each update of one weight whose gradient stays at `constant_gradient`; float32 [steps]."""
-    gradients = np.full((parameters.steps, 2), parameters.constant_gradient)
-    return np.abs(np.diff(_follow(fresh, np.zeros((2, 2)), np.zeros(2), gradients)[:, 0]))
+        courses[name] = Course(hessian(surface), np.array(surface.start), noise)
+    same = np.full((parameters.steps, 2), parameters.constant_gradient)
+    *found, straight = _walk(fresh, [*courses.values(), Course(np.zeros((2, 2)), np.zeros(2), same)])
+    return Followed(dict(zip(courses, found, strict=True)), np.abs(np.diff(straight[:, 0])))
 
 
 def paths_csv(found: Mapping[str, Mapping[str, np.ndarray]], half_width: float) -> str:
@@ -59,25 +68,31 @@ def updates_csv(sizes: Mapping[str, np.ndarray]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _follow(
-    fresh: Callable[[], keras.optimizers.Optimizer], hessian: np.ndarray, start: np.ndarray, disturbances: np.ndarray
-) -> np.ndarray:
-    """Take a step for each row of disturbances [steps, 2], with the gradient H p + disturbance."""
+def _walk(fresh: Callable[[], keras.optimizers.Optimizer], courses: Sequence[Course]) -> list[np.ndarray]:
+    """Walk courses side by side, in one program, which takes most of the time to make; positions [steps + 1, 2] each.
+
+    Each is a tensor of weights of its own, which no rule mixes with another; only the norm of all gradients does.
+    """
+    if len(courses) > 1 and fresh().global_clipnorm:
+        return [path for course in courses for path in _walk(fresh, [course])]
     keras.utils.set_random_seed(0)  # for noise inside an optimizer of the user's own
-    with tf.device("CPU"):  # two numbers keep no GPU busy
+    with tf.device("CPU"):  # a few numbers keep no GPU busy
         optimizer = fresh()
-        weights = keras.Variable(start, dtype="float32")
-        optimizer.build([weights])
-        curvature, added = tf.constant(hessian, "float32"), tf.constant(disturbances, "float32")
+        weights = [keras.Variable(course.start, dtype="float32") for course in courses]
+        optimizer.build(weights)
+        curvatures = [tf.constant(course.hessian, "float32") for course in courses]
+        added = tf.constant(np.stack([course.disturbances for course in courses], axis=1), "float32")
 
         @tf.function
         def run():
-            positions = tf.TensorArray(tf.float32, len(disturbances))
-            for step in tf.range(len(disturbances)):
-                optimizer.apply([tf.linalg.matvec(curvature, weights.value) + added[step]], [weights])
-                positions = positions.write(step, weights.value)
+            positions = tf.TensorArray(tf.float32, len(added))
+            for step in tf.range(len(added)):
+                here = [weight.value for weight in weights]
+                slopes = [tf.linalg.matvec(*place) for place in zip(curvatures, here, strict=True)]
+                optimizer.apply([slope + added[step, i] for i, slope in enumerate(slopes)], weights)
+                positions = positions.write(step, tf.stack([weight.value for weight in weights]))
             return positions.stack()
 
-        # One program for each optimizer and surface is meant: TensorFlow would warn of it in run().
-        path = run.get_concrete_function()().numpy()
-    return np.vstack([np.float32(start), path])
+        # One program for each optimizer is meant: TensorFlow would warn of it in run().
+        walked = run.get_concrete_function()().numpy()
+    return [np.vstack([np.float32(course.start), walked[:, i]]) for i, course in enumerate(courses)]

@@ -15,13 +15,14 @@ from descent.cluster import client
 class Cluster:
     """Processes that end with the test."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, **environment: str):
+        """Start the scheduler, in this environment."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.folder, self.address, self.processes = folder, f"tcp://127.0.0.1:{port}", []
         # The scheduler has nothing of descent on its path.
-        self.scheduler = self._start("scheduler", "--port", str(port))
+        self.scheduler = self._start("scheduler", "--port", str(port), **environment)
 
     def _start(self, *arguments: str, **environment: str) -> subprocess.Popen:
         known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}

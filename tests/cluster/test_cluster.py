@@ -82,6 +82,27 @@ def test_shares_fill_the_workers_and_the_share_of_a_killed_worker_begins_anew_on
     assert told[-8:] == list(range(8))  # whole from its beginning
 
 
+def test_task_whose_workers_are_lost_again_and_again_is_given_up_in_one_line(tmp_path, monkeypatch):
+    cluster = Cluster(tmp_path, DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES="1")
+    monkeypatch.setenv("DESCENT_CLUSTER", cluster.address)
+    workers = {worker.pid: worker for worker in (cluster.worker(), cluster.worker())}
+    lost = []
+
+    def lose_workers():
+        for event in where.run(light_tasks.count, [(1000, 0.1)], []):
+            if isinstance(event, tuple):
+                lost.append(event[2])
+                workers[event[2]].kill()
+                workers[event[2]].wait()
+
+    try:
+        with pytest.raises(InputError, match=r"each of the workers that took the task was lost: of memory\? tcp://127"):
+            lose_workers()
+        assert sorted(lost) == sorted(workers)
+    finally:
+        cluster.close()
+
+
 def test_lost_scheduler_is_one_line(cluster):
     cluster.worker()
     events = where.run(light_tasks.count, [(1000, 0.1)], [])

@@ -1,9 +1,16 @@
 """The stages that train, on a cluster of real processes: the same bytes as here; and what a lost worker leaves."""
 
+import os
+import re
 import shutil
+import signal
+import subprocess
+import sys
+from subprocess import PIPE
 from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from loopback import Cluster
 from pipeline import Project, shrink
@@ -37,21 +44,45 @@ def cluster(tmp_path):
     cluster.close()
 
 
-def test_cluster_makes_the_bytes_that_are_made_here(cluster, tmp_path, mnist_archive):
-    project = Project.copy(tmp_path / "project", mnist_archive, smaller)
+@pytest.fixture(scope="module")
+def project(tmp_path_factory, mnist_archive):
+    """Adam, trained and tuned here; the tests leave it so."""
+    project = Project.copy(tmp_path_factory.mktemp("project"), mnist_archive, smaller)
     project.run("dvc repro train@adam && dvc repro --single-item tuning/dvc.yaml:tune@adam")
+    return project
+
+
+def test_cluster_makes_the_bytes_that_are_made_here(cluster, project):
     here = results(project.folder)
-    shutil.rmtree(project.folder / ".dvc/cache/runs", ignore_errors=True)
+    shutil.rmtree(project.folder / ".dvc/cache")  # else DVC takes from there what is missing
 
     for _ in range(2):  # the study in two shares
         cluster.worker(root=project.folder)
     there = f"export DESCENT_CLUSTER={cluster.address}"
-    project.run(f"{there}; dvc repro --force --single-item train@adam")
+    (project.folder / "results/metrics/adam.json").unlink()
+    shown = project.run(f"{there}; python -m stages.repro train@adam")
+    assert re.search(r"train@adam +\d+ s  done  epoch (\d+)/\1  loss ", shown)  # as it tells of those that train here
     project.run(f'{there}; python -c "{WAITING.format(stage="tune")}"')
 
     assert results(project.folder) == here
     logs = "".join(path.read_text() for path in cluster.folder.glob("*.log"))
     assert logs.count("adam: loading TensorFlow") >= 4  # a training, what describes the study, two shares
+
+
+def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, project):
+    before = results(project.folder)
+    worker = psutil.Process(cluster.worker(root=project.folder).pid)
+    command = [sys.executable, "-m", "stages.train", "optimizers.adam"]
+    environment = os.environ | {"DESCENT_CLUSTER": cluster.address}
+    with subprocess.Popen(command, cwd=project.folder, env=environment, stdout=PIPE, stderr=PIPE, text=True) as stage:
+        assert any("compiling" in line for line in stage.stdout)
+        [training] = [child for child in worker.children() if "descent.cluster.process" in child.cmdline()]
+        stage.send_signal(signal.SIGINT)
+        told = stage.communicate()[1]
+    assert (stage.returncode, told) == (130, "Stopped\n")
+    training.wait(timeout=20)
+    assert worker.is_running()
+    assert results(project.folder) == before
 
 
 def test_history_starts_over_where_a_training_does(tmp_path, monkeypatch):

@@ -37,13 +37,13 @@ def compared(tmp_path_factory):
 
 
 def test_compare_writes_its_outputs_and_nothing_else(compared):
-    pictures = [f"figures/{name}.png" for name in PICTURES]
+    pictures = [f"figures/{name}.svg" for name in PICTURES]
     assert sorted(synthetic.report(compared[0])) == sorted([*TEXTS, *pictures])
 
 
 def test_every_figure_has_a_table_of_its_name(compared):
     names = synthetic.report(compared[0])
-    assert all(f"{Path(name).stem}.csv" in names for name in names if name.endswith(".png"))
+    assert all(f"{Path(name).stem}.csv" in names for name in names if name.endswith(".svg"))
 
 
 def test_compare_prints_the_sentence_and_the_table_once_and_last_where_the_page_is(compared):

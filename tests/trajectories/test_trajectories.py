@@ -43,20 +43,22 @@ def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
 
 
 def test_path_of_sgd_is_that_of_its_equation():
-    path = trajectories.paths(sgd, settings())["valley"]
+    path = trajectories.follow(sgd, settings()).paths["valley"]
     step = np.eye(2) - 0.05 * surfaces.hessian(Surface(**VALLEY))
     expected = [np.linalg.matrix_power(step, t) @ VALLEY["start"] for t in range(21)]
     np.testing.assert_allclose(path, expected, atol=1e-6)
 
 
 def test_path_uses_the_hyperparameters_of_the_entry():
-    path = trajectories.paths(built("Adam", learning_rate=0.02), settings(steps=1))["valley"]
+    path = trajectories.follow(built("Adam", learning_rate=0.02), settings(steps=1)).paths["valley"]
     np.testing.assert_allclose(np.abs(path[1] - path[0]), 0.02, rtol=1e-4)  # Adam's first step, whatever the gradient
 
 
 def test_noise_is_the_same_for_every_optimizer_and_another_for_another_seed():
     def moved(learning_rate, seed=0):
-        path = trajectories.paths(partial(sgd, learning_rate), settings(surfaces={"flat": FLAT}, seed=seed))["flat"]
+        path = trajectories.follow(partial(sgd, learning_rate), settings(surfaces={"flat": FLAT}, seed=seed)).paths[
+            "flat"
+        ]
         return path[1:] - path[0]
 
     np.testing.assert_allclose(moved(0.02), 2 * moved(0.01), atol=1e-6)
@@ -66,8 +68,8 @@ def test_noise_is_the_same_for_every_optimizer_and_another_for_another_seed():
 
 def test_surfaces_do_not_share_an_optimizers_state():
     make = built("Lamb", learning_rate=0.01)  # its norms would mix them, too
-    both = trajectories.paths(make, settings(surfaces={"saddle": SADDLE, "valley": VALLEY}))
-    assert np.array_equal(both["valley"], trajectories.paths(make, settings())["valley"])
+    both = trajectories.follow(make, settings(surfaces={"saddle": SADDLE, "valley": VALLEY})).paths
+    assert np.array_equal(both["valley"], trajectories.follow(make, settings()).paths["valley"])
 
 
 def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
@@ -80,9 +82,9 @@ def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
             noise = keras.random.normal(variable.shape, seed=self.generator)
             super().update_step(gradient + noise, variable, learning_rate)
 
-    first, second = (trajectories.paths(Noisy, settings())["valley"] for _ in range(2))
+    first, second = (trajectories.follow(Noisy, settings()).paths["valley"] for _ in range(2))
     assert np.array_equal(first, second)
-    assert not np.allclose(first, trajectories.paths(partial(sgd, 0.1), settings())["valley"])
+    assert not np.allclose(first, trajectories.follow(partial(sgd, 0.1), settings()).paths["valley"])
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
     ids=["sgd", "adagrad", "momentum"],
 )
 def test_update_sizes_under_a_constant_gradient_are_those_of_the_equations(make, expected):
-    np.testing.assert_allclose(trajectories.update_sizes(make, settings()), expected(np.arange(1, 21)), rtol=1e-4)
+    np.testing.assert_allclose(trajectories.follow(make, settings()).sizes, expected(np.arange(1, 21)), rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +131,8 @@ def test_table_of_updates_counts_steps_from_one():
 def draw(**changes):
     chosen = settings(surfaces={"narrow_valley": VALLEY, "saddle": SADDLE}, steps=40, **changes)
     makes = {"sgd": sgd, "adam": built("Adam", learning_rate=0.001), "wild": partial(sgd, 1.5)}
-    paths = {name: trajectories.paths(make, chosen) for name, make in makes.items()}
-    sizes = {name: trajectories.update_sizes(make, chosen) for name, make in makes.items()}
+    paths = {name: trajectories.follow(make, chosen).paths for name, make in makes.items()}
+    sizes = {name: trajectories.follow(make, chosen).sizes for name, make in makes.items()}
     return trajectory_figure.trajectories(paths, sizes, chosen)
 
 
