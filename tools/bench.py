@@ -22,6 +22,7 @@ PARTS = {
     "training": ("One training", "tools.benchmark"),
     "frameworks": ("Other frameworks", "tools.framework_benchmark"),
     "scaling": ("Many runs, other sizes", "tools.scaling"),
+    "cluster": ("On a Dask cluster", "tools.cluster_benchmark"),
     "dvc": ("DVC, as optimizers grow in number", "tools.dvc_benchmark"),
 }
 

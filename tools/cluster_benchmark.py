@@ -1,6 +1,8 @@
 """Measures one study here and on 1, 2 and 4 workers of one thread on this machine; says whether the bytes are equal.
 
-Usage: python -m tools.cluster_benchmark [optimizers.adam]        (where data/prepared is; writes into a copy)
+Usage: python -m tools.cluster_benchmark [KEY]        (optimizers.adam unless told; five minutes, alone on the machine)
+
+The study is that of params.yaml, with five epochs a run. It runs in copies of the repository.
 """
 
 import os
@@ -13,7 +15,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from tabulate import tabulate
+
 WORKERS = (0, 1, 2, 4)  # none: here
+EPOCHS = 5
 PARTS = ("descent", "stages", "networks", "optimizers", "params.yaml", "data/prepared")
 
 
@@ -37,7 +43,8 @@ def measure(folder: Path, key: str, workers: int) -> tuple[float, float, dict[st
             wait = f"import time; from descent.training import where\nwhile where.room() < {workers}: time.sleep(0.1)"
             subprocess.run([sys.executable, "-c", wait], cwd=folder, env=environment, check=True)
         start = time.monotonic()
-        subprocess.run([sys.executable, "-m", "stages.tune", key], cwd=folder, env=environment, check=True)
+        command = [sys.executable, "-m", "stages.tune", key]
+        subprocess.run(command, cwd=folder, env=environment, stdout=sys.stderr, check=True)
         seconds = time.monotonic() - start
     finally:
         for process in running:
@@ -50,17 +57,22 @@ def measure(folder: Path, key: str, workers: int) -> tuple[float, float, dict[st
 
 
 def main(key: str = "optimizers.adam") -> None:
-    """Print a line for each number of workers."""
-    first = None
+    """Measure with each number of workers, and print a table."""
+    rows, first = [], None
     for workers in WORKERS:
         with tempfile.TemporaryDirectory() as name:
             for part in PARTS:
                 copy = shutil.copytree if Path(part).is_dir() else shutil.copy2
                 copy(part, Path(name, part))
+            yaml = YAML()
+            parameters = yaml.load(Path(name, "params.yaml"))
+            parameters["training"].update(epochs=EPOCHS, last_epochs=1)
+            yaml.dump(parameters, Path(name, "params.yaml"))
             seconds, cpu, written = measure(Path(name), key, workers)
         first = first or written
-        told = "same bytes" if written == first else "OTHER BYTES"
-        print(f"{workers or 'no'} workers: {seconds:.1f} s, {cpu:.1f} CPU s, {told}", flush=True)
+        rows.append([workers or "here", f"{seconds:.1f}", f"{cpu:.1f}", "equal" if written == first else "OTHERS"])
+    print(f"The study of `{key}`, {EPOCHS} epochs a run, threads of one, n = 1:\n")
+    print(tabulate(rows, ["Workers", "s", "CPU s of all processes", "Bytes"], "pipe"))
 
 
 if __name__ == "__main__":
