@@ -1,5 +1,6 @@
 """docs/own.md is true: its way from nothing to an answer, and its conversions, run as they are written."""
 
+import csv
 import re
 import shlex
 import shutil
@@ -86,6 +87,21 @@ def test_study_of_ones_own_case_runs(answered):
     calls = [f"import {module}; {module}.main(*{keys})" for module, *keys in commands]
     answered.run(shlex.join(["python", "-c", "\n".join(calls)]))
     assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
+
+    # And its runs are a chart: a point each, against its rate on a logarithmic scale.
+    answered.run("dvc plots show results/tuning/runs/signed.csv")
+    visit = browser.visit(answered.folder / "dvc_plots/index.html")
+    ends = [row for row in read_csv(answered.folder / "results/tuning/runs/signed.csv") if row["epoch"] == "5"]
+    drawn = re.findall(r'aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="point"', visit.html)
+    assert len(drawn) == len(ends) == 3 * 2 + 5
+    assert sum("; run: report; " in label for label in drawn) == 5
+    assert "X-axis titled 'learning_rate' for a log scale" in visit.html.replace("&#39;", "'")
+    assert visit.console == []
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 HOST = """

@@ -1,5 +1,6 @@
 """stages.repro in small repositories with stages of shell: what runs when, what is said, what is left after a stop."""
 
+import multiprocessing
 import os
 import pty
 import re
@@ -18,6 +19,7 @@ import pytest
 import zc.lockfile
 from pipeline import ROOT, Project
 
+from descent.jobs import lock
 from stages import repro
 
 PIPELINE = """
@@ -230,6 +232,17 @@ def test_lock_of_another_process_is_waited_for_and_its_holder_named(project):
     output, _ = process.communicate()
     assert process.returncode == 0
     assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
+
+
+def test_stage_of_another_run_is_told_by_the_command_that_began_it():
+    process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,))
+    process.start()
+    try:
+        assert lock.describe(process.pid).startswith(f"process {os.getpid()}: ")
+        assert lock.describe(os.getpid()).startswith(f"process {os.getpid()}: ")
+    finally:
+        process.kill()
+        process.join()
 
 
 def test_training_that_ended_while_the_lock_was_held_is_rescued_by_the_command_that_is_printed(project):
