@@ -17,13 +17,13 @@ from descent.training import device
 
 PAGE = Path("docs/experiments/benchmark.md")
 PARTS = {
-    "pipeline": ("The whole pipeline", "tools.pipeline_benchmark"),
+    "pipeline": ("The whole pipeline", "tools.pipeline_benchmark 2"),
     "start": ("What stages take but for epochs", "tools.start_benchmark"),
-    "training": ("One training", "tools.benchmark"),
-    "frameworks": ("Other frameworks", "tools.framework_benchmark"),
+    "training": ("One training", "tools.benchmark 3"),
+    "frameworks": ("Other frameworks", "tools.framework_benchmark 3"),
     "scaling": ("Many runs, other sizes", "tools.scaling"),
     "cluster": ("On a Dask cluster", "tools.cluster_benchmark"),
-    "dvc": ("DVC, as optimizers grow in number", "tools.dvc_benchmark"),
+    "dvc": ("DVC, as optimizers grow in number", "tools.dvc_benchmark 2"),
 }
 
 
@@ -42,9 +42,11 @@ def main(*asked: str) -> None:
             known = ", ".join(PARTS) + parameters.did_you_mean(name, PARTS)
             raise parameters.InputError(f"no benchmark {name!r}; there are {known}")
     for name in asked or PARTS:
-        title, module = PARTS[name]
-        printed = subprocess.run([sys.executable, "-m", module], check=True, stdout=subprocess.PIPE, text=True).stdout
-        heading = f"## {title}\n\n`python -m {module}`, {datetime.date.today()}. {machine()}"
+        title, command = PARTS[name]
+        printed = subprocess.run(
+            [sys.executable, "-m", *command.split()], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
+        heading = f"## {title}\n\n`python -m {command}`, {datetime.date.today()}. {machine()}"
         section = f"{heading}\n\n{printed.strip()}\n\n"
         page = PAGE.read_text(encoding="utf-8")
         here = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)

@@ -18,7 +18,7 @@ import numpy as np
 from tabulate import tabulate
 
 RUNS = (1, 2, 4, 8, 16, 32)
-EPOCHS = 5
+EPOCHS = 4
 
 
 class Size(NamedTuple):
