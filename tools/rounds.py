@@ -6,13 +6,16 @@ from collections.abc import Callable
 import numpy as np
 
 
-def measure(contenders: dict[str, Callable[[int], object]], epochs: int, rounds: int) -> dict[str, np.ndarray]:
+def measure(
+    contenders: dict[str, Callable[[int], object]], epochs: int, rounds: int, *, warm: bool = True
+) -> dict[str, np.ndarray]:
     """Time every contender once in every round; returns seconds [rounds] by name, compilation excluded.
 
-    A contender that returns a number, from a process of its own say, has timed itself.
+    A contender that returns a number, from a process of its own say, has timed itself. Warm, each first runs an epoch,
+    in which it compiles.
     """
-    for contend in contenders.values():
-        contend(1)  # compiles
+    for contend in contenders.values() if warm else ():
+        contend(1)
     seconds = {name: [] for name in contenders}
     names = list(contenders)
     for turn in range(rounds):

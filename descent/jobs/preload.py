@@ -6,9 +6,12 @@ Nothing that is imported here starts a thread, which a fork would lose.
 import gc
 import os
 
+import dvc.cli.parser
+import dvc.repo.experiments  # noqa: F401
 import networkx  # noqa: F401  DVC loads it when it draws its graph
 
-import descent.jobs.processes  # noqa: F401
+import descent.jobs.processes
+import descent.training.where  # noqa: F401  with what else `stages.repro` imports: every process imports that anew
 
 os.setsid()  # what a terminal sends is for `make repro`, which then ends each process in its turn
 gc.freeze()  # what all share is not copied by a child's collections

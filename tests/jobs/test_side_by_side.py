@@ -234,6 +234,16 @@ def test_lock_of_another_process_is_waited_for_and_its_holder_named(project):
     assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
 
 
+def test_server_has_loaded_dvc_and_has_no_thread_that_a_fork_would_lose():
+    code = (
+        "import sys, threading; import descent.jobs.preload;"
+        " print({'dvc.repo', 'dvc.repo.experiments', 'dvc.cli.parser'} <= sys.modules.keys(), threading.active_count())"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True 1\n"
+
+
 def test_stage_of_another_run_is_told_by_the_command_that_began_it():
     process = multiprocessing.get_context("forkserver").Process(target=time.sleep, args=(60,))
     process.start()
