@@ -93,7 +93,7 @@ def test_study_of_ones_own_case_runs(answered):
     visit = browser.visit(answered.folder / "dvc_plots/index.html")
     ends = [row for row in read_csv(answered.folder / "results/tuning/runs/signed.csv") if row["epoch"] == "5"]
     drawn = re.findall(r'aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="point"', visit.html)
-    assert len(drawn) == len(ends) == 3 * 2 + 5
+    assert len(drawn) == len(ends) >= 3 * 2 + 5  # and those beyond an end of the grid
     assert sum("; run: report; " in label for label in drawn) == 5
     assert "X-axis titled 'learning_rate' for a log scale" in visit.html.replace("&#39;", "'")
     assert visit.console == []

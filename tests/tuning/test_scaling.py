@@ -9,7 +9,7 @@ import pytest
 from descent.optimizers import build
 from descent.optimizers.entries import OptimizerEntry
 from descent.parameters import ParametersError, validate
-from descent.trajectories.paths import paths
+from descent.trajectories.paths import follow
 from descent.trajectories.settings import TrajectoryParameters
 from descent.tuning import grid, scaling
 from descent.tuning.settings import TuningParameters
@@ -32,7 +32,7 @@ def followed(class_name, config, factor=None):
     settings = {"steps": 6, "seed": 0, "half_width": 0.3, "constant_gradient": 0.3, "surfaces": {"bowl": surface}}
     fresh = partial(build.build, OptimizerEntry(class_name=class_name, config=config), "mine")
     made = fresh if factor is None else lambda: scaling.scale(fresh(), factor)
-    return paths(made, TrajectoryParameters(**settings))["bowl"]
+    return follow(made, TrajectoryParameters(**settings)).paths["bowl"]
 
 
 @pytest.mark.parametrize(("class_name", "config"), ENTRIES.items(), ids=ENTRIES)
