@@ -12,7 +12,7 @@ paths = [f"results/{kind}" for name in names for kind in (f"history/{name}.csv",
 left = [Path(path).read_bytes() for path in paths]
 inputs = repr((names, read, left)).encode()
 tables = [f"{name}.csv" for name in ("curves", "diagnostics", "ranking", "tutorial", "differences")]
-for name in ("index.html", "ranking.md", "summary.md", *tables, "figures/curves.png"):
+for name in ("index.html", "ranking.md", "summary.md", *tables, "figures/curves.svg"):
     files.write(Path("results/report", name), inputs)
 files.write(Path("results/report/accuracy.json"), b"{}")
 leftovers.delete(leftovers.find(Path("dvc.lock"), names))

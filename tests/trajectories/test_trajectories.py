@@ -66,8 +66,9 @@ def test_noise_is_the_same_for_every_optimizer_and_another_for_another_seed():
     assert not np.allclose(moved(0.01), moved(0.01, seed=1))
 
 
-def test_surfaces_do_not_share_an_optimizers_state():
-    make = built("Lamb", learning_rate=0.01)  # its norms would mix them, too
+@pytest.mark.parametrize("rule", [("Lamb", {}), ("SGD", {"global_clipnorm": 0.1})], ids=["lamb", "clipped"])
+def test_surfaces_do_not_share_an_optimizers_state(rule):
+    make = built(rule[0], learning_rate=0.01, **rule[1])  # its norms would mix them, too
     both = trajectories.follow(make, settings(surfaces={"saddle": SADDLE, "valley": VALLEY})).paths
     assert np.array_equal(both["valley"], trajectories.follow(make, settings()).paths["valley"])
 
