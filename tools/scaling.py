@@ -3,7 +3,8 @@
 Usage: python -m tools.scaling          (some ten minutes; alone on the machine; prints Markdown)
        python -m tools.scaling SIZE     (one size as JSON, in this process: seconds an epoch, peak memory)
 
-Every size is measured in a process of its own, since memory that was in use stays with a process.
+Numbers of runs are measured in a process each, since memory that was in use stays with a process; sizes in one process,
+in rounds, since machines change their speed.
 """
 
 import json
@@ -11,14 +12,17 @@ import resource
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import scipy.optimize
 from tabulate import tabulate
 
 RUNS = (1, 2, 4, 8, 16, 32)
-EPOCHS = 4
+EPOCHS = 4  # of each number of runs
+ROUNDS = 11  # of the sizes
 
 
 class Size(NamedTuple):
@@ -47,8 +51,8 @@ FITTED = [
 CHECKED = [Size((384,) * 3, 4096), Size((768,) * 2, 16384), Size((256,) * 6, 12288)]
 
 
-def measure(size: Size) -> dict[str, float]:
-    """Train in this process on made-up examples; returns the median seconds of an epoch, and peak memory in GiB."""
+def train(size: Size) -> Iterator[object]:
+    """Start a training on made-up examples, and compile it; each item to come is an epoch of all runs."""
     from descent.data.datasets import Split
     from descent.training import networks, runs
     from descent.training.settings import NetworkEntry
@@ -65,14 +69,26 @@ def measure(size: Size) -> dict[str, float]:
     settings = task.settings.model_copy(update={"seeds": list(range(size.runs)), "epochs": sys.maxsize})
     fresh = networks.builder(entry, (28, 28), 10)
     training = runs.Runs(fresh, task.optimizer("adam"), settings, train, task.data.validation, size.stacked).epochs()
-    next(training)  # compiles
+    next(training)
+    return training
+
+
+def rounds(trainings: Sequence[Iterator[object]], number: int) -> list[float]:
+    """Take an epoch of each in its turn, this number of times; returns the median seconds of each."""
     seconds = []
-    for _ in range(EPOCHS):
-        started = time.perf_counter()
-        next(training)
-        seconds.append(time.perf_counter() - started)
+    for _ in range(number):
+        for training in trainings:
+            started = time.perf_counter()
+            next(training)
+            seconds.append(time.perf_counter() - started)
+    return np.median(np.reshape(seconds, (number, -1)), axis=0).tolist()
+
+
+def measure(size: Size) -> None:
+    """Print as JSON the median seconds of an epoch, and the peak memory of this process in GiB."""
+    [seconds] = rounds([train(size)], EPOCHS)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
-    return {"seconds": float(np.median(seconds)), "gib": peak / 2**30}
+    print(json.dumps({"seconds": seconds, "gib": peak / 2**30}))
 
 
 def elsewhere(size: Size) -> dict[str, float]:
@@ -93,14 +109,15 @@ def main() -> None:
     heads = ["Runs", "in turn, s an epoch of a run", "stacked", "in turn, GiB at most", "stacked"]
     print(tabulate(rows, heads, "pipe", disable_numparse=True) + "\n")
 
-    seconds = {size: elsewhere(size)["seconds"] for size in FITTED + CHECKED}
+    sizes = FITTED + CHECKED
+    seconds = dict(zip(sizes, rounds([train(size) for size in sizes], ROUNDS), strict=True))
     terms = np.array([size.terms() for size in FITTED])
     took = np.array([seconds[size] for size in FITTED])
-    constants, *_ = np.linalg.lstsq(terms / took[:, None], np.ones(len(took)), rcond=None)  # relative errors
+    constants, _ = scipy.optimize.nnls(terms / took[:, None], np.ones(len(took)))  # relative errors
     per_step, per_product, per_weight = constants
     print(
         f"Seconds an epoch = {per_step:.3g} x steps + {per_product:.3g} x products / 1e9 + {per_weight:.3g} x"
-        " steps x weights / 1e9.\n"
+        f" steps x weights / 1e9; medians of {ROUNDS} rounds, an epoch of each size in a round.\n"
     )
     rows = []
     for size, found in seconds.items():
@@ -114,6 +131,6 @@ def main() -> None:
 if __name__ == "__main__":
     if sys.argv[1:]:
         units, *rest = json.loads(sys.argv[1])
-        print(json.dumps(measure(Size(tuple(units), *rest))))
+        measure(Size(tuple(units), *rest))
     else:
         main()
