@@ -215,8 +215,10 @@ def test_stop_leaves_no_process_and_loses_nothing(number, project):
     assert output.splitlines()[-1] == "Stopped. What was done is kept; the same command continues."
     assert "Traceback" not in output
     assert "dvc commit" not in output  # what was killed must not be recorded
-    # What has closed its end of the pipe above, as all of them have, may need a moment until the kernel has taken it away.
-    wait_for(lambda: not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE])
+    # All have closed their end of the pipe above; the kernel may need a moment until it has taken them away.
+    wait_for(
+        lambda: not [member for member in family if member.is_running() and member.status() != psutil.STATUS_ZOMBIE]
+    )
 
     do(project, slow="", quick="")
     project.run(COMMAND)
