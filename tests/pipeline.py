@@ -1,6 +1,7 @@
 """A temporary copy of the whole project with a small configuration, and what real DVC did in it."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
+HIDING = ROOT / "tests/hiding"
 yaml = YAML()
 
 
@@ -79,6 +81,7 @@ class Project:
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.folder.parent),
+            "PYTHONPATH": str(HIDING),
             "TF_CPP_MIN_LOG_LEVEL": "3",
             **{f"GIT_{who}_NAME": "A tester" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "tester@example.org" for who in ("AUTHOR", "COMMITTER")},
@@ -109,8 +112,9 @@ class Project:
 def _forks() -> subprocess.Popen:
     """Start the process from which this one's runs of DVC are forked; it ends with this one."""
     return subprocess.Popen(
-        [sys.executable, ROOT / "tests/dvc_forks.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+        [sys.executable, ROOT / "tests/dvc_forks.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(HIDING), "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )  # fmt: skip
 
 
 def run_dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
-from pipeline import ROOT, Project, shrink, yaml
+from pipeline import HIDING, ROOT, Project, shrink, yaml
 
 
 def imports(path: Path) -> set[str]:
@@ -120,7 +120,7 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
 
     done = subprocess.run(
         [sys.executable, *command(stage)], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HIDING)},
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr

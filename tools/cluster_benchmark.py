@@ -48,8 +48,7 @@ def measure(folder: Path, key: str, workers: int) -> tuple[float, float, dict[st
         seconds = time.monotonic() - start
     finally:
         for process in running:
-            process.terminate()
-        for process in running:
+            process.kill()  # asked to end, a worker would wait for a scheduler that has ended before it
             process.wait()
     end = resource.getrusage(resource.RUSAGE_CHILDREN)
     written = {path.name: path.read_bytes() for path in (folder / "results/tuning").rglob("*") if path.is_file()}

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline import ROOT
+from pipeline import HIDING, ROOT
 
 from descent.cluster import client
 
@@ -37,7 +37,7 @@ class Cluster:
 
     def worker(self, *path: Path, root: Path = ROOT) -> subprocess.Popen:
         """Start a worker whose Python finds modules in `path`, then in `root`, then among the tasks of the tests."""
-        places = os.pathsep.join(map(str, [*path, root, ROOT / "tests/cluster"]))
+        places = os.pathsep.join(map(str, [*path, root, ROOT / "tests/cluster", HIDING]))
         return self._start("worker", self.address, "--nthreads", "1", "--no-nanny", PYTHONPATH=places)
 
     def close(self) -> None:
