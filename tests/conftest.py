@@ -1,16 +1,14 @@
 """What several test modules share."""
 
 import os
-from pathlib import Path
 
 import pytest
-from pipeline import HIDING
+from pipeline import HIDING, ROOT
 
 from descent import parameters
 from descent.data import archives, sources
 from descent.data.download import Downloads
 
-ROOT = Path(__file__).parents[1]
 os.environ["PYTHONPATH"] = str(HIDING)  # for the processes that tests start
 
 # Modules that take minutes start first, or one worker ends with them alone.

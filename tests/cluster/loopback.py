@@ -15,22 +15,24 @@ from descent.cluster import client
 class Cluster:
     """Processes that end with the test."""
 
-    def __init__(self, folder: Path, **environment: str):
-        """Start the scheduler, in this environment."""
+    def __init__(self, folder: Path, protocol: str = "tcp", **environment: str):
+        """Start the scheduler; it and its workers run in this environment."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        self.folder, self.address, self.processes = folder, f"tcp://127.0.0.1:{port}", []
+        self.folder, self.address, self.processes = folder, f"{protocol}://127.0.0.1:{port}", []
+        known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self._environment = known | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment
+        self._protocol = protocol
         # The scheduler has nothing of descent on its path.
-        self.scheduler = self._start("scheduler", "--port", str(port), **environment)
+        self.scheduler = self._start("scheduler", "--port", str(port))
 
     def _start(self, *arguments: str, **environment: str) -> subprocess.Popen:
-        known = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         with (self.folder / f"{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:], "--host", "127.0.0.1",
-                 "--no-dashboard"],
-                cwd=self.folder, env=known | {"TF_CPP_MIN_LOG_LEVEL": "3"} | environment, stdout=log, stderr=log,
+                 "--protocol", self._protocol, "--no-dashboard"],
+                cwd=self.folder, env=self._environment | environment, stdout=log, stderr=log,
             )  # fmt: skip
         self.processes.append(process)
         return process
@@ -40,11 +42,15 @@ class Cluster:
         places = os.pathsep.join(map(str, [*path, root, ROOT / "tests/cluster", HIDING]))
         return self._start("worker", self.address, "--nthreads", "1", "--no-nanny", PYTHONPATH=places)
 
-    def close(self) -> None:
-        """End the connection of this process, then all processes."""
+    def disconnect(self) -> None:
+        """End the connection of this process."""
         if client._connect.cache_info().currsize:
             client._connect().close(timeout=2)
             client._connect.cache_clear()
+
+    def close(self) -> None:
+        """End the connection of this process, then all processes."""
+        self.disconnect()
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)

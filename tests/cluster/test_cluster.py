@@ -1,14 +1,17 @@
 """What a cluster does with a task, with real schedulers and workers on loopback; the tasks are light."""
 
 import os
+import re
 import shutil
 import signal
 import time
 from pathlib import Path
 
+import dask
 import light_tasks
 import psutil
 import pytest
+from distributed.security import Security
 from loopback import Cluster
 from pipeline import ROOT
 
@@ -101,6 +104,27 @@ def test_task_whose_workers_are_lost_again_and_again_is_given_up_in_one_line(tmp
         assert sorted(lost) == sorted(workers)
     finally:
         cluster.close()
+
+
+def test_tls_as_the_page_sets_it_up_and_who_has_no_certificate_is_told_so(tmp_path, monkeypatch):
+    block, *_ = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/cluster.md").read_text(encoding="utf-8"), re.DOTALL)
+    made = Security.temporary()
+    for name, text in (("ca", made.tls_ca_file), ("cert", made.tls_client_cert), ("key", made.tls_client_key)):
+        (tmp_path / f"{name}.pem").write_text(text)
+    (tmp_path / "distributed.yaml").write_text(block.replace("/path/to", str(tmp_path)))
+    dask.config.refresh(paths=[str(tmp_path)])
+    cluster = Cluster(tmp_path, "tls", DASK_CONFIG=str(tmp_path))
+    try:
+        cluster.worker()
+        monkeypatch.setenv("DESCENT_CLUSTER", cluster.address)
+        assert list(where.run(light_tasks.count, [(2, 0)], []))[1:] == [0, 1]
+        cluster.disconnect()
+        dask.config.refresh()
+        with pytest.raises(InputError, match=r"^DESCENT_CLUSTER: tls://127\.0\.0\.1:\d+: TLS expects"):
+            list(where.run(light_tasks.count, [(2, 0)], []))
+    finally:
+        cluster.close()
+        dask.config.refresh()
 
 
 def test_lost_scheduler_is_one_line(cluster):
