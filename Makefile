@@ -11,6 +11,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(OUTSIDE)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# DVC asks for both, and a user of a container may have neither, nor an entry in its list of users.
+export HOME ?= $(or $(shell getent passwd $$(id -u) | cut -d: -f6),$(CURDIR)/.dvc/tmp)
+export LOGNAME ?= $(or $(USER),$(shell id -u))
 ifdef CLUSTER
 export DESCENT_CLUSTER := $(CLUSTER)
 endif

@@ -1,0 +1,115 @@
+"""Others at work in the same folder, on another branch, on the cache: nothing corrupt, nothing made and thrown away."""
+
+import shutil
+import subprocess
+import sys
+import threading
+
+import pytest
+from pipeline import ROOT, Project
+
+ALL = ["check", "compare", "download@mnist", "prepare", "trace", "train@adam", "train@sgd"]
+STUBS = ["check", "train", "trace", "compare"]
+
+
+@pytest.fixture(scope="module")
+def reproduced(tmp_path_factory, mnist_archive):
+    project = Project.copy(tmp_path_factory.mktemp("others") / "project", mnist_archive, stubs=STUBS)
+    assert project.repro() == ALL
+    project.commit("Reproduce")
+    return project
+
+
+@pytest.fixture
+def project(reproduced, tmp_path):
+    shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
+    return Project(tmp_path / "project")
+
+
+def rate(name, value):
+    return lambda parameters: parameters["optimizers"][name]["config"].update(learning_rate=value)
+
+
+def documented(title):
+    """The commands of a section of docs/trust.md."""
+    text = (ROOT / "docs/trust.md").read_text(encoding="utf-8").split(f"\n### {title}\n")[1]
+    return text.split("```sh\n")[1].split("```")[0]
+
+
+def results(project):
+    files = [path for path in (project.folder / "results").rglob("*") if path.is_file()]
+    return {path.relative_to(project.folder): path.read_bytes() for path in files}
+
+
+def test_branches_that_each_changed_another_optimizer_merge_and_nothing_trains_again(project):
+    for name in ("adam", "sgd"):
+        project.run(f"git checkout --quiet -b {name} main && dvc checkout --quiet dvc.yaml")
+        project.edit(rate(name, 0.05))
+        assert project.repro() == ["check", "compare", "trace", f"train@{name}"]
+        project.commit(f"Change {name}")
+    output = project.run("set +e\n" + documented("Two branches").replace("OTHER", "adam"))
+    assert "Running stage 'train@" not in output  # both come from the run-cache
+    assert project.run("git status --porcelain") == ""
+    assert project.repro() == []
+    merged = results(project)
+
+    project.run("git checkout --quiet main && dvc checkout --quiet dvc.yaml")
+    for name in ("adam", "sgd"):
+        project.edit(rate(name, 0.05))
+    project.repro()
+    assert results(project) == merged
+
+
+def test_what_was_collected_as_garbage_is_made_again_with_the_same_bytes(project):
+    before = results(project)
+    project.edit(rate("adam", 0.05))
+    project.repro()
+    project.run("dvc gc --workspace --force")
+    project.run("git checkout --quiet .")
+    assert "train@adam" in project.repro()
+    assert results(project) == before
+    assert project.run("git status --porcelain") == ""
+
+
+def test_repro_beside_another_waits_or_says_so_and_all_that_was_made_is_kept(project):
+    before = results(project)
+    project.run("rm -r dvc.lock results .dvc/cache/runs")
+    command = [sys.executable, "-m", "dvc", "repro"]
+    options = {"cwd": project.folder, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    both = [subprocess.Popen(command, **options) for _ in range(2)]
+    for process in both:
+        output, _ = process.communicate()
+        assert process.returncode == 0 or "Unable to acquire lock" in output or "is busy" in output, output
+    project.repro()
+    assert results(project) == before
+    assert project.run("git status --porcelain") == ""
+
+
+def test_editor_that_asks_for_the_status_all_the_time_costs_no_training(project):
+    before, done = results(project), threading.Event()
+    project.run("rm -r dvc.lock results .dvc/cache/runs")
+
+    def ask():
+        while not done.is_set():
+            subprocess.run([sys.executable, "-m", "dvc", "status"], cwd=project.folder, stdout=subprocess.DEVNULL)
+            done.wait(0.5)
+
+    editor = threading.Thread(target=ask)
+    editor.start()
+    try:
+        output = project.run("python -m stages.repro --jobs 2")
+    finally:
+        done.set()
+        editor.join()
+    assert "FAILED" not in output
+    assert results(project) == before
+    assert project.run("git status --porcelain") == ""
+
+
+def test_experiments_of_a_queue_run_beside_a_comparison_and_neither_disturbs_the_other(project):
+    project.run("dvc exp run --queue -S 'optimizers.adam.config.learning_rate=0.002,0.004'")
+    project.edit(rate("sgd", 0.05))
+    project.run("dvc queue start -j 2 && python -m stages.repro --jobs 2")
+    project.run("timeout 300 sh -c 'while dvc queue status | grep -qE \"Queued|Running\"; do sleep 1; done'")
+    assert project.run("dvc queue status").count("Success") == 2
+    assert project.repro() == []
