@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from dvc.cli import parse_args
-from pipeline import ROOT, Project
+from pipeline import ROOT, Project, yaml
 
 from descent.tuning import paths
 from stages import check
@@ -48,7 +48,7 @@ def test_shown_command_exists(line):
     elif program == "python":
         assert (ROOT / Path(*arguments[1].split(".")).with_suffix(".py")).is_file()
     else:
-        assert program in ("pip", "pytest", "cat", "git"), program
+        assert program in ("pip", "pytest", "cat", "git", "sed"), program
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -150,6 +150,18 @@ def test_what_readme_says_of_other_data_and_of_another_network_is_what_came_out_
     readme = " ".join(read("README.md").split())
     assert "[Fashion-MNIST](docs/experiments/fashion-mnist.md) adagrad alone may be the best" in readme
     assert "[small convolutional network](docs/experiments/cnn.md) all but sgd may" in readme
+
+
+def test_what_readme_says_of_newer_optimizers_is_what_came_out_of_their_study():
+    newer = yaml.load(ROOT / "docs/experiments/newer-optimizers.yaml")
+    _, study = read("docs/experiments/newer-optimizers.md").split("$ cat results/tuning/report/tuned.md")
+    rows = dict(re.findall(r"^\| (\w+) +\| (yes|no)\b", study, re.MULTILINE))
+    assert {*rows} == {*newer, *yaml.load(ROOT / "params.yaml")["optimizers"]}
+    assert {name for name in newer if rows[name] == "yes"} == {"adamw", "adafactor"}
+    readme = " ".join(read("README.md").split())
+    assert "Nesterov's momentum, AdamW and Adafactor may be the best once tuned" in readme
+    assert "Muon, ahead on MLPs" in readme
+    assert "may not here" in readme
 
 
 def test_python_versions_are_the_same_everywhere():

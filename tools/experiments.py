@@ -84,6 +84,7 @@ SILENT = (
     "dvc exp run",
     "dvc exp apply",
     "python -m stages.repro",
+    "sed -i",
 )  # a page shows what came of them, not their progress
 
 
