@@ -1,8 +1,8 @@
 """Runs command lines of DVC and the stages that they start, each in a process of its own, but forked, not started anew.
 
 They are forked from a process that has loaded DVC, TensorFlow and what else takes long, and nothing of this project,
-which a test may have changed: to start interpreters is what such commands spend most of their time on. That stages run as
-the commands that dvc.yaml has, other tests show (test_contract, and whatever is not a command of DVC alone).
+which a test may have changed: to start interpreters is what such commands spend most of their time on. That stages run
+as the commands that dvc.yaml has, other tests show (test_contract, and whatever is not a command of DVC alone).
 
 Reads from each line a JSON list - folder, environment, files for stdout and stderr, arguments - and answers with the
 exit code. Nothing that is imported here starts a thread, which a fork would lose.

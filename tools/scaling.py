@@ -61,14 +61,14 @@ def train(size: Size) -> Iterator[object]:
     task = Task()
     random = np.random.default_rng(0)
     examples = random.random((size.train_size, 28, 28), "float32")
-    train = Split(examples, random.integers(10, size=size.train_size).astype("int32"))
+    split = Split(examples, random.integers(10, size=size.train_size).astype("int32"))
     entry = NetworkEntry(
         file="networks/mlp.py",
         config={"hidden_units": list(size.hidden_units), "activation": "relu", "dropout": 0.2},
     )
     settings = task.settings.model_copy(update={"seeds": list(range(size.runs)), "epochs": sys.maxsize})
     fresh = networks.builder(entry, (28, 28), 10)
-    training = runs.Runs(fresh, task.optimizer("adam"), settings, train, task.data.validation, size.stacked).epochs()
+    training = runs.Runs(fresh, task.optimizer("adam"), settings, split, task.data.validation, size.stacked).epochs()
     next(training)
     return training
 
