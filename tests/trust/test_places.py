@@ -13,7 +13,10 @@ from pipeline import HIDING, Project, shrink
 PATH = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
 # A user of whom the system knows nothing; and root of a world of one's own, who may mount a disk there.
 NOBODY, OWN_DISKS = ("unshare --user --map-user=12345 --map-group=12345", "unshare --map-root-user --mount")
-if subprocess.run(shlex.split(f"{OWN_DISKS} true"), capture_output=True, check=False).returncode:
+if not shutil.which("unshare") or any(
+    subprocess.run(shlex.split(f"{world} true"), capture_output=True, check=False).returncode
+    for world in (NOBODY, OWN_DISKS)
+):
     pytest.skip("needs Linux, and its namespaces for users", allow_module_level=True)
 
 
