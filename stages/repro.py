@@ -61,7 +61,7 @@ def main() -> int:
     except DvcException:  # DVC itself shows best what is wrong with a target or a file
         return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", options.target]) or 1
     except OSError as error:  # DVC keeps notes here: a full disk, a folder that cannot be written
-        raise parameters.InputError(f"{error.filename}: {error.strerror}") from error
+        raise parameters.InputError(f"{error.filename or '.dvc'}: {error.strerror}") from error
     needs = graph.to_do(stages)
     jobs = min(options.jobs or default_jobs(cores), len(needs)) if needs else 1
     before = graph.recorded({stage.lock for stage in stages.values()})

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from pipeline import HIDING, ROOT
+from pipeline import HIDING, ROOT, STUBS, Project
 
 from descent import parameters
 from descent.data import archives, sources
@@ -32,3 +32,12 @@ def mnist_archive(tmp_path_factory):
     places = settings.sources.model_copy(update={"file": str(own)} if own.exists() else {})
     archives.write(path, sources.fetch("mnist", settings.model_copy(update={"sources": places})))
     return path
+
+
+@pytest.fixture(scope="session")
+def light(tmp_path_factory, mnist_archive):
+    """A small project with light stand-ins for stages, reproduced and committed, with its run-cache; to be left so."""
+    project = Project.copy(tmp_path_factory.mktemp("light") / "project", mnist_archive, stubs=STUBS)
+    assert project.repro() == ["check", "compare", "download@mnist", "prepare", "trace", "train@adam", "train@sgd"]
+    project.commit("Reproduce")
+    return project

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 HIDING = ROOT / "tests/hiding"
+STUBS = ("check", "train", "trace", "compare")  # stages that have a light stand-in
 yaml = YAML()
 
 
@@ -63,6 +64,11 @@ class Project:
         project.run("git init --quiet --initial-branch=main")
         project.commit("Start")
         return project
+
+    def duplicate(self, folder: Path) -> "Project":
+        """Copy all there is, alike down to the times of the files."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Project(folder)
 
     def init(self) -> None:
         """Make the folder a repository of Git and DVC; as this project's own, it sends and asks for nothing."""

@@ -44,9 +44,7 @@ def reproduced(tmp_path_factory, mnist_archive):
 
 @pytest.fixture
 def project(reproduced, tmp_path):
-    """A copy to change, alike down to the times of the files."""
-    shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+    return reproduced.duplicate(tmp_path / "project")
 
 
 def state(project):

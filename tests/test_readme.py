@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from dvc.cli import parse_args
-from pipeline import ROOT, Project, yaml
+from pipeline import ROOT, STUBS, Project, yaml
 
 from descent.tuning import paths
 from stages import check
@@ -106,7 +106,7 @@ def _flat(tree, path=""):
 def test_experiments_of_readme_change_what_they_say_and_nothing_else_in_the_order_in_which_they_stand(
     tmp_path, mnist_archive, monkeypatch
 ):
-    project = Project.copy(tmp_path / "project", mnist_archive, stubs=["check", "train", "trace", "compare"])
+    project = Project.copy(tmp_path / "project", mnist_archive, stubs=STUBS)
     monkeypatch.chdir(project.folder)
     project.repro()
     project.commit("Baseline")

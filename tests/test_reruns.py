@@ -1,23 +1,12 @@
 """The table of what reruns, row by row, with real DVC."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
 from pipeline import Project, stages_run
 
 TRAINS = ["train@adam", "train@sgd"]
-STUBS = ["check", "train", "trace", "compare"]  # what reruns is DVC's to decide; the stages are tested elsewhere
-
-
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory, mnist_archive):
-    """A small project, reproduced and committed, with its run-cache."""
-    project = Project.copy(tmp_path_factory.mktemp("reproduced") / "project", mnist_archive, stubs=STUBS)
-    assert project.repro() == ["check", "compare", "download@mnist", "prepare", "trace", *TRAINS]
-    project.commit("Reproduce")
-    return project
 
 
 def assign(path, value):
@@ -33,10 +22,9 @@ def assign(path, value):
 
 
 @pytest.fixture
-def project(reproduced, tmp_path):
-    """A copy to change, alike down to the times of the files."""
-    shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+def project(light, tmp_path):
+    """A copy to change: what reruns is DVC's to decide, and the stages are tested elsewhere."""
+    return light.duplicate(tmp_path / "project")
 
 
 def test_nothing_changed_reruns_nothing(project):
@@ -173,8 +161,8 @@ def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own
 
 
 @pytest.mark.parametrize("jobs", [1, 4])  # 2, with real trainings: tests/test_contract.py
-def test_stages_side_by_side_give_the_bytes_of_the_serial_run(jobs, reproduced, tmp_path):
-    reproduced.run(f"git clone --quiet . {tmp_path / 'clone'}")
+def test_stages_side_by_side_give_the_bytes_of_the_serial_run(jobs, light, tmp_path):
+    light.run(f"git clone --quiet . {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
     clone.run(f"rm -r dvc.lock results && python -m stages.repro --jobs {jobs}")
     assert clone.run("git status --porcelain") == ""  # of what Git does not hold, dvc.lock has the sums

@@ -28,7 +28,8 @@ def measure(folder: Path, key: str, workers: int) -> tuple[float, float, dict[st
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-    environment = os.environ | {"PYTHONPATH": str(folder), "TF_NUM_INTRAOP_THREADS": "1"}
+    inherited = filter(None, [os.environ.get("PYTHONPATH")])  # of tools.bench, which keeps scikit-learn from Keras
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *inherited]), "TF_NUM_INTRAOP_THREADS": "1"}
     common = ["--host", "127.0.0.1", "--no-dashboard"]
     dask = [sys.executable, "-m", "distributed.cli.dask_"]
     commands = [[*dask[:2], f"{dask[2]}scheduler", "--port", address.rpartition(":")[2], *common]] if workers else []

@@ -12,7 +12,7 @@ from tools.rounds import table
 
 sys.path.insert(0, "tests")  # the small project is theirs
 
-from pipeline import Project, shrink
+from pipeline import STUBS, Project, shrink
 
 NUMBERS = (8, 32, 100)
 COMMANDS = {
@@ -50,8 +50,7 @@ def main(rounds: int = 3) -> None:
     for number in NUMBERS:
         with tempfile.TemporaryDirectory() as folder:
             archive = Path("data/raw/mnist.npz").resolve()
-            stubs = ["check", "train", "trace", "compare"]
-            project = Project.copy(Path(folder, "project"), archive, several(number), stubs)
+            project = Project.copy(Path(folder, "project"), archive, several(number), STUBS)
             found[f"first `dvc repro`, {number} optimizers"] = [seconds(project, "dvc repro")]
             project.commit("Baseline")
             for turn in range(rounds):

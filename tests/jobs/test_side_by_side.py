@@ -5,7 +5,6 @@ import os
 import pty
 import re
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
@@ -116,8 +115,7 @@ def template(tmp_path_factory):
 @pytest.fixture(scope="module")
 def done(template):
     """The same with its main pipeline done, two stages at a time, and what that printed."""
-    project = Project(template.folder.parent / "done")
-    shutil.copytree(template.folder, project.folder)
+    project = template.duplicate(template.folder.parent / "done")
     project.output = project.run(f"{COMMAND} --jobs 2")
     return project
 
@@ -125,8 +123,7 @@ def done(template):
 @pytest.fixture
 def project(done, tmp_path):
     """A copy of what is done, to change; its stages have done nothing yet."""
-    shutil.copytree(done.folder, tmp_path / "project", symlinks=True)
-    project = Project(tmp_path / "project")
+    project = done.duplicate(tmp_path / "project")
     project.run("rm -r events logs *.do")
     return project
 
@@ -145,8 +142,7 @@ def test_stages_run_side_by_side_once_what_they_need_is_done(done):
 def test_lock_file_has_the_bytes_of_a_serial_run(done, template, tmp_path):
     order = events(done)
     assert order.index("-slow") > order.index("-quick")  # so that DVC recorded them in another order
-    shutil.copytree(template.folder, tmp_path / "serial")
-    serial = Project(tmp_path / "serial")
+    serial = template.duplicate(tmp_path / "serial")
     serial.run("rm *.do && dvc repro")
     assert recorded(serial) == ALL
     assert (done.folder / "dvc.lock").read_bytes() == (serial.folder / "dvc.lock").read_bytes()
@@ -173,8 +169,7 @@ def test_what_is_up_to_date_costs_no_process(project):
 
 
 def test_second_pipeline_runs_its_own_stages_and_what_they_need(template, tmp_path):
-    shutil.copytree(template.folder, tmp_path / "project")
-    project = Project(tmp_path / "project")
+    project = template.duplicate(tmp_path / "project")
     output = project.run(f"{COMMAND} tuning/dvc.yaml")
     assert events(project) == ["+first", "-first", "+tune", "-tune"]
     assert re.search(r"^tuning/dvc.yaml:tune +\d+ s  done$", output, re.MULTILINE)

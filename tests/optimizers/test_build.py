@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from descent import parameters
 from descent.optimizers import build as optimizers
@@ -288,3 +289,17 @@ def test_class_of_keras_that_fails_at_its_first_step_is_refused_with_the_reason(
         optimizers.try_out(OptimizerEntry(class_name="Muon", config={"exclude_layers": ["("]}), WHERE)
     [line] = str(caught.value).splitlines()
     assert line.startswith(f"{WHERE}: Muon cannot take a step: ")
+
+
+def test_newer_optimizers_have_the_defaults_of_keras_but_where_their_file_says_otherwise():
+    others = {}
+    for name, entry in YAML(typ="safe").load(ROOT / "docs/experiments/newer-optimizers.yaml").items():
+        defaults = getattr(keras.optimizers, entry["class_name"])().get_config()
+        for key, default in defaults.items():
+            if isinstance(default, float):
+                defaults[key] = pytest.approx(default, rel=1e-6, abs=0)  # of float32
+        others[name] = {key for key, value in entry["config"].items() if value != defaults[key]}
+    assert {name: keys for name, keys in others.items() if keys} == {
+        "nesterov": {"momentum", "nesterov"},
+        "adafactor": {"epsilon_1"},
+    }

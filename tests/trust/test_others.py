@@ -1,29 +1,16 @@
-"""Others at work in the same folder, on another branch, on the cache: nothing corrupt, nothing made and thrown away."""
+"""Others at work in the same folder, on another branch, on the cache: nothing corrupt, the same bytes in the end."""
 
-import shutil
 import subprocess
 import sys
 import threading
 
 import pytest
-from pipeline import ROOT, Project
-
-ALL = ["check", "compare", "download@mnist", "prepare", "trace", "train@adam", "train@sgd"]
-STUBS = ["check", "train", "trace", "compare"]
-
-
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory, mnist_archive):
-    project = Project.copy(tmp_path_factory.mktemp("others") / "project", mnist_archive, stubs=STUBS)
-    assert project.repro() == ALL
-    project.commit("Reproduce")
-    return project
+from pipeline import ROOT
 
 
 @pytest.fixture
-def project(reproduced, tmp_path):
-    shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
-    return Project(tmp_path / "project")
+def project(light, tmp_path):
+    return light.duplicate(tmp_path / "project")
 
 
 def rate(name, value):
@@ -71,7 +58,7 @@ def test_what_was_collected_as_garbage_is_made_again_with_the_same_bytes(project
     assert project.run("git status --porcelain") == ""
 
 
-def test_repro_beside_another_waits_or_says_so_and_all_that_was_made_is_kept(project):
+def test_repro_beside_another_ends_well_or_says_so_and_nothing_is_corrupt(project):
     before = results(project)
     project.run("rm -r dvc.lock results .dvc/cache/runs")
     command = [sys.executable, "-m", "dvc", "repro"]

@@ -20,15 +20,6 @@ if not shutil.which("unshare") or any(
     pytest.skip("needs Linux, and its namespaces for users", allow_module_level=True)
 
 
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory, mnist_archive):
-    stubs = ["check", "train", "trace", "compare"]
-    project = Project.copy(tmp_path_factory.mktemp("places") / "project", mnist_archive, stubs=stubs)
-    project.repro()
-    project.commit("Reproduce")
-    return project
-
-
 def run(command, folder, **environment):
     """Run a command line in an environment with nothing in it but what is given."""
     environment = {"PATH": PATH, "PYTHONPATH": str(HIDING), "TF_CPP_MIN_LOG_LEVEL": "3", **environment}
@@ -46,24 +37,25 @@ def test_user_without_home_or_name_in_a_path_of_spaces_and_accents_in_plain_asci
         del parameters["optimizers"]["sgd"]
 
     project = Project.copy(tmp_path / "le café" / "un projet", mnist_archive, one, stubs=["check", "trace"])
+    # What `make repro` runs once .venv is there, in the environment that the Makefile gives.
     target = shlex.quote("answer: ; python -m stages.repro --jobs 1 && cat results/report/ranking.md")
     command = f"umask 077; exec {NOBODY} make --silent --eval {target} answer"
     code, output = run(command, project.folder, LC_ALL="C", PYTHONOPTIMIZE="1")
     assert code == 0, output
     assert "train@adam" in output
-    assert "**adam" in output or "| adam" in output
+    assert "| adam " in output  # a row of the answer
     assert not (project.folder / "~").exists()
 
 
-def test_shallow_clone_gives_the_committed_bytes(reproduced, tmp_path):
-    reproduced.run(f"git clone --quiet --depth 1 file://{reproduced.folder} {tmp_path / 'clone'}")
+def test_shallow_clone_gives_the_committed_bytes(light, tmp_path):
+    light.run(f"git clone --quiet --depth 1 file://{light.folder} {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
     clone.repro()
     assert clone.run("git status --porcelain") == ""
 
 
-def test_downloaded_archive_needs_git_and_says_so(reproduced, tmp_path):
-    shutil.copytree(reproduced.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".git"))
+def test_downloaded_archive_needs_git_and_says_so(light, tmp_path):
+    shutil.copytree(light.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".git"))
     code, output = run("python -m stages.repro", tmp_path / "project", HOME=str(tmp_path))
     assert code != 0
     assert output.splitlines()[-1].endswith("is not a git repository")
@@ -97,9 +89,10 @@ SAME = (
 )
 
 
+# With nothing left, the first stages stop; 60 MB hold MNIST, but not what is made of it too.
 @pytest.mark.parametrize("left", [0, 60000], ids="{} KB left".format)
-def test_full_disk_stops_with_its_reason_and_space_brings_the_bytes_of_an_undisturbed_run(left, reproduced, tmp_path):
-    script = FULL.format(mount=tmp_path, project=reproduced.folder, left=left, same=SAME)
+def test_full_disk_stops_with_its_reason_and_space_brings_the_bytes_of_an_undisturbed_run(left, light, tmp_path):
+    script = FULL.format(mount=tmp_path, project=light.folder, left=left, same=SAME)
     code, output = run(f"exec {OWN_DISKS} sh -c {shlex.quote(script)}", tmp_path, HOME=str(tmp_path.parent))
     assert code == 0, output
     assert "No space left on device" in output or "No possible cache link types" in output, output  # DVC's own words
@@ -107,8 +100,8 @@ def test_full_disk_stops_with_its_reason_and_space_brings_the_bytes_of_an_undist
     assert output.splitlines()[-proof:] == ["end"], output
 
 
-def test_disk_that_cannot_be_written_is_one_line(reproduced, tmp_path):
-    script = f"mount --bind -o ro {reproduced.folder} {tmp_path} && cd {tmp_path} && exec python -m stages.repro"
+def test_disk_that_cannot_be_written_is_one_line(light, tmp_path):
+    script = f"mount --bind -o ro {light.folder} {tmp_path} && cd {tmp_path} && exec python -m stages.repro"
     code, output = run(f"exec {OWN_DISKS} sh -c {shlex.quote(script)}", tmp_path, HOME=str(tmp_path.parent))
     assert code == 1
     assert output.splitlines()[1:] == [f"{tmp_path}/.dvc/tmp/lock: {os.strerror(30)}"]

@@ -1,21 +1,9 @@
 """A team's remote, a folder or one of S3: what one of them has pushed, nobody runs again."""
 
-import shutil
-
 import pytest
 import requests
 from moto.server import ThreadedMotoServer
 from pipeline import Project
-
-STUBS = ("check", "train", "trace", "compare")  # what reruns is DVC's to decide
-
-
-@pytest.fixture(scope="module")
-def reproduced(tmp_path_factory, mnist_archive):
-    project = Project.copy(tmp_path_factory.mktemp("remotes") / "project", mnist_archive, stubs=STUBS)
-    project.repro()
-    project.commit("Reproduce")
-    return project
 
 
 @pytest.fixture
@@ -32,9 +20,8 @@ def s3(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_nobody_runs_again_what_another_has_pushed(kind, reproduced, request, tmp_path):
-    shutil.copytree(reproduced.folder, tmp_path / "project", symlinks=True)
-    project, clone = Project(tmp_path / "project"), Project(tmp_path / "clone")
+def test_nobody_runs_again_what_another_has_pushed(kind, light, request, tmp_path):
+    project, clone = light.duplicate(tmp_path / "project"), Project(tmp_path / "clone")
     place = "s3://team/descent" if kind == "s3" else tmp_path / "team"
     project.run(f"dvc remote add --default team {place}")
     if kind == "s3":

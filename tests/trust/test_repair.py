@@ -9,17 +9,12 @@ import time
 from pathlib import Path
 
 import pytest
-from pipeline import Project, yaml
-
-STUBS = ("check", "train", "trace", "compare")
+from pipeline import yaml
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory, mnist_archive):
-    project = Project.copy(tmp_path_factory.mktemp("repair") / "project", mnist_archive, stubs=STUBS)
-    project.repro()
-    project.commit("Baseline")
-    return project
+def project(light, tmp_path_factory):
+    return light.duplicate(tmp_path_factory.mktemp("repair") / "project")
 
 
 def made(project):
