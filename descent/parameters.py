@@ -1,6 +1,7 @@
 """Reads a section of params.yaml strictly: what is not understood is refused, by name, before anything runs."""
 
 import difflib
+import errno
 import re
 import sys
 from collections.abc import Callable, Collection, Iterator
@@ -18,6 +19,7 @@ from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEv
 # Far beyond what an experiment needs, and what ruamel.yaml reads in seconds.
 _MOST_BYTES, _MOST_VALUES, _DEEPEST = 200_000, 20_000, 50
 _LONGEST_SHOWN = 200  # letters of a value that a message repeats
+_DISK_IS_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class InputError(ValueError):
@@ -181,7 +183,7 @@ def gathered(faults: list[str]) -> Iterator[None]:
 def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
     """Decorate a stage's `main`: an InputError ends the process with its message alone and exit code 1.
 
-    Ctrl-C ends it with one line, and the exit code that shells give it, 130.
+    Ctrl-C ends it with one line, and the exit code that shells give it, 130; a full or read-only disk with one and 1.
     """
 
     @wraps(main)
@@ -193,6 +195,10 @@ def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             print("Stopped", file=sys.stderr)
             raise SystemExit(130) from None
+        except OSError as error:
+            if error.errno not in _DISK_IS_NOT_WRITTEN:
+                raise
+            raise SystemExit(": ".join(filter(None, (error.filename, error.strerror)))) from None
 
     return run
 

@@ -80,7 +80,8 @@ def _record() -> Iterator[str]:
 
 def _halves() -> Iterator[str]:
     """Remove what `files.write` had not yet put in its place."""
-    for folder in ("data", "docs", "logs", "results", ".dvc/tmp/tuning"):  # elsewhere experiments may be at work
+    # Elsewhere experiments may be at work.
+    for folder in ("data", "docs", "logs", "results", ".dvc/tmp/training", ".dvc/tmp/tuning"):
         for path in sorted(Path(folder).rglob(".*.part")):
             path.unlink()
             yield f"{path}: half written; removed"

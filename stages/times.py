@@ -5,7 +5,6 @@ Usage: python -m stages.times        (after dvc repro)
 The page itself is cached and the same wherever it is made, so it tells no times; logs/ does, of what trained here.
 """
 
-import json
 import math
 from pathlib import Path
 from xml.etree.ElementTree import tostring
@@ -15,6 +14,7 @@ import numpy as np
 from descent import files, parameters
 from descent.optimizers.entries import Optimizers, OwnOptimizers
 from descent.report import layout, page
+from descent.training import metrics
 from descent.training.settings import TrainingParameters
 
 PAGE, COPY = Path("results/report/index.html"), Path("logs/report.html")
@@ -27,21 +27,13 @@ def main() -> None:
     training = parameters.read("params.yaml", "training", TrainingParameters)
     optimizers = parameters.read("params.yaml", "optimizers", Optimizers)
     optimizers |= parameters.read("params.yaml", "own_optimizers", OwnOptimizers)
-    seconds = {name: epoch_seconds(Path("logs", f"{name}.json")) for name in sorted(optimizers)}
+    seconds = {name: metrics.read_clock(Path("logs", f"{name}.json")) for name in sorted(optimizers)}
     seconds = {name: epochs for name, epochs in seconds.items() if len(epochs) == training.epochs}
     if not seconds or not PAGE.exists():
         return
     written = PAGE.read_text(encoding="utf-8").replace(MARK, tostring(page.table(times(seconds)), "unicode"))
     files.write(COPY, written.encode())
     print(f"With the times of this machine: {COPY}")
-
-
-def epoch_seconds(log: Path) -> list[float]:
-    """Read what a training left in its log; nothing where there is none."""
-    try:
-        return [float(seconds) for seconds in json.loads(log.read_text(encoding="utf-8"))["epoch_seconds"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def times(seconds: dict[str, list[float]]) -> layout.Table:

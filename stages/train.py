@@ -4,7 +4,6 @@ Usage: python -m stages.train optimizers.adam        (the key path of its entry 
 """
 
 import sys
-import time
 from pathlib import Path
 
 from descent import files, parameters, parent
@@ -21,23 +20,22 @@ def main(key: str) -> None:
     network = parameters.read("params.yaml", "network", NetworkEntry)
     settings = parameters.read("params.yaml", "training", TrainingParameters)
     history = Path("results/history", f"{name}.csv")
-    start = time.monotonic()
     for event in where.run(task.train, [(key, entry, network, settings)], where.files(entry, network)):
         refuse_orphans()
         match event:
             case str():
                 print(f"{name}: {event}", flush=True)
-            case number, metrics.Epoch() as epoch:
+            case number, metrics.Epoch() as epoch, took:
                 if number == 1:  # compiled, so what cannot be compiled is known before anything is written
-                    epochs, clock = [], [start]
+                    epochs, seconds = [], []
                     files.write(history, f"{','.join(columns.HISTORY)}\n".encode())
                 epochs.append(epoch)
-                clock.append(time.monotonic())
+                seconds.append(took)
                 with history.open("a", encoding="utf-8", newline="") as file:  # shows how far it is
                     file.write(metrics.history_rows(number, settings.seeds, epoch.measurements))
-                print(metrics.progress_line(name, epochs, settings.epochs, clock), flush=True)
+                print(metrics.progress_line(name, epochs, settings.epochs, seconds), flush=True)
             case task.Trained() as trained:
-                files.write(Path("logs", f"{name}.json"), metrics.clock_document(clock))
+                files.write(Path("logs", f"{name}.json"), metrics.clock_document(seconds))
                 written = metrics.document(epochs, *trained[:3], settings, trained.environment)
                 files.write(Path("results/metrics", f"{name}.json"), written)
                 files.write(Path("results/models", f"{name}.weights.h5"), trained.weights)

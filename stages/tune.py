@@ -14,7 +14,8 @@ from descent import files, parameters, parent
 from descent.data import datasets
 from descent.optimizers import entries
 from descent.report import statistics
-from descent.training import where
+from descent.training import metrics, where
+from descent.training.resume import digest
 from descent.training.settings import NetworkEntry, TrainingParameters
 from descent.tuning import columns, resume, study, task
 from descent.tuning.settings import TuningParameters
@@ -37,10 +38,10 @@ def main(key: str) -> None:
     print(f"{name}: {line}", flush=True)
     environments = [environment]
     sections = [section.model_dump() for section in (entry, network, settings, tuning)]
-    code = [*Path("descent").rglob("*.py"), *map(Path, read)]
-    kept = resume.Kept(Path(".dvc/tmp/tuning", f"{name}.json"), resume.digest([sections, environment], code))
+    kept = resume.Kept(Path(".dvc/tmp/tuning", f"{name}.json"), digest([sections, environment], map(Path, read)))
     total = tuning.points * len(tuning.seeds) + len(settings.seeds)
-    seconds, table = study.seconds_of_a_run(Path("logs", f"{name}.json"), len(settings.seeds)), []
+    comparison, table = metrics.read_clock(Path("logs", f"{name}.json")), []
+    seconds = [sum(comparison) / len(settings.seeds)] if comparison else []
     about = f"; {np.median(seconds) * (total - len(kept.runs)) / where.room():.0f} s left" if seconds else ""
     plan = f"{total} runs of {settings.epochs} epochs, {len(kept.runs)} of them kept"
     print(f"{name}: {plan}; compiling{about}", flush=True)

@@ -1,10 +1,12 @@
 """dvc.yaml tells the truth: every stage declares the code that it imports and the files that it reads and makes."""
 
 import ast
+import os
 import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,6 +132,35 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
     assert made == declared
     for path in made:
         assert (tmp_path / path).read_bytes() == (reproduced.folder / path).read_bytes(), f"{path}: other bytes"
+
+
+OFTEN = """
+from descent.training import resume
+from stages import train
+resume.SECONDS = 0
+train.main("optimizers.adam")
+"""
+
+
+def test_training_that_was_killed_goes_on_after_its_last_epoch_to_the_same_bytes_and_leaves_nothing(
+    reproduced, tmp_path
+):
+    project = reproduced.duplicate(tmp_path / "project")
+    kept, outputs = project.folder / ".dvc/tmp/training/adam.npz", reproduced.stages["train@adam"].outs
+    for out in outputs:
+        (project.folder / out.def_path).unlink()
+    command = [sys.executable, "-c", OFTEN]
+    options = {"cwd": project.folder, "env": os.environ | {"PYTHONPATH": "."}, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **options) as process:
+        while not kept.exists():
+            time.sleep(0.005)
+            assert process.poll() is None
+        process.kill()
+    done = subprocess.run(command, check=True, **options)
+    assert "go on after epoch 1" in done.stdout
+    for out in outputs:
+        assert (project.folder / out.def_path).read_bytes() == (reproduced.folder / out.def_path).read_bytes()
+    assert not kept.exists()
 
 
 @pytest.mark.parametrize("kind", ["train", "tune"])

@@ -301,22 +301,24 @@ def test_faults_are_gathered_once_each_and_what_is_no_fault_of_the_user_is_not()
         _ = 1 / 0
 
 
-def test_input_error_and_ctrl_c_end_a_stage_with_a_line_and_any_other_error_with_its_traceback(tmp_path):
+def test_input_error_ctrl_c_and_a_full_disk_end_a_stage_with_a_line_and_any_other_error_with_its_traceback(tmp_path):
     stage = tmp_path / "stage.py"
     stage.write_text(
         "import sys\n"
         "from descent import parameters\n"
         "@parameters.end_with_message\n"
         "def main(name):\n"
-        "    raise {'ctrl_c': KeyboardInterrupt}.get(name) or getattr(parameters, name, ValueError)('what to do')\n"
+        "    known = {'ctrl_c': KeyboardInterrupt(), 'full': OSError(28, 'full', 'a/file'), 'gone': OSError(2, 'x')}\n"
+        "    raise known.get(name) or parameters.ParametersError('what to do')\n"
         "main(sys.argv[1])\n"
     )
-    ended, failed, stopped = (
+    ended, failed, stopped, full = (
         subprocess.run(
             [sys.executable, stage, name], env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
         )
-        for name in ["ParametersError", "other", "ctrl_c"]
+        for name in ["input", "gone", "ctrl_c", "full"]
     )
     assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", "what to do\n")
     assert "Traceback" in failed.stderr
     assert (stopped.returncode, stopped.stdout, stopped.stderr) == (130, "", "Stopped\n")
+    assert (full.returncode, full.stdout, full.stderr) == (1, "", "a/file: full\n")

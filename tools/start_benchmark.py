@@ -3,7 +3,6 @@
 Usage: python -m tools.start_benchmark [ROUNDS]        (5 unless told; some three minutes, alone on the machine)
 """
 
-import json
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from descent.training import metrics
 from tools.pipeline_benchmark import as_the_tutorial, fresh_clone, run
 from tools.rounds import table
 
@@ -39,7 +39,7 @@ def main(rounds: int = 5) -> None:
             for name in ("check", "trace", "compare"):
                 found.setdefault(name, []).append(timed([f"stages.{name}"], clone)[1])
             first, whole = timed(["stages.train", "optimizers.adam"], clone)
-            seconds = json.loads((clone / "logs/adam.json").read_text(encoding="utf-8"))["epoch_seconds"]
+            seconds = metrics.read_clock(clone / "logs/adam.json")
             epochs = EPOCHS * float(np.median(seconds[1:]))  # the first includes loading and compiling
             found.setdefault("a training, until its first line", []).append(first)
             found.setdefault(f"a training, its {EPOCHS} epochs", []).append(epochs)

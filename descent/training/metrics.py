@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -118,9 +119,17 @@ def _rounded(values: np.ndarray) -> list[float | None]:
     return [round(float(value), 6) if np.isfinite(value) else None for value in values]
 
 
-def clock_document(clock: Sequence[float]) -> bytes:
-    """Write logs/*.json: seconds of every epoch, from those at the start and after each epoch."""
-    return (json.dumps({"epoch_seconds": np.diff(clock).round(3).tolist()}) + "\n").encode()
+def clock_document(seconds: Sequence[float]) -> bytes:
+    """Write logs/*.json: seconds of every epoch."""
+    return (json.dumps({"epoch_seconds": np.round(seconds, 3).tolist()}) + "\n").encode()
+
+
+def read_clock(log: Path) -> list[float]:
+    """Read the seconds of every epoch from what `clock_document` wrote; nothing where there is none."""
+    try:
+        return [float(seconds) for seconds in json.loads(log.read_text(encoding="utf-8"))["epoch_seconds"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def history_rows(epoch: int, seeds: Sequence[int], measurements: Mapping[str, np.ndarray]) -> str:
@@ -130,14 +139,14 @@ def history_rows(epoch: int, seeds: Sequence[int], measurements: Mapping[str, np
     return "".join(rows)
 
 
-def progress_line(name: str, epochs: Sequence[Epoch], total: int, clock: Sequence[float]) -> str:
+def progress_line(name: str, epochs: Sequence[Epoch], total: int, seconds: Sequence[float]) -> str:
     """Say how far a training is: means over the runs that have not diverged, and the time left.
 
     Args:
         name: of the optimizer.
         epochs: those so far.
         total: epochs to come in all.
-        clock: seconds at the start and after each epoch so far.
+        seconds: that each of them took.
     """
     latest = epochs[-1].measurements
     going = np.isfinite(latest["val_loss"])
@@ -145,5 +154,5 @@ def progress_line(name: str, epochs: Sequence[Epoch], total: int, clock: Sequenc
     line = f"{name}  epoch {len(epochs)}/{total}  loss {means['loss']:.4f}  val_accuracy {means['val_accuracy']:.4f}"
     line += f"  means over seeds, n = {going.sum()}"
     if len(epochs) > 1:  # the first epoch includes compilation
-        line += f"  {np.median(np.diff(clock[1:])) * (total - len(epochs)):.0f} s left"
+        line += f"  {np.median(seconds[1:]) * (total - len(epochs)):.0f} s left"
     return line if going.all() else f"{line}  {np.sum(~going)} of {going.size} runs diverged"

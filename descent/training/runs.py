@@ -66,7 +66,10 @@ class Runs:
         self._program = self._compile(train, validation)
         rows = np.zeros((*self._run_axis, self._examples), "int32")
         # Not only the variables that model and optimizer list: an optimizer of the user's own may keep others.
-        self._variables = self._program.get_concrete_function(*self._batches(rows)).variables
+        traced = self._program.get_concrete_function(*self._batches(rows))
+        # TensorFlow keeps them in a set; by their first use, the order is the same in every process.
+        uses = {id(handle): number for number, handle in enumerate(traced.graph.external_captures)}
+        self._variables = sorted(traced.variables, key=lambda variable: uses[id(variable.handle)])
         self._present, self._absent = 0, {}
         first = self.values()
         for number, group in enumerate(self._groups[1:], start=1):
@@ -75,21 +78,26 @@ class Runs:
             self._absent[number] = self.values()
         self.put(first)
 
-    def epochs(self) -> Iterator[Epoch]:
+    def epochs(self, done: Sequence[Epoch] = ()) -> Iterator[Epoch]:
         """Train every run, epoch by epoch; in the end the runs have the weights that the optimizer is judged by.
 
         An incomplete last batch makes an update like any other, from the mean over its own examples; in the epoch's
         loss and accuracy each example counts once. As in Keras, these two are taken while the weights move and units
         are dropped. Validation is by the weights that the optimizer is judged by (`has_final_weights`).
 
+        Args:
+            done: the epochs after which the runs are as `resume` put them.
+
         Yields:
-            After each epoch what was measured, the runs in the order of the seeds. From the epoch at which a run's loss
-            is not finite it is diverged, and its measurements are nan.
+            After each further epoch what was measured, the runs in the order of the seeds. From the epoch at which a
+            run's loss is not finite it is diverged, and its measurements are nan.
         """
         orders = [np.random.default_rng(seed) for seed in self.parameters.seeds]
-        diverged = np.zeros(len(orders), bool)
-        for _ in range(self.parameters.epochs):
+        diverged = np.isnan(done[-1].measurements["loss"]) if done else np.zeros(len(orders), bool)
+        for number in range(self.parameters.epochs):
             rows = np.array([order.permutation(self._examples) for order in orders], "int32")
+            if number < len(done):
+                continue
             parts = np.split(rows, len(self._groups))
             measured, hits = self._gather(
                 lambda group, parts=parts: self._program(*self._batches(parts[group].reshape(*self._run_axis, -1)))
@@ -113,6 +121,17 @@ class Runs:
         if self._run_axis:
             return [stacking.unstack(self.model, run) for run in range(len(self.parameters.seeds))]
         return [self.model.get_weights() for _ in self._visit()]
+
+    def states(self) -> list[np.ndarray]:
+        """Copy all variables that the program uses, of every run: [groups of runs, ...] each."""
+        groups = [[value.numpy() for value in self.values()] for _ in self._visit()]
+        return [np.stack(values) for values in zip(*groups, strict=True)]
+
+    def resume(self, states: Sequence[np.ndarray]) -> None:
+        """Put every run where it was when `states` gave these; a file may have lost their dtypes, not their bytes."""
+        typed = [v.view(variable.dtype.as_numpy_dtype) for v, variable in zip(states, self._variables, strict=True)]
+        for group in self._visit():
+            self.put([values[group] for values in typed])
 
     def values(self) -> list[tf.Tensor]:
         """Copy all variables that the program uses, as they are."""

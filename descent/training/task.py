@@ -1,8 +1,10 @@
 """The training of one optimizer as a task: plain values and files in; lines, epochs and what came of it out."""
 
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,7 +13,7 @@ import numpy as np
 from descent import own, startup
 from descent.data import datasets
 from descent.optimizers.entries import OptimizerEntry
-from descent.training import where
+from descent.training import resume, where
 from descent.training.metrics import Epoch
 from descent.training.settings import NetworkEntry, TrainingParameters
 
@@ -28,7 +30,7 @@ class Trained(NamedTuple):
 
 def train(
     key: str, entry: OptimizerEntry, network: NetworkEntry, settings: TrainingParameters
-) -> Iterator[str | tuple[int, Epoch] | Trained]:
+) -> Iterator[str | tuple[int, Epoch, float] | Trained]:
     """Train one optimizer with all seeds; TensorFlow is loaded here, and not before.
 
     Args:
@@ -38,12 +40,13 @@ def train(
         settings: the section `training`.
 
     Yields:
-        Lines that say what it is doing; each epoch with its number, from 1; in the end what came of it.
+        Lines that say what it is doing; each epoch with its number, from 1, and the seconds that it took; in the end
+        what came of it.
 
     Raises:
         InputError: for an optimizer, a network or data that do not train.
     """
-    name = key.partition(".")[2]
+    name, start = key.partition(".")[2], time.monotonic()
     data = datasets.load(Path(where.SPLITS))
 
     startup.load_tensorflow(name)
@@ -58,13 +61,23 @@ def train(
         and stacking.is_stackable(fresh_network(settings.seeds[0]))
         and elementwise.is_elementwise(fresh_optimizer)
     )
-    yield "compiling"
+    given = [key, stacked, device.environment(), *(section.model_dump() for section in (entry, network, settings))]
+    conditions = resume.digest(given, map(Path, where.files(entry, network)))
+    kept = resume.Checkpoint(Path(".dvc/tmp/training", f"{name}.npz"), conditions)
+    yield f"compiling, to go on after epoch {len(kept.epochs)}" if kept.epochs else "compiling"
     with own.refused(lambda reason: f"params.yaml: {network.file} and {key} do not train: {reason}"):
         training = runs.Runs(fresh_network, fresh_optimizer, settings, data.train, data.validation, stacked)
-        running = training.epochs()
+        if kept.epochs:
+            training.resume(kept.states)
+        running = training.epochs(tuple(kept.epochs))
         first = next(running)
-    yield 1, first
-    yield from enumerate(running, start=2)
+    yield from zip(range(1, len(kept.epochs) + 1), kept.epochs, kept.seconds, strict=True)
+    for number, epoch in enumerate(chain([first], running), start=len(kept.epochs) + 1):
+        now = time.monotonic()
+        yield number, epoch, now - start
+        if number < settings.epochs:
+            kept.add(epoch, now - start, training.states)
+        start = now
 
     test_loss, test_accuracy = training.evaluate(data.test)
     model = fresh_network(settings.seeds[0])
@@ -75,3 +88,4 @@ def train(
         weights = saved.read_bytes()
     examples = {kind: len(part.labels) for kind, part in data.splits().items()}
     yield Trained(test_loss, test_accuracy, examples, device.environment(), weights)
+    kept.forget()

@@ -1,20 +1,10 @@
 """Keeps the runs of a study that is stopped, until it goes on; used under the very same conditions only."""
 
-import hashlib
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from descent import files
-
-
-def digest(conditions: Any, paths: Iterable[Path]) -> str:
-    """Digest all that determines a run: conditions that JSON can hold, and the content of files."""
-    found = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode())
-    for path in sorted(paths):
-        found.update(f"{path}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()
 
 
 class Kept:

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -53,19 +52,6 @@ def merged(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
     keys = dict.fromkeys(key for environment in environments for key in environment)
     every = {key: dict.fromkeys(environment.get(key, "") for environment in environments) for key in keys}
     return {key: " | ".join(sorted(values)) for key, values in every.items()}
-
-
-def seconds_of_a_run(log: Path, runs: int) -> list[float]:
-    """Estimate from the log of the comparison, if there is one, how long a run takes: one number of seconds, or none.
-
-    Args:
-        log: of the optimizer's training (`metrics.clock_document`).
-        runs: that it trained.
-    """
-    try:
-        return [sum(json.loads(log.read_text(encoding="utf-8"))["epoch_seconds"]) / runs]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
 
 
 def document(

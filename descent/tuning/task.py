@@ -8,9 +8,9 @@ from typing import Any
 from descent import own, startup
 from descent.data import datasets
 from descent.optimizers.entries import OptimizerEntry
-from descent.training import where
+from descent.training import resume, where
 from descent.training.settings import NetworkEntry, TrainingParameters
-from descent.tuning import columns, resume
+from descent.tuning import columns
 
 _programs: dict[str, Any] = {}  # the one that was compiled last, by all that determines it
 

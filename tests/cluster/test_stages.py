@@ -95,7 +95,7 @@ def test_history_starts_over_where_a_training_does(tmp_path, monkeypatch):
     numbers = np.array([0.25, 0.5])
     epochs = [metrics.Epoch(dict.fromkeys(columns.MEASUREMENTS, n * numbers), np.ones((2, 3), bool)) for n in (1, 2)]
     trained = training.Trained(numbers, numbers, {"test": 3}, {"cpu": "another"}, b"weights")
-    once = ["compiling", *enumerate(epochs, 1), trained]
+    once = ["compiling", (1, epochs[0], 9.0), (2, epochs[1], 2.0), trained]
 
     def made(events):
         monkeypatch.setattr(where, "run", lambda *_: iter(events))

@@ -80,15 +80,6 @@ def test_kept_runs_count_for_the_same_conditions_only_and_come_back_to_the_bit(t
     assert resume.Kept(path, "these").runs == {}
 
 
-def test_digest_sees_conditions_and_content(tmp_path):
-    file = tmp_path / "code.py"
-    file.write_text("a")
-    first = resume.digest({"x": 1}, [file])
-    assert resume.digest({"x": 1}, [file]) == first != resume.digest({"x": 2}, [file])
-    file.write_text("b")
-    assert resume.digest({"x": 1}, [file]) != first
-
-
 def test_inclusion_is_found_by_the_entries_and_a_loss_beyond_noise_is_seen():
     entries = {
         "heavy": OptimizerEntry(class_name="SGD", config={"learning_rate": 0.1, "momentum": 0.9}),
