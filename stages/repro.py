@@ -53,9 +53,10 @@ def main() -> int:
     print("Asking DVC what is out of date", flush=True)
     from dvc.exceptions import DvcException  # takes half a second
 
-    from descent.jobs import graph, processes, schedule, view
+    from descent.jobs import graph, memo, processes, schedule, view
 
     processes.warm_up()
+    memo.install()
     try:
         stages = graph.read(options.target)
     except DvcException:  # DVC itself shows best what is wrong with a target or a file

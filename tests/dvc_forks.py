@@ -8,16 +8,13 @@ Reads from each line a JSON list - folder, environment, files for stdout and std
 exit code. Nothing that is imported here starts a thread, which a fork would lose.
 """
 
-import contextlib
 import gc
 import json
 import multiprocessing
 import os
-import pickle
 import runpy
 import shlex
 import sys
-from pathlib import Path
 
 import dvc.cli.parser
 import dvc.repo.experiments
@@ -27,30 +24,18 @@ import networkx  # noqa: F401  DVC loads it when it draws its graph
 import scipy.stats  # noqa: F401
 import tensorflow  # noqa: F401
 from dvc.stage.exceptions import StageCmdFailedError
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
-# DVC spends most of its time on YAML, which it parses in Python, the same files several times in a run. What a text
-# says does not change, so each is parsed once; what all runs read, before the fork.
-parse, parsed = YAML.load, {}
-
-
-def load(self: YAML, stream):
-    """Parse as ruamel.yaml does; of a text that was parsed before, return a copy of what came out."""
-    if self.typ != ["safe"] or not isinstance(stream, str):
-        return parse(self, stream)
-    if stream not in parsed:
-        parsed[stream] = pickle.dumps(parse(self, stream))
-    return pickle.loads(parsed[stream])
+from descent.jobs import memo
 
 
 def be(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
     """Be `python -m MODULE ARGUMENT ...`."""
-    YAML.load = parse
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     sys.path[0] = str(folder)
+    for name in [name for name in sys.modules if name.split(".")[0] == "descent"]:
+        del sys.modules[name]  # the project's own are to be loaded
     del sys.modules["keras"]  # or a stage would take it for loaded, and be silent; what lies below it stays loaded
     sys.argv = arguments
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
@@ -68,14 +53,12 @@ def run_stage(executable: str, line: str, *, cwd: str, env: dict[str, str], **se
         raise StageCmdFailedError(line, process.exitcode)
 
 
-YAML.load = load
+memo.install()
 run_line, dvc.stage.run._run = dvc.stage.run._run, run_stage
 gc.freeze()  # what all share is not copied by a child's collections
 for line in sys.stdin:
     folder, environment, outputs, arguments = json.loads(line)
-    for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
-        with contextlib.suppress(OSError, UnicodeDecodeError, YAMLError):
-            YAML(typ="safe").load(Path(folder, name).read_text(encoding="utf-8"))
+    memo.read_ahead(f"{folder}/{name}" for name in ("dvc.yaml", "dvc.lock", "params.yaml"))
     if child := os.fork():
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)

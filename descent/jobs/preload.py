@@ -12,6 +12,9 @@ import networkx  # noqa: F401  DVC loads it when it draws its graph
 
 import descent.jobs.processes
 import descent.training.where  # noqa: F401  with what else `stages.repro` imports: every process imports that anew
+from descent.jobs import memo
 
+memo.install()
+memo.read_ahead(["params.yaml", "dvc.yaml", "dvc.lock", "tuning/dvc.yaml"])
 os.setsid()  # what a terminal sends is for `make repro`, which then ends each process in its turn
 gc.freeze()  # what all share is not copied by a child's collections
