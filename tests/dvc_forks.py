@@ -2,12 +2,14 @@
 
 They are forked from a process that has loaded DVC, TensorFlow and what else takes long, and nothing of this project,
 which a test may have changed: to start interpreters is what such commands spend most of their time on. That stages run
-as the commands that dvc.yaml has, other tests show (test_contract, and whatever is not a command of DVC alone).
+as the commands that dvc.yaml has, other tests show (the pipelines of test_contract, and what needs a shell).
 
 Reads from each line a JSON list - folder, environment, files for stdout and stderr, arguments - and answers with the
-exit code. Nothing that is imported here starts a thread, which a fork would lose.
+exit code. The arguments are those of DVC, or `-m MODULE ...`. Nothing that is imported here starts a thread, which a
+fork would lose.
 """
 
+import contextlib
 import gc
 import json
 import multiprocessing
@@ -15,17 +17,45 @@ import os
 import runpy
 import shlex
 import sys
+from pathlib import Path
 
 import dvc.cli.parser
+import dvc.dvcfile
 import dvc.repo.experiments
 import dvc.stage.run
 import matplotlib.figure  # noqa: F401
 import networkx  # noqa: F401  DVC loads it when it draws its graph
+import pydantic  # noqa: F401
 import scipy.stats  # noqa: F401
 import tensorflow  # noqa: F401
+from dvc.exceptions import DvcException
 from dvc.stage.exceptions import StageCmdFailedError
+from dvc.utils.serialize import dumps_yaml, parse_yaml_for_update
 
 from descent.jobs import memo
+
+seen, held = set(), {}  # texts of lock files, and what they say, in the form in which DVC adds to it
+
+
+@contextlib.contextmanager
+def modify_yaml(path, **_):
+    """Let DVC add to a lock file, as its own does; but what was written here is not parsed again after each stage."""
+    text = Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""
+    data = held.pop(text, None) or (parse_yaml_for_update(text, path) if text else {})
+    yield data
+    text = dumps_yaml(data)
+    Path(path).write_text(text, encoding="utf-8")
+    held[text] = data
+
+
+def read_ahead(folder: str) -> None:
+    """Parse what DVC is about to; what it is to add to, from the second time on that somebody begins with it."""
+    memo.read_ahead(f"{folder}/{name}" for name in ("dvc.yaml", "dvc.lock", "params.yaml"))
+    with contextlib.suppress(OSError, UnicodeDecodeError, DvcException):
+        text = Path(folder, "dvc.lock").read_text(encoding="utf-8")
+        if text in seen and text not in held:
+            held[text] = parse_yaml_for_update(text, "dvc.lock")
+        seen.add(text)
 
 
 def be(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
@@ -34,6 +64,7 @@ def be(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     sys.path[0] = str(folder)
+    sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
     for name in [name for name in sys.modules if name.split(".")[0] == "descent"]:
         del sys.modules[name]  # the project's own are to be loaded
     del sys.modules["keras"]  # or a stage would take it for loaded, and be silent; what lies below it stays loaded
@@ -54,19 +85,24 @@ def run_stage(executable: str, line: str, *, cwd: str, env: dict[str, str], **se
 
 
 memo.install()
+dvc.dvcfile.modify_yaml = modify_yaml
 run_line, dvc.stage.run._run = dvc.stage.run._run, run_stage
 gc.freeze()  # what all share is not copied by a child's collections
 for line in sys.stdin:
     folder, environment, outputs, arguments = json.loads(line)
-    memo.read_ahead(f"{folder}/{name}" for name in ("dvc.yaml", "dvc.lock", "params.yaml"))
+    if arguments[0] != "-m":
+        read_ahead(folder)
     if child := os.fork():
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
         continue
+    for number, path in enumerate([os.devnull, *outputs]):
+        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
+    if arguments[0] == "-m":
+        be(arguments[1:], folder, environment)
+        sys.exit()
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
-    for number, path in enumerate([os.devnull, *outputs]):
-        os.dup2(os.open(path, os.O_RDWR | os.O_CREAT), number)
     sys.argv = ["dvc", *arguments]
     sys.exit(dvc.cli.main())

@@ -83,7 +83,7 @@ class Project:
         return done.stdout
 
     def attempt(self, command: str) -> subprocess.CompletedProcess:
-        """Run a command line that may fail; if it is one of DVC alone, by `run_dvc`."""
+        """Run a command line that may fail; those of DVC and of stages, where they need no shell, by `run_forked`."""
         environment = {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.folder.parent),
@@ -93,8 +93,8 @@ class Project:
             **{f"GIT_{who}_NAME": "A tester" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "tester@example.org" for who in ("AUTHOR", "COMMITTER")},
         }
-        if command.startswith("dvc ") and not re.search("[|&;<>$\n]", command):
-            return run_dvc(shlex.split(command)[1:], self.folder, environment)
+        if re.match(r"dvc |python -m (?!stages\.repro)", command) and not re.search("[|&;<>$\n]", command):
+            return run_forked(shlex.split(command)[1:], self.folder, environment)
         return subprocess.run(
             command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
         )
@@ -124,17 +124,17 @@ def _forks() -> subprocess.Popen:
     )  # fmt: skip
 
 
-def run_dvc(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
-    """Run DVC in a process of its own; on Linux forked from one that has DVC loaded, which takes half a second."""
+def run_forked(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
+    """Run DVC, or with `-m` a module, in a process of its own: on Linux forked from one that loaded what is slow."""
     if sys.platform != "linux":
-        command = [sys.executable, "-m", "dvc", *arguments]
+        command = [sys.executable, *(arguments if arguments[0] == "-m" else ["-m", "dvc", *arguments])]
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     with tempfile.TemporaryDirectory() as outputs:
         paths = [Path(outputs, name) for name in ("stdout", "stderr")]
         request = json.dumps([str(folder), dict(environment), [*map(str, paths)], arguments])
         print(request, file=_forks().stdin, flush=True)
         code = int(_forks().stdout.readline())
-        return subprocess.CompletedProcess(["dvc", *arguments], code, *(path.read_text() for path in paths))
+        return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in paths))
 
 
 def stages_run(output: str) -> list[str]:

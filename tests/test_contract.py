@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
-from pipeline import HIDING, ROOT, Project, shrink, yaml
+from pipeline import HIDING, ROOT, Project, run_forked, shrink, yaml
 
 
 def imports(path: Path) -> set[str]:
@@ -120,10 +120,8 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
     yaml.dump(_only(everything, keys) if keys else everything, tmp_path / "params.yaml")  # without keys: the whole file
     before = _files(tmp_path)
 
-    done = subprocess.run(
-        [sys.executable, *command(stage)], cwd=tmp_path, capture_output=True, text=True, check=False,
-        env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HIDING)},
-    )  # fmt: skip
+    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HIDING)}
+    done = run_forked(command(stage), tmp_path, environment)
 
     assert done.returncode == 0, done.stderr
     made = {path for path in _files(tmp_path) - before if not path.startswith("logs/")}  # wall-clock, nobody's input

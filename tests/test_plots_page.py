@@ -139,7 +139,7 @@ class Repository:
         return run.stdout
 
     def dvc(self, *arguments: str) -> str:
-        run = pipeline.run_dvc(arguments, self.folder, self.environment)
+        run = pipeline.run_forked(arguments, self.folder, self.environment)
         assert run.returncode == 0, run.stdout + run.stderr
         return run.stdout
 

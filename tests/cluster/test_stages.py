@@ -48,7 +48,8 @@ def cluster(tmp_path):
 def project(tmp_path_factory, mnist_archive):
     """Adam, trained and tuned here; the tests leave it so."""
     project = Project.copy(tmp_path_factory.mktemp("project"), mnist_archive, smaller)
-    project.run("dvc repro train@adam && dvc repro --single-item tuning/dvc.yaml:tune@adam")
+    project.repro("train@adam")
+    project.repro("--single-item tuning/dvc.yaml:tune@adam")
     return project
 
 

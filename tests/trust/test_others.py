@@ -30,7 +30,8 @@ def results(project):
 
 def test_branches_that_each_changed_another_optimizer_merge_and_nothing_trains_again(project):
     for name in ("adam", "sgd"):
-        project.run(f"git checkout --quiet -b {name} main && dvc checkout --quiet dvc.yaml")
+        project.run(f"git checkout --quiet -b {name} main")
+        project.run("dvc checkout --quiet dvc.yaml")
         project.edit(rate(name, 0.05))
         assert project.repro() == ["check", "compare", "trace", f"train@{name}"]
         project.commit(f"Change {name}")
@@ -40,7 +41,8 @@ def test_branches_that_each_changed_another_optimizer_merge_and_nothing_trains_a
     assert project.repro() == []
     merged = results(project)
 
-    project.run("git checkout --quiet main && dvc checkout --quiet dvc.yaml")
+    project.run("git checkout --quiet main")
+    project.run("dvc checkout --quiet dvc.yaml")
     for name in ("adam", "sgd"):
         project.edit(rate(name, 0.05))
     project.repro()
@@ -96,7 +98,8 @@ def test_editor_that_asks_for_the_status_all_the_time_costs_no_training(project)
 def test_experiments_of_a_queue_run_beside_a_comparison_and_neither_disturbs_the_other(project):
     project.run("dvc exp run --queue -S 'optimizers.adam.config.learning_rate=0.002,0.004'")
     project.edit(rate("sgd", 0.05))
-    project.run("dvc queue start -j 2 && python -m stages.repro --jobs 2")
+    project.run("dvc queue start -j 2")
+    project.run("python -m stages.repro --jobs 2")
     project.run("timeout 300 sh -c 'while dvc queue status | grep -qE \"Queued|Running\"; do sleep 1; done'")
     assert project.run("dvc queue status").count("Success") == 2
     assert project.repro() == []

@@ -47,13 +47,6 @@ def test_user_without_home_or_name_in_a_path_of_spaces_and_accents_in_plain_asci
     assert not (project.folder / "~").exists()
 
 
-def test_shallow_clone_gives_the_committed_bytes(light, tmp_path):
-    light.run(f"git clone --quiet --depth 1 file://{light.folder} {tmp_path / 'clone'}")
-    clone = Project(tmp_path / "clone")
-    clone.repro()
-    assert clone.run("git status --porcelain") == ""
-
-
 def test_downloaded_archive_needs_git_and_says_so(light, tmp_path):
     shutil.copytree(light.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".git"))
     code, output = run("python -m stages.repro", tmp_path / "project", HOME=str(tmp_path))
