@@ -119,7 +119,7 @@ class Project:
 def _forks() -> subprocess.Popen:
     """Start the process from which this one's runs of DVC are forked; it ends with this one."""
     return subprocess.Popen(
-        [sys.executable, ROOT / "tests/dvc_forks.py"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [sys.executable, "-m", "tests.dvc_forks"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(HIDING), "KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )  # fmt: skip
 
