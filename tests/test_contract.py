@@ -4,9 +4,9 @@ import ast
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -132,10 +132,18 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
         assert (tmp_path / path).read_bytes() == (reproduced.folder / path).read_bytes(), f"{path}: other bytes"
 
 
-OFTEN = """
+TRAIN = """
+import os, signal, sys
 from descent.training import resume
 from stages import train
-resume.SECONDS = 0
+
+def add_and_die(*arguments):
+    add(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+resume.SECONDS, add = 0, resume.Checkpoint.add
+if "die" in sys.argv:
+    resume.Checkpoint.add = add_and_die
 train.main("optimizers.adam")
 """
 
@@ -144,21 +152,19 @@ def test_training_that_was_killed_goes_on_after_its_last_epoch_to_the_same_bytes
     reproduced, tmp_path
 ):
     project = reproduced.duplicate(tmp_path / "project")
-    kept, outputs = project.folder / ".dvc/tmp/training/adam.npz", reproduced.stages["train@adam"].outs
-    for out in outputs:
-        (project.folder / out.def_path).unlink()
-    command = [sys.executable, "-c", OFTEN]
-    options = {"cwd": project.folder, "env": os.environ | {"PYTHONPATH": "."}, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, **options) as process:
-        while not kept.exists():
-            time.sleep(0.005)
-            assert process.poll() is None
-        process.kill()
+    paths = [out.def_path for out in reproduced.stages["train@adam"].outs]
+    for path in paths:
+        (project.folder / path).unlink()
+    command = [sys.executable, "-c", TRAIN]
+    options = {"cwd": project.folder, "env": os.environ | {"PYTHONPATH": "."}, "capture_output": True, "text": True}
+    killed = subprocess.run([*command, "die"], check=False, **options)
+    assert killed.returncode == -signal.SIGKILL
+    assert (project.folder / ".dvc/tmp/training/adam.npz").exists()
     done = subprocess.run(command, check=True, **options)
-    assert "go on after epoch 1" in done.stdout
-    for out in outputs:
-        assert (project.folder / out.def_path).read_bytes() == (reproduced.folder / out.def_path).read_bytes()
-    assert not kept.exists()
+    assert "compiling, to go on after epoch 1\n" in done.stdout
+    for path in paths:
+        assert (project.folder / path).read_bytes() == (reproduced.folder / path).read_bytes()
+    assert not list((project.folder / ".dvc/tmp/training").iterdir())
 
 
 @pytest.mark.parametrize("kind", ["train", "tune"])

@@ -3,7 +3,7 @@
 That is half of what DVC itself takes for a stage (docs/training.md).
 """
 
-import pickle
+import copy
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 _parse = YAML.load
-_parsed: dict[str, bytes] = {}
+_parsed: dict[str, Any] = {}
 
 
 def install() -> None:
@@ -21,7 +21,7 @@ def install() -> None:
     YAML.load = _load
 
 
-def read_ahead(paths: Iterable[str]) -> None:
+def read_ahead(paths: Iterable[str | Path]) -> None:
     """Parse files; what is missing or damaged is for DVC to speak of."""
     for path in paths:
         with suppress(OSError, UnicodeDecodeError, YAMLError):
@@ -33,5 +33,5 @@ def _load(yaml: YAML, stream: Any) -> Any:
     if yaml.typ != ["safe"] or not isinstance(stream, str):
         return _parse(yaml, stream)
     if stream not in _parsed:
-        _parsed[stream] = pickle.dumps(_parse(yaml, stream))
-    return pickle.loads(_parsed[stream])
+        _parsed[stream] = _parse(yaml, stream)
+    return copy.deepcopy(_parsed[stream])
