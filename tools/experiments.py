@@ -7,6 +7,7 @@ Those of the lesson need each other: run them together.
 What is written to docs/experiments/NAME.md is what the commands printed.
 """
 
+import csv
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,11 @@ from pathlib import Path
 FOLDER = Path("docs/experiments")
 # What makes the comparison small enough for a lesson; of docs/lesson.md.
 LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1 -S 'training.seeds=[0,1,2]'"
+SIZES = (512, 2048, 8192, 32768)
+with Path("results/tuning/report/tuned.csv").open(encoding="utf-8", newline="") as file:
+    TUNED = " ".join(
+        f"-S optimizers.{row['optimizer']}.config.learning_rate={row['learning_rate']}" for row in csv.DictReader(file)
+    )
 EXPERIMENTS = {
     "adam-lr3": [
         "dvc exp run --temp -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3",
@@ -69,6 +75,14 @@ EXPERIMENTS = {
         "dvc exp apply cnn",
         "cat results/report/ranking.md",
         "python -m tools.series main cnn",
+    ],
+    "data-size": [
+        *(
+            f"dvc exp run --temp -S 'training.seeds=[0,1,2]' -S data.train_size={size}{rates} -n {name}-{size}"
+            for name, rates in (("default", ""), ("tuned", f" {TUNED}"))
+            for size in SIZES
+        ),
+        *(f"python -m tools.series {' '.join(f'{name}-{size}' for size in SIZES)}" for name in ("default", "tuned")),
     ],
     "newer-optimizers": [
         # An eighth of the examples, for a study of minutes: a step of Muon takes some 13 times Adam's (n = 3).
