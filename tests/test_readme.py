@@ -164,6 +164,23 @@ def test_what_readme_says_of_newer_optimizers_is_what_came_out_of_their_study():
     assert "may not here" in readme
 
 
+def test_what_readme_says_of_more_and_fewer_examples_is_what_came_out_of_them():
+    _, default, tuned = read("docs/experiments/data-size.md").split("$ python -m tools.series ")
+    always, losses = [], []
+    for table in (default, tuned):
+        rows = {name: cells.split("|") for name, cells in re.findall(r"^\| (\w+) +\|(.*)\|$", table, re.MULTILINE)}
+        assert len(rows) == 8
+        always.append({name for name, cells in rows.items() if all("**" in cell for cell in cells)})
+        adagrad, sgd = ([float(re.search(r"[\d.]+", cell)[0]) for cell in rows[name]] for name in ("adagrad", "sgd"))
+        assert len(adagrad) == len(experiments.SIZES)
+        losses += [f"{adagrad[end] - sgd[end]:.1f}" for end in (0, -1)]
+    assert always == [{"adagrad", "nadam"}, {"adadelta", "adagrad", "adamax"}]
+    readme = " ".join(read("README.md").split())
+    assert "At the defaults adagrad and nadam may be the best at every size" in readme
+    assert "which were tuned with 8192, adadelta, adagrad and adamax." in readme
+    assert "at its default from {} points to {}, tuned from {} to {}.".format(*losses) in readme
+
+
 def test_python_versions_are_the_same_everywhere():
     oldest, newest = re.search(r'requires-python = ">=3\.(\d+),<3\.(\d+)"', read("pyproject.toml")).groups()
     newest = int(newest) - 1
