@@ -19,7 +19,7 @@ export DESCENT_CLUSTER := $(CLUSTER)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tune repair lesson test coverage lint bench clean lock readme
+.PHONY: help repro tune repair lesson test lint bench clean lock readme
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -49,9 +49,6 @@ repair: $(STAMP)  ## Put right what a kill or a bad disk left; then make repro
 
 test: $(TEST_STAMP)  ## Run all tests
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
-
-coverage: $(TEST_STAMP)  ## Run all tests, and list the lines and branches of descent and stages that none of them reaches
-	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term-missing:skip-covered
 
 lint: $(TEST_STAMP)  ## Check style and formatting
 	@ruff check .

@@ -89,7 +89,6 @@ class Project:
             "HOME": str(self.folder.parent),
             "PYTHONPATH": str(HIDING),
             "TF_CPP_MIN_LOG_LEVEL": "3",
-            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
             **{f"GIT_{who}_NAME": "A tester" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "tester@example.org" for who in ("AUTHOR", "COMMITTER")},
         }
