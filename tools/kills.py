@@ -94,11 +94,11 @@ def main(kills: int = 50, seed: int = 0) -> None:
         number = 0
         while number < kills:
             told = kill(project.folder, dice, limit)
-            if "had ended" in told:  # before its moment came: what is done is kept, so that is no kill
+            lines = repair(project)
+            if "had ended" in told:  # before its moment came, so nothing was killed, and all may be done
                 project.run("git clean -fdxq")
                 continue
             number += 1
-            lines = repair(project)
             kinds[told.split(":")[0]] += 1
             repaired.update(line.split(": ", 1)[1] for line in lines)
             print(f"{number}: {told}", *lines, sep="\n    ", file=sys.stderr, flush=True)

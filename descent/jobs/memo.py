@@ -1,6 +1,6 @@
 """DVC reads the same files several times in a command, and parses YAML in Python: here it parses each text once.
 
-That is half of what DVC itself takes for a stage (docs/training.md).
+That is more than half of what DVC itself takes to look at a stage (docs/training.md).
 """
 
 import copy

@@ -95,7 +95,7 @@ def test_what_was_kept_counts_under_the_same_conditions_only(path):
     assert not path.exists()
 
 
-def test_little_is_written_often_no_more_than_told(path, monkeypatch):
+def test_nothing_is_written_before_its_time(path, monkeypatch):
     kept = resume.Checkpoint(path, "these")
     monkeypatch.setattr(resume, "SECONDS", 1000.0)
     kept.add(kept.epochs[0], 1.0, lambda: pytest.fail("asked for what is not written"))
