@@ -19,7 +19,7 @@ export DESCENT_CLUSTER := $(CLUSTER)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tune repair lesson test lint bench clean lock readme
+.PHONY: help repro tune repair lesson test coverage lint bench clean lock readme
 
 help:  ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
@@ -50,6 +50,11 @@ repair: $(STAMP)  ## Put right what a kill or a bad disk left; then make repro
 test: $(TEST_STAMP)  ## Run all tests
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
+# While lines are counted, what has a limit in seconds takes longer.
+coverage: $(TEST_STAMP)  ## Run the tests, and list the lines and branches of descent and stages that none of them reaches
+	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term-missing:skip-covered \
+		--deselect tests/test_parameters.py::test_no_file_takes_more_than_seconds_however_large_or_deep
+
 lint: $(TEST_STAMP)  ## Check style and formatting
 	@ruff check .
 	@ruff format --check .
@@ -58,7 +63,7 @@ bench: $(TEST_STAMP)  ## Measure speed: pipeline, training, other frameworks, si
 	@python -m tools.bench
 
 clean:  ## Remove what tools leave behind; results, data, the DVC cache and .venv stay
-	@rm -rf .pytest_cache .ruff_cache dvc_plots logs
+	@rm -rf .coverage* .pytest_cache .ruff_cache dvc_plots logs
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 readme: $(TEST_STAMP)  ## Write the committed results into README.md

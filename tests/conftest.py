@@ -15,7 +15,7 @@ os.environ["PYTHONPATH"] = str(HIDING)  # for the processes that tests start
 LONGEST = (
     "test_reruns.py", "test_contract.py", "test_side_by_side.py", "test_runs.py", "test_every_optimizer.py",
     "test_own_case.py", "test_update_rules.py", "test_readme.py", "test_check.py", "test_end_to_end.py",
-    "test_stages.py", "test_remotes.py", "test_repair.py", "test_cluster.py", "test_apart.py", "test_security.py",
+    "test_remotes.py", "test_repair.py", "test_cluster.py", "test_apart.py", "test_security.py",
 )  # fmt: skip
 
 

@@ -56,8 +56,9 @@ class Project:
             if (ROOT / name).is_file() and not name.startswith(left_out):
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy2(ROOT / name, folder / name)
-        for stage in stubs:
-            shutil.copy2(ROOT / f"tests/stubs/{stage}.py", folder / "stages")
+        for stage in stubs:  # run from where it stands, or coverage would take its lines for those of the stage
+            line = f"__import__('runpy').run_path({str(ROOT / f'tests/stubs/{stage}.py')!r}, run_name='__main__')\n"
+            (folder / f"stages/{stage}.py").write_text(line, encoding="utf-8")
         project = cls(folder)
         project.edit(change)
         project.edit(lambda parameters: parameters["download"]["mnist"].update(sources={"file": str(mnist_archive)}))
@@ -89,6 +90,7 @@ class Project:
             "HOME": str(self.folder.parent),
             "PYTHONPATH": str(HIDING),
             "TF_CPP_MIN_LOG_LEVEL": "3",
+            **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
             **{f"GIT_{who}_NAME": "A tester" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "tester@example.org" for who in ("AUTHOR", "COMMITTER")},
         }

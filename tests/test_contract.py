@@ -1,16 +1,23 @@
-"""dvc.yaml tells the truth: every stage declares the code that it imports and the files that it reads and makes."""
+"""dvc.yaml tells the truth: every stage declares the code that it imports and the files that it reads and makes.
+
+And it makes the same bytes alone, after a kill, and on a cluster.
+"""
 
 import ast
 import os
+import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
+import psutil
 import pytest
 from dvc.repo import Repo
+from loopback import Cluster
 from pipeline import HIDING, ROOT, Project, run_forked, shrink, yaml
 
 
@@ -165,6 +172,59 @@ def test_training_that_was_killed_goes_on_after_its_last_epoch_to_the_same_bytes
     for path in paths:
         assert (project.folder / path).read_bytes() == (reproduced.folder / path).read_bytes()
     assert not list((project.folder / ".dvc/tmp/training").iterdir())
+
+
+WAITING = (
+    "import sys; from stages import tune; tune.main('optimizers.adam');"
+    " assert not {'tensorflow', 'keras'} & sys.modules.keys()"
+)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    (tmp_path / "cluster").mkdir()
+    cluster = Cluster(tmp_path / "cluster")
+    yield cluster
+    cluster.close()
+
+
+def results(folder):
+    files = [path for path in (folder / "results").rglob("*") if path.is_file() and "rules" not in path.parts]
+    return {path.relative_to(folder): path.read_bytes() for path in files}
+
+
+def test_cluster_makes_the_bytes_that_are_made_here(cluster, reproduced, tmp_path):
+    project = reproduced.duplicate(tmp_path / "project")
+    here = results(project.folder)
+    shutil.rmtree(project.folder / ".dvc/cache")  # else DVC takes from there what is missing
+
+    for _ in range(2):  # the study in two shares
+        cluster.worker(root=project.folder)
+    there = f"export DESCENT_CLUSTER={cluster.address}"
+    (project.folder / "results/metrics/adam.json").unlink()
+    shown = project.run(f"{there}; python -m stages.repro train@adam")
+    assert re.search(r"train@adam +\d+ s  done  epoch (\d+)/\1  loss ", shown)  # as it tells of those that train here
+    project.run(f'{there}; python -c "{WAITING}"')
+
+    assert results(project.folder) == here
+    logs = "".join(path.read_text() for path in cluster.folder.glob("*.log"))
+    assert logs.count("adam: loading TensorFlow") >= 4  # a training, what describes the study, two shares
+
+
+def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, reproduced):
+    before = results(reproduced.folder)
+    worker = psutil.Process(cluster.worker(root=reproduced.folder).pid)
+    command = [sys.executable, "-m", "stages.train", "optimizers.adam"]
+    options = {"cwd": reproduced.folder, "env": os.environ | {"DESCENT_CLUSTER": cluster.address}}
+    with subprocess.Popen(command, **options, stdout=PIPE, stderr=PIPE, text=True) as stage:
+        assert any("compiling" in line for line in stage.stdout)
+        [training] = [child for child in worker.children() if "descent.cluster.process" in child.cmdline()]
+        stage.send_signal(signal.SIGINT)
+        told = stage.communicate()[1]
+    assert (stage.returncode, told) == (130, "Stopped\n")
+    training.wait(timeout=20)
+    assert worker.is_running()
+    assert results(reproduced.folder) == before
 
 
 @pytest.mark.parametrize("kind", ["train", "tune"])

@@ -6,9 +6,11 @@ import shutil
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import dask
 import light_tasks
+import numpy as np
 import psutil
 import pytest
 from distributed.security import Security
@@ -17,7 +19,9 @@ from pipeline import ROOT
 
 from descent.cluster import address, client
 from descent.parameters import InputError
-from descent.training import where
+from descent.training import columns, metrics, where
+from descent.training import task as training
+from stages import repro, train
 
 
 @pytest.fixture
@@ -206,3 +210,33 @@ def test_resources_are_names_and_amounts(monkeypatch):
     monkeypatch.setenv("DESCENT_CLUSTER_RESOURCES", "GPU")
     with pytest.raises(InputError, match="expected such as GPU=1, got 'GPU'"):
         client._resources()
+
+
+def test_history_starts_over_where_a_training_does(tmp_path, monkeypatch):
+    entry, network = SimpleNamespace(), SimpleNamespace(file="networks/mlp.py")
+    settings = SimpleNamespace(seeds=[0, 1], epochs=2, last_epochs=1, target_val_accuracy=0.5)
+    read = {"network": network, "training": settings}
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train.entries, "read_entry", lambda *_: ("adam", entry))
+    monkeypatch.setattr(train.parameters, "read", lambda _, key, __: read[key])
+    numbers = np.array([0.25, 0.5])
+    epochs = [metrics.Epoch(dict.fromkeys(columns.MEASUREMENTS, n * numbers), np.ones((2, 3), bool)) for n in (1, 2)]
+    trained = training.Trained(numbers, numbers, {"test": 3}, {"cpu": "another"}, b"weights")
+    once = ["compiling", (1, epochs[0], 9.0), (2, epochs[1], 2.0), trained]
+
+    def made(events):
+        monkeypatch.setattr(where, "run", lambda *_: iter(events))
+        train.main("optimizers.adam")
+        return [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("*.*"))]
+
+    expected = made(once)
+    # Of the machine that trained, not of this one.
+    assert any(b'"cpu": "another"' in content for _, content in expected)
+    assert made([*once[:2], *once]) == expected  # lost after an epoch
+    assert made([*once[:3], *once]) == expected
+
+
+def test_jobs_are_one_a_worker(monkeypatch):
+    monkeypatch.setenv("DESCENT_CLUSTER", "tls://far:8786")
+    monkeypatch.setattr(where, "room", lambda: 7)
+    assert repro.default_jobs(cores=2) == 7

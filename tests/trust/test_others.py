@@ -1,8 +1,10 @@
 """Others at work in the same folder, on another branch, on the cache: nothing corrupt, the same bytes in the end."""
 
+import re
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 from pipeline import ROOT
@@ -80,7 +82,7 @@ def test_editor_that_asks_for_the_status_all_the_time_costs_no_training(project)
 
     def ask():
         while not done.is_set():
-            subprocess.run([sys.executable, "-m", "dvc", "status"], cwd=project.folder, stdout=subprocess.DEVNULL)
+            project.attempt("dvc status")
             done.wait(0.5)
 
     editor = threading.Thread(target=ask)
@@ -100,6 +102,8 @@ def test_experiments_of_a_queue_run_beside_a_comparison_and_neither_disturbs_the
     project.edit(rate("sgd", 0.05))
     project.run("dvc queue start -j 2")
     project.run("python -m stages.repro --jobs 2")
-    project.run("timeout 300 sh -c 'while dvc queue status | grep -qE \"Queued|Running\"; do sleep 1; done'")
-    assert project.run("dvc queue status").count("Success") == 2
+    deadline = time.monotonic() + 300
+    while re.search("Queued|Running", status := project.run("dvc queue status")) and time.monotonic() < deadline:
+        time.sleep(1)
+    assert status.count("Success") == 2
     assert project.repro() == []
