@@ -19,9 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import hypothesis  # noqa: F401  loaded here, as what follows, and not in each child
+import keras  # noqa: F401
+import pooch  # noqa: F401
+import pydantic  # noqa: F401
 import pytest
-import scipy.stats  # noqa: F401  slow to load, as TensorFlow
-import tensorflow  # noqa: F401
+import requests  # noqa: F401
+import scipy.stats  # noqa: F401
 
 from descent import parameters
 
@@ -119,7 +123,8 @@ def start(tests: str, mutant: Mutant | None) -> int:
         del sys.modules[name]
     if mutant:
         sys.meta_path.insert(0, Changed(mutant))
-    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", tests]))
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", tests]))
 
 
 def survivors(tests: str, tried: list[Mutant], limit: float) -> Iterator[Mutant]:
