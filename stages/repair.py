@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _lock_files(repo: Repo) -> Iterator[str]:
-    """Take lock files that DVC cannot read from the last commit; what they said since, DVC finds again or reruns."""
+    """Take lock files that DVC cannot read from the last commit; what they said since, it has yet, or reruns."""
     for path in LOCK_FILES:
         if not path.exists():
             continue
@@ -61,7 +61,8 @@ def _lock_files(repo: Repo) -> Iterator[str]:
             try:
                 committed = subprocess.run(["git", "show", f"HEAD:./{path}"], capture_output=True, check=True).stdout
             except (OSError, subprocess.CalledProcessError):
-                yield f"{path}: damaged, and Git has no other: remove it, and what it told of is made again"
+                path.unlink()
+                yield f"{path}: damaged, and Git has no other; removed"
                 continue
             files.write(path, committed)
             yield f"{path}: damaged; now as in the last commit"

@@ -53,14 +53,14 @@ def test_lock_file_that_is_cut_off_is_that_of_the_last_commit(project, share):
     assert made(project) == before
 
 
-def test_lock_file_that_no_commit_has_is_named(project):
-    path = project.folder / "tuning/dvc.lock"
-    path.parent.mkdir()
-    path.write_text("- : [")
-    line = "tuning/dvc.lock: damaged, and Git has no other: remove it, and what it told of is made again"
-    assert repair(project) == [line, "Now: make repro"]
-    path.unlink()
-    path.parent.rmdir()
+def test_lock_file_that_is_cut_off_and_no_commit_has_is_removed_and_nothing_trains_again(project, tmp_path):
+    before, project = made(project).values(), project.duplicate(tmp_path / "project")
+    project.run("git rm --quiet --cached dvc.lock && git commit --quiet --message Without")
+    path = project.folder / "dvc.lock"
+    path.write_text(path.read_text().split("train@adam:")[0] + "train@adam:\n")  # still YAML, but not what a lock is
+    assert repair(project) == ["dvc.lock: damaged, and Git has no other; removed", "Now: make repro"]
+    assert project.repro() == []  # all is in the run-cache
+    assert [*made(project).values()] == [*before]
 
 
 def test_damaged_object_and_half_a_file_and_half_a_record_are_removed_and_made_again(project):
