@@ -32,7 +32,7 @@ from descent import parameters
 ROOMS = {
     "statistics": ("descent/report/statistics.py", "tests/report/test_statistics.py"),
     "optimizers": ("descent/optimizers/*.py", "tests/optimizers"),
-    "keras2": ("descent/optimizers/keras2/*.py", "tests/optimizers"),
+    "keras2": ("descent/optimizers/keras2/*.py", "tests/optimizers/test_update_rules.py tests/optimizers"),
     "data": ("descent/data/*.py", "tests/data"),
 }
 AT_ONCE = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
@@ -124,7 +124,7 @@ def start(tests: str, mutant: Mutant | None) -> int:
     if mutant:
         sys.meta_path.insert(0, Changed(mutant))
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", tests]))
+    os._exit(pytest.main(["-x", "-q", "-p", "no:cacheprovider", *tests.split()]))
 
 
 def survivors(tests: str, tried: list[Mutant], limit: float) -> Iterator[Mutant]:

@@ -39,6 +39,10 @@ def test_summary_is_students_of_the_published_differences():
     assert statistics.summarize(gained, 0.95) == pytest.approx((1.58, 1.229995, 0.7001142, 2.4598858), abs=1e-6)
 
 
+def test_numbers_that_are_no_counts_have_a_spread_however_small():
+    assert statistics.summarize([0.1, 0.2, 0.3], 0.95).sd == pytest.approx(0.1)
+
+
 def test_rows_of_a_summary_do_not_touch_each_other_and_a_diverged_run_is_never_averaged_away():
     both = statistics.summarize([[1.0, 2.0, 4.0], [1.0, np.nan, 3.0]], 0.95)
     alone = statistics.summarize([1.0, 2.0, 4.0], 0.95)
@@ -98,10 +102,11 @@ def test_who_is_out_is_behind_its_clearest_rival():
 
 
 def test_experiments_side_by_side_are_those_alone():
-    both = statistics.contest(np.stack([runs(1), runs(2)]), 0.95, IMAGE)
-    for i in (0, 1):
-        alone = statistics.contest(runs(i + 1), 0.95, IMAGE)
-        assert all(np.array_equal(stacked[i], single) for stacked, single in zip(both, alone, strict=True))
+    both = np.array([[runs(1), runs(2)]])
+    for of in (statistics.contest, statistics.simultaneous):
+        for i in (0, 1):
+            pairs = zip(of(both, 0.95, IMAGE), of(runs(i + 1), 0.95, IMAGE), strict=True)
+            assert all(np.array_equal(stacked[0, i], single, equal_nan=True) for stacked, single in pairs)
 
 
 def test_two_without_spread_are_not_told_apart_however_far_apart_they_are():
@@ -110,6 +115,14 @@ def test_two_without_spread_are_not_told_apart_however_far_apart_they_are():
     assert found.kept.all()
     assert np.isnan(found.cost_at_most).all()
     assert np.isnan(statistics.simultaneous(values, 0.95, IMAGE)[0]).all()
+
+
+def test_who_is_behind_is_so_by_the_rivals_of_which_that_is_known():
+    found = statistics.contest(np.array([[0.95] * 3, [0.9] * 3, [0.94, 0.945, 0.95]]), 0.95, IMAGE)
+    assert found.kept.tolist() == [True, False, True]
+    assert found.rival[1] == 2
+    assert 0 < found.behind_at_least[1] < 0.045
+    assert found.behind_at_least[0] < 0
 
 
 def test_one_without_spread_is_told_apart_from_one_that_has_it():
@@ -132,6 +145,21 @@ def test_an_optimizer_kept_for_its_noise_is_told_from_one_kept_for_its_mean():
     assert statistics.kept_for_noise(values, 0.95, IMAGE).tolist() == [False, False, True]
 
 
+def test_one_that_would_be_kept_with_the_spread_of_the_others_is_not_there_for_its_noise():
+    quiet = 0.001 * stats.zscore(np.arange(5), ddof=1)
+    values = np.array([0.95 + quiet, 0.95 + quiet, 0.94865 + 4 * quiet])
+    assert statistics.contest(values, 0.95, IMAGE).kept.tolist() == [True, True, True]
+    calmer = np.array([0.95 + quiet, 0.95 + quiet, 0.94865 + 0.4 * quiet])
+    assert statistics.contest(calmer, 0.95, IMAGE).kept.tolist() == [True, True, False]
+    assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
+
+
+def test_who_is_out_is_not_there_for_its_noise():
+    values = 0.95 + np.array([[-0.0005, 0.0, 0.0005], [-0.0006, 0.0, 0.0004], [-0.12, -0.1, -0.08]])
+    assert statistics.contest(values, 0.95, IMAGE).kept.tolist() == [True, True, False]
+    assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
+
+
 def test_the_best_by_its_mean_is_never_there_for_its_noise():
     values = 0.95 + np.array([[-0.02, 0.01, 0.06], [-0.0005, 0.0, 0.0005], [-0.0005, 0.0, 0.0005]])
     assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
@@ -152,6 +180,10 @@ def test_simultaneous_intervals_are_those_of_scipy(n):
     others = ~np.eye(len(values), dtype=bool)
     assert low[others] == pytest.approx(expected.low[others])
     assert high[others] == pytest.approx(expected.high[others])
+
+
+def test_one_optimizer_differs_from_no_other():
+    assert np.isnan(statistics.simultaneous(runs()[:1], 0.95, IMAGE)).all()
 
 
 def test_two_runs_give_no_simultaneous_interval():
