@@ -156,7 +156,7 @@ def test_every_module_and_stage_that_is_called_exists():
 
 
 def test_workflows_may_only_read():
-    assert len(WORKFLOWS) == 2
+    assert len(WORKFLOWS) == 3
     for workflow in WORKFLOWS.values():
         assert workflow["permissions"] == {"contents": "read"}
         assert not any("permissions" in job for job in workflow["jobs"].values())
