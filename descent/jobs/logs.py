@@ -7,6 +7,7 @@ from pathlib import Path
 # What DVC prints around the output of a stage's command.
 _BEGIN = re.compile(r"^Running stage '.*':\n> .*\n", re.MULTILINE)
 _END = re.compile(r"^(?:(?:Generating|Updating) lock file '|Use `dvc push` )", re.MULTILINE)
+_BUSY = re.compile(r"^ERROR: .* is busy, it is being blocked by:\n +\(PID (\d+)\)", re.MULTILINE)
 _OUTCOMES = {
     _BEGIN: "done",
     re.compile(r"^Stage '.*' is cached - skipping run", re.MULTILINE): "from cache",
@@ -22,6 +23,12 @@ def path(name: str) -> Path:
 def has_begun(text: str) -> bool:
     """Tell whether DVC has started the command."""
     return bool(_BEGIN.search(text))
+
+
+def blocker(text: str) -> int | None:
+    """Find the process that reads or writes what a stage needs, if DVC gave up for it before the command."""
+    found = _BUSY.search(text)
+    return int(found[1]) if found and not has_begun(text) else None
 
 
 def outcome(text: str) -> str:

@@ -9,7 +9,7 @@ from descent.jobs.view import View, duration, labels, row
 TICK_SECONDS = 0.05
 LOOK_SECONDS = 0.5  # between two looks at the logs and at DVC's lock
 PATIENCE_SECONDS = 3.0  # with another process that holds the lock, before a word is said
-LIMIT_SECONDS = 120.0  # with it, once no job does anything but wait
+LIMIT_SECONDS = 120.0  # with it, once no job does anything but wait; with one that works on what a stage needs
 LAST_LINES = 15  # of a log, shown when its stage failed
 
 
@@ -28,6 +28,7 @@ class Schedule:
         self._waiting, self._done = list(needs), set()
         self._running: list[processes.Job] = []
         self._seconds: dict[str, float] = {}  # that each took whose command ran
+        self._blocked: dict[str, float] = {}  # time.monotonic, since when another process works on what a stage needs
         self._labels = labels(list(needs))
         self._width = max(map(len, self._labels.values()), default=0)
 
@@ -76,6 +77,8 @@ class Schedule:
         for job in ended:
             self._running.remove(job)
             text, seconds = job.text(), time.monotonic() - job.started
+            if job.process.exitcode and self._waits(job.name, logs.blocker(text)):
+                continue
             if job.process.exitcode:
                 self._view.say(row(self._labels[job.name], self._width, seconds, "FAILED", str(job.log)))
                 self._view.say("\n".join(f"    {line}" for line in logs.output(text)[-LAST_LINES:]))
@@ -86,6 +89,18 @@ class Schedule:
             if outcome == "done":
                 self._seconds[job.name] = seconds
         return bool(ended)
+
+    def _waits(self, name: str, blocker: int | None) -> bool:
+        """Tell whether a stage is to begin again, since another process is in its way, and not for too long."""
+        if blocker is None:
+            return False
+        if name not in self._blocked:
+            self._blocked[name] = time.monotonic()
+            self._view.say(f"{name} waits for {lock.describe(blocker)}")
+        elif time.monotonic() - self._blocked[name] > LIMIT_SECONDS:
+            return False
+        self._waiting.insert(0, name)
+        return True
 
     def _lines(self) -> Iterator[str]:
         """What runs, a line each, and how far all is."""

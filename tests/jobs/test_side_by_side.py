@@ -1,5 +1,6 @@
 """stages.repro in small repositories with stages of shell: what runs when, what is said, what is left after a stop."""
 
+import json
 import multiprocessing
 import os
 import pty
@@ -230,6 +231,26 @@ def test_lock_of_another_process_is_waited_for_and_its_holder_named(project):
     output, _ = process.communicate()
     assert process.returncode == 0
     assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
+
+
+@pytest.mark.parametrize("ends", [True, False], ids=["ends", "stays"])
+def test_process_that_works_on_what_a_stage_needs_is_waited_for_and_named(ends, project):
+    """As a DVC does whose `make repro` was killed: the lock is free, but what it makes is not."""
+    do(project, slow="")
+    with subprocess.Popen(["sleep", "60"]) as other:
+        held = {str(project.folder / "slow.txt"): {"pid": other.pid, "cmd": "dvc repro"}}
+        (project.folder / ".dvc/tmp/rwlock").write_text(json.dumps({"read": {}, "write": held}))
+        process = start(project, code=IMPATIENT)
+        lines = iter(process.stdout.readline, "")
+        assert any(f"middle@slow waits for process {other.pid}: sleep 60" in line for line in lines)
+        if ends:
+            other.kill()
+            other.wait()
+        output = process.communicate()[0]
+        other.kill()
+    assert process.returncode == (0 if ends else 1)
+    assert ("FAILED" in output) == (not ends)
+    assert events(project) == (["+slow", "-slow"] if ends else [])
 
 
 def test_server_has_loaded_dvc_and_has_no_thread_that_a_fork_would_lose():
