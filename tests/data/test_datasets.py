@@ -233,6 +233,11 @@ def test_selection_is_the_end_of_the_training_examples_and_never_trained_on(mnis
         settings.refuse_selection(60000, sizes(1, 3000), facts, "params.yaml")
 
 
+def test_two_classes_are_enough(tmp_path):
+    labels = {name: OWN[name] % 2 for name in ("y_train", "y_test")}
+    assert datasets.facts(datasets.read(write_own(tmp_path, **labels))).classes == 2
+
+
 NAN = np.where(X == 7, np.nan, X)
 
 
