@@ -233,9 +233,10 @@ def test_selection_is_the_end_of_the_training_examples_and_never_trained_on(mnis
         settings.refuse_selection(60000, sizes(1, 3000), facts, "params.yaml")
 
 
-def test_two_classes_are_enough(tmp_path):
+def test_two_classes_and_the_largest_float32_are_taken(tmp_path):
     labels = {name: OWN[name] % 2 for name in ("y_train", "y_test")}
-    assert datasets.facts(datasets.read(write_own(tmp_path, **labels))).classes == 2
+    arrays = datasets.read(write_own(tmp_path, **labels, x_train=np.where(X == 7, float(np.finfo("float32").max), X)))
+    assert datasets.facts(arrays).classes == 2
 
 
 NAN = np.where(X == 7, np.nan, X)
@@ -270,6 +271,14 @@ def test_own_data_of_no_use_are_refused_in_one_line_that_names_the_array(changes
         datasets.read(write_own(tmp_path, **changes))
     assert str(refusal.value).removeprefix(f"{tmp_path}/own.npz: ").startswith(message)
     assert len(str(refusal.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "fetched"),
+    [("data/raw/mnist.npz", "mnist"), ("data/mnist.npz", None), ("data/raw/own.npz", None), ("own.npz", None)],
+)
+def test_data_set_that_is_fetched_is_known_by_its_file(file, fetched):
+    assert (sizes(1, 1, file).file, sizes(1, 1, file).fetched) == (file, fetched)
 
 
 @pytest.mark.parametrize("file", ["/data/own.npz", "../own.npz", "own.csv", "a b.npz", "s3://bucket/own.npz"])

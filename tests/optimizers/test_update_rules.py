@@ -334,6 +334,13 @@ def test_tfoptimizer_compiled_agrees_with_eager_and_first_call_may_build(name):
     assert _error(weights.numpy()[None], _follow(make(), gradients=GRADIENTS[:20])[-1:]).max() <= 1e-6
 
 
+def test_options_of_tfoptimizer_default_to_what_keras_has():
+    keras_has, ours = (inspect.signature(of).parameters for of in (keras.optimizers.SGD, TFOptimizer))
+    shared = (ours.keys() & keras_has.keys()) - {"learning_rate", "name"}
+    assert len(shared) > 8
+    assert {name: ours[name].default for name in shared} == {name: keras_has[name].default for name in shared}
+
+
 def test_tfoptimizer_refuses_an_unknown_class_by_name():
     with pytest.raises(ValueError, match=r"expected one of AdadeltaOptimizer, .*, got 'MomentumOptimiser'"):
         TFOptimizer("MomentumOptimiser", 0.01)
