@@ -229,7 +229,7 @@ def test_selection_is_the_end_of_the_training_examples_and_never_trained_on(mnis
         parameters.ParametersError, match=r"data.train_size: expected 1 to 50000, got 50001: the last 10000 train"
     ):
         settings.refuse_selection(10000, sizes(50001, 3000), facts, "params.yaml")
-    with pytest.raises(parameters.ParametersError, match=r"data.train_size: expected 1 to 1, got 2: the last 59999 train"):
+    with pytest.raises(parameters.ParametersError, match=r"data.train_size: expected 1 to 1, got 2: the last 59999"):
         settings.refuse_selection(59999, sizes(2, 3000), facts, "params.yaml")
     with pytest.raises(parameters.ParametersError, match=r"tuning.selection_size: expected 1 to 59999, .* got 60000"):
         settings.refuse_selection(60000, sizes(1, 3000), facts, "params.yaml")
