@@ -29,7 +29,7 @@ def find(lock: Path, optimizers: Collection[str]) -> dict[str, str]:
         return {}
     found = {}
     try:
-        for stage, entry in ((yaml.load(lock.read_bytes(), LOADER) or {}).get("stages") or {}).items():
+        for stage, entry in ((LOADER(lock.read_bytes()).get_single_data() or {}).get("stages") or {}).items():
             kind, _, optimizer = stage.partition("@")
             if kind in TRAINS and optimizer not in optimizers:
                 found |= {out["path"]: out["md5"] for out in entry.get("outs", ()) if "md5" in out}
