@@ -49,7 +49,7 @@ def main() -> None:
 
 
 def _lock_files(repo: Repo) -> Iterator[str]:
-    """Take lock files that DVC cannot read from the last commit; what they said since, it has yet, or reruns."""
+    """Take lock files that DVC cannot read from the last commit; what they said since is found again or rerun."""
     for path in LOCK_FILES:
         if not path.exists():
             continue

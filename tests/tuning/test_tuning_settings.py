@@ -2,7 +2,7 @@
 
 import pytest
 
-from descent.parameters import ParametersError
+from descent.parameters import ParametersError, validate
 from descent.training.settings import TrainingParameters
 from descent.tuning import settings
 
@@ -13,3 +13,15 @@ def test_seeds_that_choose_do_not_report():
     training = TrainingParameters(epochs=1, batch_size=1, seeds=[8, 9], last_epochs=1, target_val_accuracy=0.5)
     with pytest.raises(ParametersError, match=r"expected other seeds than training.seeds.* got 8 in both"):
         settings.refuse_shared_seeds(TUNING, training, "params.yaml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": [7, 7]}, r"^tuning\.seeds: expected distinct seeds"),
+        ({"step_decades": 2.0, "points": 61}, r"^tuning\.step_decades: expected at most 1, so that the farthest"),
+    ],
+)
+def test_impossible_study_is_refused_by_its_key_path(change, message):
+    with pytest.raises(ParametersError, match=message):
+        validate(TUNING.model_dump() | change, settings.TuningParameters, "tuning")
