@@ -78,13 +78,17 @@ def test_plots_of_other_data_are_shown_without_the_tutorial_and_none_fails(answe
 
 def test_study_of_ones_own_case_runs(answered):
     with Repo(str(answered.folder)) as repo:
-        commands = [shlex.split(stage.cmd)[3:] for stage in repo.index.stages if "tuning" in stage.path_in_repo]
+        stages = [stage for stage in repo.index.stages if "tuning" in stage.path_in_repo]
+        commands = [shlex.split(stage.cmd)[3:] for stage in stages]
     assert [command[0] for command in commands] == [
         "stages.tune", "stages.tune", "stages.follow", "stages.compare_tuning"
     ]  # fmt: skip
     # As `dvc repro tuning/dvc.yaml` runs them, but in one process, which loads TensorFlow once.
     calls = [f"import {module}; {module}.main(*{keys})" for module, *keys in commands]
     answered.run(shlex.join(["python", "-c", "\n".join(calls)]))
+    outs = [answered.folder / out.def_path for stage in stages for out in stage.outs]
+    assert len(outs) > 6
+    assert all(path.exists() for path in outs)  # of the optimizer of one's own too; DVC refuses one that is not made
     assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
 
     # And its runs are a chart: a point each, against its rate on a logarithmic scale.

@@ -29,9 +29,10 @@ import scipy.stats  # noqa: F401
 
 from descent import parameters
 
+_OPTIMIZERS = ("build", "entries", "elementwise", "own_files")  # test_update_rules.py is about keras2
 ROOMS = {
     "statistics": ("descent/report/statistics.py", "tests/report/test_statistics.py"),
-    "optimizers": ("descent/optimizers/*.py", "tests/optimizers"),
+    "optimizers": ("descent/optimizers/*.py", " ".join(f"tests/optimizers/test_{of}.py" for of in _OPTIMIZERS)),
     "keras2": ("descent/optimizers/keras2/*.py", "tests/optimizers/test_update_rules.py tests/optimizers"),
     "data": ("descent/data/*.py", "tests/data"),
 }

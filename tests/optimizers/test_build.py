@@ -150,6 +150,11 @@ def test_hyperparameters_that_a_class_does_not_take_are_refused_by_name(class_na
         assert part in message
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_hyperparameter_that_keras_ignores_with_a_warning_is_refused_whoever_ignores_warnings():
+    assert "`decay` is no longer supported" in refusal("Adam", {"decay": 0.1})
+
+
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [

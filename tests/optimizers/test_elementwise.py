@@ -64,5 +64,6 @@ class Mine(keras.optimizers.SGD):
     entry = OwnOptimizerEntry(class_name="Mine", config={"learning_rate": 0.1}, file="mine.py")
     Path("mine.py").write_text(code.format("- keras.ops.mean(gradient)"), encoding="utf-8")
     assert not elementwise.is_elementwise(partial(build.build, entry, "mine"))
-    Path("mine.py").write_text(code.format("* 2"), encoding="utf-8")
-    assert elementwise.is_elementwise(partial(build.build, entry, "mine"))
+    for alone in ("* 2", "* keras.ops.sqrt(-1.0)"):  # one that makes each weight nan mixes none either
+        Path("mine.py").write_text(code.format(alone), encoding="utf-8")
+        assert elementwise.is_elementwise(partial(build.build, entry, "mine"))

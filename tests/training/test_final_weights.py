@@ -26,16 +26,16 @@ def halving():
 
 @pytest.mark.parametrize("fresh", [ema, halving])
 def test_every_epoch_is_measured_as_if_it_were_the_last(fresh):
-    _, long = toy.run(fresh, epochs=3)
-    short, _ = toy.run(fresh, epochs=2)
+    _, long = toy.run(fresh, toy.SMALLEST, epochs=3)
+    short, _ = toy.run(fresh, toy.SMALLEST, epochs=2)
     loss, accuracy = short.evaluate(toy.VALIDATION)
     np.testing.assert_allclose(long["val_loss"][1], loss, rtol=1e-6)
     np.testing.assert_allclose(long["val_accuracy"][1], accuracy)
 
 
 def test_judging_does_not_disturb_the_training():
-    _, judged = toy.run(halving, epochs=3)
-    _, plain = toy.run(lambda: keras.optimizers.SGD(0.1), epochs=3)
+    _, judged = toy.run(halving, toy.SMALLEST, epochs=3)
+    _, plain = toy.run(lambda: keras.optimizers.SGD(0.1), toy.SMALLEST, epochs=3)
     assert np.array_equal(judged["loss"], plain["loss"])
     assert not np.array_equal(judged["val_loss"], plain["val_loss"])
 

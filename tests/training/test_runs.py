@@ -51,7 +51,6 @@ def of_sgd():
 @pytest.mark.parametrize(
     ("fresh", "network", "stacked"),
     [
-        (sgd, MLP, False),
         (keras.optimizers.Adam, MLP, False),
         (averaged, MLP, False),
         (sgd, MLP, True),
@@ -90,8 +89,8 @@ class Wandering(keras.optimizers.SGD):
 
 
 def test_random_numbers_of_an_optimizer_are_those_of_the_seed():
-    together, _ = run(partial(Wandering, 0.1), toy.SMALLEST, seeds=[3, 5])
-    single, _ = run(partial(Wandering, 0.1), toy.SMALLEST, seeds=[5])
+    together, _ = run(partial(Wandering, 0.1), toy.SMALLEST, seeds=[3, 5], **toy.AT_ONCE)
+    single, _ = run(partial(Wandering, 0.1), toy.SMALLEST, seeds=[5], **toy.AT_ONCE)
     assert equal(together.weights()[1], single.weights()[0])
     moved = [
         after[0] - toy.SMALLEST(seed).get_weights()[0] for after, seed in zip(together.weights(), [3, 5], strict=True)
@@ -114,7 +113,7 @@ class Remote(keras.optimizers.SGD):
 
 
 def test_state_that_begins_as_a_copy_of_the_weights_is_that_of_its_own_run():
-    together, _ = run(partial(Remote, 0.1), seeds=[3, 5])
+    together, _ = run(partial(Remote, 0.1), seeds=[3, 5], **toy.AT_ONCE)
     for weights, seed in zip(together.weights(), [3, 5], strict=True):
         for after, before in zip(weights, toy.mlp()(seed).get_weights(), strict=True):
             assert np.abs(after - before).max() < 0.1
@@ -183,7 +182,7 @@ def test_update_and_losses_match_plain_keras(fresh_network):
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 @pytest.mark.parametrize("network", [MLP, normalized], ids=["mlp", "normalized"])
 def test_weights_of_a_run_saved_by_the_network_score_as_the_run_does(network, of_sgd, tmp_path):
-    runs, _ = of_sgd if network is MLP else run(sgd, network)
+    runs, _ = of_sgd if network is MLP else run(sgd, network, **toy.AT_ONCE)
     saved = network(3)
     saved.set_weights(runs.weights()[0])
     saved.save_weights(tmp_path / "first.weights.h5")
@@ -194,7 +193,7 @@ def test_weights_of_a_run_saved_by_the_network_score_as_the_run_does(network, of
 
 
 def test_hits_are_those_of_each_image_after_the_epoch():
-    runs = toy.runs.Runs(toy.mlp(), sgd, settings(epochs=1), TRAIN, VALIDATION, stacked=False)
+    runs = toy.runs.Runs(toy.mlp(), sgd, settings(epochs=1, **toy.AT_ONCE), TRAIN, VALIDATION, stacked=False)
     [epoch] = runs.epochs()
     assert epoch.val_hits.shape == (2, len(VALIDATION.labels))
     assert np.array_equal(epoch.val_hits.mean(axis=1), epoch.measurements["val_accuracy"])
@@ -264,8 +263,8 @@ def test_diagnostics_are_those_of_the_last_update():
 def test_diverged_run_stays_diverged_and_the_others_go_on():
     # A rate per run: the first run leaves the range of float32, the second is what it is when alone.
     rates = keras.ops.reshape(keras.ops.convert_to_tensor([1e38, 0.1]), (2, 1, 1))
-    _, figures = run(lambda: keras.optimizers.SGD(lambda: rates), epochs=3, stacked=True)
-    _, single = run(sgd, epochs=3, seeds=[5])
+    _, figures = run(lambda: keras.optimizers.SGD(lambda: rates), epochs=3, stacked=True, **toy.AT_ONCE)
+    _, single = run(sgd, epochs=3, seeds=[5], **toy.AT_ONCE)
     for name in columns.MEASUREMENTS:
         assert np.isnan(figures[name][:, 0]).all(), name
         assert np.array_equal(figures[name][:, 1], single[name][:, 0]), name
@@ -302,5 +301,5 @@ def test_impossible_training_is_refused(change):
 
 
 def test_eight_layers_without_dropout_train():
-    _, figures = run(sgd, toy.mlp([8] * 8, "tanh", 0), epochs=1)
+    _, figures = run(sgd, toy.mlp([8] * 8, "tanh", 0), epochs=1, **toy.AT_ONCE)
     assert np.isfinite(figures["val_loss"]).all()
