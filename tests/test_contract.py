@@ -100,6 +100,11 @@ def reproduced(tmp_path_factory, mnist_archive):
     return project
 
 
+ALONE = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HIDING)}
+RATES = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
+LION = {"lion": {"file": "optimizers/lion.py", "class_name": "Lion", "config": RATES}}
+
+
 # Trained alone, an optimizer of descent's own rules would miss the rule: its code comes as results/rules/NAME.txt.
 @pytest.mark.parametrize(
     "name",
@@ -113,16 +118,12 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
     inputs = [dep.def_path for dep in stage.deps if not hasattr(dep, "params")]
     keys = [key for dep in stage.deps if hasattr(dep, "params") for key in dep.params]
     outputs = {out.def_path for out in stage.outs}
-    for path in inputs:
-        source, target = reproduced.folder / path, tmp_path / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(source, target) if source.is_dir() else shutil.copy2(source, target)
+    _take(inputs, reproduced.folder, tmp_path)
     everything = yaml.load(reproduced.folder / "params.yaml")
     yaml.dump(_only(everything, keys) if keys else everything, tmp_path / "params.yaml")  # without keys: the whole file
     before = _files(tmp_path)
 
-    environment = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HIDING)}
-    done = run_forked(command(stage), tmp_path, environment)
+    done = run_forked(command(stage), tmp_path, ALONE)
 
     assert done.returncode == 0, done.stderr
     made = {path for path in _files(tmp_path) - before if not path.startswith("logs/")}  # wall-clock, nobody's input
@@ -131,6 +132,18 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
     assert made == declared
     for path in made:
         assert (tmp_path / path).read_bytes() == (reproduced.folder / path).read_bytes(), f"{path}: other bytes"
+
+
+def test_check_needs_of_an_own_optimizer_its_file_and_nothing_else(reproduced, tmp_path):
+    """No stage can depend on a file that only a value of params.yaml names; it stands beside what `check` declares."""
+    stage = reproduced.stages["check"]
+    inputs = [dep.def_path for dep in stage.deps if not hasattr(dep, "params")]
+    _take([*inputs, "optimizers/lion.py"], reproduced.folder, tmp_path)
+    everything = yaml.load(reproduced.folder / "params.yaml")
+    yaml.dump({**everything, "own_optimizers": LION}, tmp_path / "params.yaml")
+    done = run_forked(command(stage), tmp_path, ALONE)
+    assert done.returncode == 0, done.stderr
+    assert "2 optimizers" in done.stdout
 
 
 TRAIN = """
@@ -230,8 +243,7 @@ def test_stage_of_an_own_optimizer_needs_and_makes_what_those_of_the_others_do_a
 ):
     """That such a stage makes what it declares, tests/test_own_case.py shows."""
     project = reproduced.duplicate(tmp_path / "project")
-    own = {"lion": {"file": "optimizers/lion.py", "class_name": "Lion", "config": {}}}
-    project.edit(lambda parameters: parameters.update(own_optimizers=own))
+    project.edit(lambda parameters: parameters.update(own_optimizers=LION))
     declared = stages(project.folder)
     adam, lion = declared[f"{kind}@adam"], declared[f"{kind}_own@lion"]
     needs_adam, needs_lion = ({dep.def_path for dep in stage.deps} for stage in (adam, lion))
@@ -239,6 +251,13 @@ def test_stage_of_an_own_optimizer_needs_and_makes_what_those_of_the_others_do_a
     assert needs_lion - needs_adam == {"optimizers/lion.py"}
     assert needs_adam - needs_lion == {"results/rules/adam.txt"}
     assert makes_lion == {path.replace("/adam.", "/lion.") for path in makes_adam}
+
+
+def _take(paths: list[str], source: Path, target: Path) -> None:
+    for path in paths:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (source / path).is_dir() else shutil.copy2
+        copy(source / path, target / path)
 
 
 def _only(everything: dict, keys: list[str]) -> dict:

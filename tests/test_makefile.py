@@ -52,12 +52,13 @@ def test_python_of_another_version_is_said_to_be_one(make, tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-# What Ctrl-C can leave: a .venv without pip; one whose Python is a link that leads nowhere.
+# What Ctrl-C can leave: a .venv without pip; one whose Python is a link that leads nowhere; an empty folder.
 @pytest.mark.parametrize(
     "left",
     [
         f"{sys.executable} -m venv --without-pip .venv",
         "mkdir -p .venv/bin; ln -s /nowhere .venv/bin/python3",
+        "mkdir .venv",
     ],
 )
 def test_venv_whose_making_was_stopped_is_completed_by_the_next_make(make, tmp_path, left):

@@ -51,6 +51,7 @@ def of_sgd():
 @pytest.mark.parametrize(
     ("fresh", "network", "stacked"),
     [
+        (sgd, MLP, False),
         (keras.optimizers.Adam, MLP, False),
         (averaged, MLP, False),
         (sgd, MLP, True),
