@@ -30,7 +30,6 @@ repro: $(STAMP)  ## Reproduce what is out of date, stages side by side (JOBS=N);
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS))
 	@cat results/report/ranking.md
 	@echo "Report: results/report/index.html"
-	@python -m stages.times
 	@python -m stages.diff HEAD --brief
 
 tune: $(STAMP)  ## Run the learning-rate study, stages side by side (JOBS=N); print its answer

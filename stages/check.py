@@ -3,18 +3,18 @@
 Usage: python -m stages.check
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from descent import apart, files, parameters
+from descent.core import parameters, process
 from descent.data import datasets
 from descent.data import settings as data_settings
 from descent.data.download import Downloads
 from descent.data.settings import Facts
-from descent.optimizers import entries
-from descent.optimizers.entries import OptimizerEntry
 from descent.report.settings import Conditions
-from descent.training.settings import NetworkEntry, refuse_large_batches
+from descent.training import settings
+from descent.training.settings import refuse_large_batches
 from descent.trajectories.settings import TrajectoryParameters
 from descent.tuning.settings import TuningParameters, refuse_shared_seeds
 
@@ -24,36 +24,34 @@ SECTIONS = {
     "trajectories": TrajectoryParameters,
     "tuning": TuningParameters,
 }
-TRIAL_SECONDS = 120  # for one entry, on a machine that is busy
+MOVED = {"own_optimizers": "move its entries to optimizers: the section is gone"}
 CHECKED = "params.yaml was understood: no other stage starts before this file is there, since each depends on it.\n"
 
 
 @parameters.end_with_message
 def main() -> None:
     """Read every section, try the network and every optimizer; leave mark and rules, or tell all faults at once."""
-    faults, read, cases = understand()
-    with parameters.gathered(faults):
-        apart.refuse(attempt, cases, TRIAL_SECONDS)
+    faults, read, facts = understand()
+    try_out(read, facts, faults)
     if faults:
         raise parameters.ParametersError("\n".join(faults))
     for name, entry in read["optimizers"].items():
-        files.write(Path("results/rules", f"{name}.txt"), entries.rule(entry).encode())
-    files.write(Path("results/checked.txt"), CHECKED.encode())
-    optimizers = f"{len(read['optimizers']) + len(read['own_optimizers'])} optimizers"
+        process.write_file(settings.rule_path(name), settings.rule(entry))
+    process.write_file(Path("results/checked.txt"), CHECKED.encode())
+    optimizers = f"{len(read['optimizers'])} optimizers"
     runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
     print(f"params.yaml: {optimizers}, {runs}, {read['network'].file}: understood")
 
 
-def understand() -> tuple[list[str], dict[str, Any], dict[str, tuple]]:
+def understand() -> tuple[list[str], dict[str, Any], Facts | None]:
     """Read all of params.yaml, without Keras and without running any code of the user's.
 
     Returns:
-        What is wrong, line by line; the sections that were understood, by name; and what is to be tried, each entry by
-        where it stands, as arguments of `attempt`.
+        What is wrong, line by line; the sections that were understood, by name; and what the data set is like.
     """
     faults, read = [], {}
     with parameters.gathered(faults):
-        parameters.refuse_unknown_sections("params.yaml", SECTIONS)
+        parameters.refuse_unknown_sections("params.yaml", SECTIONS, MOVED)
     for key, schema in SECTIONS.items():
         with parameters.gathered(faults):
             read[key] = parameters.read("params.yaml", key, schema)
@@ -73,27 +71,31 @@ def understand() -> tuple[list[str], dict[str, Any], dict[str, tuple]]:
     if {"training", "tuning"} <= read.keys():
         with parameters.gathered(faults):
             refuse_shared_seeds(read["tuning"], read["training"], "params.yaml")
-    optimizers = {f"{key}.{name}": entry for key in entries.SECTIONS for name, entry in read.get(key, {}).items()}
-    with parameters.gathered(faults):
-        entries.refuse_shared_names(optimizers, "params.yaml")
-    tried = {"network": read["network"]} if facts and "network" in read else {}
-    cases = {
-        f"params.yaml: {key}": (f"params.yaml: {key}", entry, facts) for key, entry in (tried | optimizers).items()
-    }
-    return faults, read, cases
+    if "optimizers" in read:
+        with parameters.gathered(faults):
+            settings.refuse_shared_names(read["optimizers"], "params.yaml: optimizers")
+    return faults, read, facts
 
 
-def attempt(where: str, entry: NetworkEntry | OptimizerEntry, facts: Facts) -> None:
-    """Raise ParametersError unless the network, or an optimizer, can be built and takes a step."""
-    from descent.optimizers import build
-    from descent.training import networks
+def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> None:
+    """Build the network and every optimizer and let them take a step; adds to `faults` what does not train."""
+    process.load_tensorflow("check")
+    from descent.training import device, networks, trial
     from descent.tuning import scalable
 
-    if isinstance(entry, NetworkEntry):
-        networks.check(entry, facts.shape, facts.classes)
-    else:
-        build.try_out(entry, where)
-        scalable.refuse_unscalable(entry, where)
+    device.configure()
+    model = None
+    if facts and "network" in read:
+        with parameters.gathered(faults):
+            model = networks.check(read["network"], facts.shape, facts.classes)
+    jit_compile = model is not None and networks.should_jit_compile(model, facts.shape)
+    weights = trial.SMALL if model is None else model.trainable_variables
+    for name, entry in read.get("optimizers", {}).items():
+        where = f"params.yaml: optimizers.{name}"
+        with parameters.gathered(faults):
+            trial.try_optimizer(entry, where, weights, jit_compile)
+            if not scalable.is_scalable(entry, where):
+                print(f"{where}: no learning rate that scales its steps: compared, and left out of the study")
 
 
 def _facts(data: data_settings.DataParameters, download: Downloads) -> data_settings.Facts:

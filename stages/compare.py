@@ -6,15 +6,14 @@ Usage: python -m stages.compare
 import sys
 from pathlib import Path
 
-from descent import files, parameters
-from descent.report import charts, folder, leftovers, records
+from descent.core import parameters, process
+from descent.report import charts, folder, records
 from descent.report.settings import Conditions
 
 RESULTS = Path("results")
 TUTORIAL = Path("data/reference/tutorial_history.csv")
 TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
 PAGE = ("descent/report/page.html", "descent/report/pages.css", "descent/report/charts.js", ".dvc/plots_page/page.html")
-LOCK = Path("dvc.lock")  # no dependency: DVC writes it, and it decides no result
 
 
 def read(path: Path) -> str:
@@ -27,24 +26,21 @@ def read(path: Path) -> str:
 
 @parameters.end_with_message
 def main() -> None:
-    """Read what each listed optimizer left, compute the report, write it, drop what optimizers listed no more left."""
+    """Read what each listed optimizer left, compute the report, write it."""
     sections = {key: parameters.read("params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()}
     conditions = Conditions(**sections)
     trainings = {}
-    for name in conditions.optimizers | conditions.own_optimizers:
+    for name in conditions.optimizers:
         paths = (RESULTS / "history" / f"{name}.csv", RESULTS / "metrics" / f"{name}.json")
         trainings[name] = records.parse_training(
             *map(read, paths), tuple(map(str, paths)), conditions.training, conditions.data.validation_size
         )
     printed = records.parse_tutorial(read(TUTORIAL), str(TUTORIAL))
-    left = leftovers.find(LOCK, trainings)
 
     template = charts.assemble(*(read(Path(part)) for part in PAGE))
     written = folder.contents(conditions, trainings, printed, read(TRAJECTORIES), template)
     for name, content in written.items():
-        files.write(RESULTS / "report" / name, content)
-    for path in leftovers.delete(left):
-        print(f"Removed {path}, since params.yaml no longer lists its optimizer")
+        process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail
     print(f"{written['ranking.md'].decode()}\nReport: {RESULTS / 'report' / 'index.html'}")
 

@@ -6,7 +6,7 @@ Usage: python -m stages.compare_tuning
 import sys
 from pathlib import Path
 
-from descent import files, parameters
+from descent.core import parameters, process
 from descent.report import charts, records, tables
 from descent.report.settings import Conditions
 from descent.trajectories.settings import TrajectoryParameters
@@ -33,7 +33,7 @@ def main() -> None:
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
     trajectories = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     trainings, tunings = {}, {}
-    for name in conditions.optimizers | conditions.own_optimizers:
+    for name in conditions.optimizers:
         where = (RESULTS / "history" / f"{name}.csv", RESULTS / "metrics" / f"{name}.json")
         trainings[name] = records.parse_training(
             *map(read, where), tuple(map(str, where)), conditions.training, conditions.data.validation_size
@@ -46,7 +46,7 @@ def main() -> None:
     template = charts.assemble(*(read(Path(part)) for part in PAGE))
     written = folder.contents(conditions, tuning, trajectories, tunings, defaults, traced, template)
     for name, content in written.items():
-        files.write(TUNING / name, content)
+        process.write_file(TUNING / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail
     print(f"{written['report/tuned.md'].decode()}\nReport: {TUNING / 'index.html'}")
 

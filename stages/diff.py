@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 
-from descent import parameters
+from descent.core import parameters
 from descent.report import changes, revisions
 from descent.report.settings import ReportParameters
 

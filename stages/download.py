@@ -6,7 +6,7 @@ Usage: python -m stages.download mnist        (the bytes are the same from every
 import sys
 from pathlib import Path
 
-from descent import parameters
+from descent.core import parameters
 from descent.data import archives, sources
 from descent.data.download import Downloads
 

@@ -5,8 +5,8 @@ Usage: python -m stages.follow
 
 from pathlib import Path
 
-from descent import files, parameters, parent, startup
-from descent.optimizers.entries import Optimizers
+from descent.core import parameters, process
+from descent.training.settings import Optimizers, rule_path
 from descent.trajectories.settings import TrajectoryParameters
 from descent.tuning import grid
 from descent.tuning.paths import Path as Traced
@@ -17,27 +17,28 @@ from descent.tuning.settings import TuningParameters
 @parameters.end_with_message
 def main() -> None:
     """Read every entry, follow its optimizer at each factor, write what a picture can show."""
-    refuse_orphans = parent.end_with_parent()
+    refuse_orphans = process.die_with_parent()
     settings = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
     entries = parameters.read("params.yaml", "optimizers", Optimizers)
-    startup.load_tensorflow("follow")
-    from descent.optimizers import build
+    process.load_tensorflow("follow")
+    from descent.training import optimizer, scaling
     from descent.trajectories import paths
-    from descent.tuning import scaling
 
     found = []
     for name, entry in sorted(entries.items()):
         for factor in grid.factors(tuning):
 
             def fresh(name=name, entry=entry, factor=factor):
-                return scaling.scale(build.build(entry, f"params.yaml: optimizers.{name}"), factor)
+                made = optimizer.build(entry, f"params.yaml: optimizers.{name}", rule_path(name))
+                return scaling.scale(made, factor)
 
-            for surface, path in paths.follow(fresh, settings).paths.items():
+            followed = paths.follow(fresh, settings, name)
+            for surface, path in followed.paths.items() if followed else ():
                 found.append(Traced(surface, name, factor, *thin(path, settings.half_width)))
         print(f"{name}: {tuning.points} learning rates", flush=True)
     refuse_orphans()
-    files.write(Path("results/tuning/paths.csv"), csv_text(found).encode())
+    process.write_file(Path("results/tuning/paths.csv"), csv_text(found).encode())
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from dvc.dvcfile import Lockfile
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from descent import files, parameters
+from descent.core import parameters, process
 from descent.jobs import lock
 
 LOCK_FILES = (Path("dvc.lock"), Path("tuning/dvc.lock"))
@@ -64,7 +64,7 @@ def _lock_files(repo: Repo) -> Iterator[str]:
                 path.unlink()
                 yield f"{path}: damaged, and Git has no other; removed"
                 continue
-            files.write(path, committed)
+            process.write_file(path, committed)
             yield f"{path}: damaged; now as in the last commit"
 
 

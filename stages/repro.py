@@ -13,8 +13,8 @@ from typing import Any
 
 import psutil
 
-from descent import parameters
-from descent.training import where
+from descent.core import parameters
+from descent.runs import executor
 
 STAGE_BYTES = 1.5 * 2**30  # memory for a stage; a training was seen to take 1.3 GB
 PROOF = "dvc repro"
@@ -31,7 +31,7 @@ def number_of_jobs(text: str) -> int:
 def default_jobs(cores: int) -> int:
     """Choose a number of jobs: one a worker of the cluster, or one a core as memory goes; a GPU is not shared."""
     if os.environ.get("DESCENT_CLUSTER"):
-        return where.room()
+        return executor.max_parallel()
     room = int(psutil.virtual_memory().available / STAGE_BYTES)
     return 1 if shutil.which("nvidia-smi") else max(1, min(cores, room))
 

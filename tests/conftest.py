@@ -6,7 +6,7 @@ import signal
 import pytest
 from pipeline import HIDING, ROOT, STUBS, Project
 
-from descent import parameters
+from descent.core import parameters
 from descent.data import archives, sources
 from descent.data.download import Downloads
 

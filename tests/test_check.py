@@ -8,7 +8,7 @@ import pytest
 from dvc.repo import Repo
 from pipeline import ROOT, Project, shrink, stages_run, yaml
 
-from descent import parameters
+from descent.core import parameters
 from stages import check, repro
 
 MARK, RULES = "results/checked.txt", "results/rules"

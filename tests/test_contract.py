@@ -62,15 +62,17 @@ def command(stage):
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_declared_code_is_the_imported_code(name):
+def test_imported_code_lies_in_the_declared_files_and_folders(name):
     stage = STAGES[name]
-    module = command(stage)[1]
-    # What lies in networks/ and optimizers/ is the user's: a dependency by the name that params.yaml gives it.
-    declared = {Path(dep.def_path) for dep in stage.deps if dep.def_path.startswith(("descent/", "stages/"))}
-    imported = imported_files(Path(*module.split(".")).with_suffix(".py"))
-    if name == "check":  # which hands the rule that an optimizer uses on to the stages that use this optimizer
-        imported |= {path.relative_to(ROOT) for path in ROOT.glob("descent/optimizers/keras2/*.py")}
-    assert {path for path in declared if path.suffix == ".py"} == imported
+    declared = {Path(dep.def_path) for dep in stage.deps if not hasattr(dep, "params")}
+    for path in imported_files(Path(*command(stage)[1].split(".")).with_suffix(".py")):
+        assert {path, *path.parents} & declared or path.name == "__init__.py", path
+
+
+def test_inits_hold_a_docstring_and_no_code():
+    """So no stage depends on those of the outermost folders."""
+    for path in [*ROOT.glob("descent/**/__init__.py"), ROOT / "stages/__init__.py"]:
+        assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body), path
 
 
 def test_rooms_keep_their_direction():
@@ -78,11 +80,10 @@ def test_rooms_keep_their_direction():
         assert not any(name.split(".")[0] == "stages" for name in imports(path)), path
 
 
-@pytest.mark.parametrize("stage", ["download", "prepare", "compare"])
-def test_what_neither_trains_nor_draws_paths_does_not_wait_for_keras(stage):
-    with_keras = {path.relative_to(ROOT) for path in ROOT.glob("descent/**/*.py") if imports(path) & {"keras"}}
-    assert with_keras
-    assert not with_keras & imported_files(Path(f"stages/{stage}.py"))
+def test_what_neither_trains_nor_draws_paths_does_not_wait_for_keras():
+    modules = "stages.download, stages.prepare, stages.train, stages.compare, stages.compare_tuning, stages.diff"
+    code = f"import sys, {modules}; assert not {{'keras', 'tensorflow'}} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
 # Side by side, where the test below runs each stage alone: so it tells as well that this makes no other bytes.
@@ -101,8 +102,6 @@ def reproduced(tmp_path_factory, mnist_archive):
 
 
 ALONE = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(HIDING)}
-RATES = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
-LION = {"lion": {"file": "optimizers/lion.py", "class_name": "Lion", "config": RATES}}
 
 
 # Trained alone, an optimizer of descent's own rules would miss the rule: its code comes as results/rules/NAME.txt.
@@ -126,7 +125,7 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
     done = run_forked(command(stage), tmp_path, ALONE)
 
     assert done.returncode == 0, done.stderr
-    made = {path for path in _files(tmp_path) - before if not path.startswith("logs/")}  # wall-clock, nobody's input
+    made = {path for path in _files(tmp_path) - before if not path.startswith(".dvc/tmp/runs/")}  # kept, no result
     existing = _files(reproduced.folder)
     declared = {path for path in existing if any(path == out or path.startswith(f"{out}/") for out in outputs)}
     assert made == declared
@@ -134,55 +133,39 @@ def test_stage_runs_with_its_declared_inputs_alone_and_makes_its_declared_output
         assert (tmp_path / path).read_bytes() == (reproduced.folder / path).read_bytes(), f"{path}: other bytes"
 
 
-def test_check_needs_of_an_own_optimizer_its_file_and_nothing_else(reproduced, tmp_path):
-    """No stage can depend on a file that only a value of params.yaml names; it stands beside what `check` declares."""
-    stage = reproduced.stages["check"]
-    inputs = [dep.def_path for dep in stage.deps if not hasattr(dep, "params")]
-    _take([*inputs, "optimizers/lion.py"], reproduced.folder, tmp_path)
-    everything = yaml.load(reproduced.folder / "params.yaml")
-    yaml.dump({**everything, "own_optimizers": LION}, tmp_path / "params.yaml")
-    done = run_forked(command(stage), tmp_path, ALONE)
-    assert done.returncode == 0, done.stderr
-    assert "2 optimizers" in done.stdout
-
-
 TRAIN = """
-import os, signal, sys
-from descent.training import resume
+import os, signal
+from descent.runs.store import Store
 from stages import train
 
-def add_and_die(*arguments):
-    add(*arguments)
+def keep_and_die(*arguments):
+    keep(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
 
-resume.SECONDS, add = 0, resume.Checkpoint.add
-if "die" in sys.argv:
-    resume.Checkpoint.add = add_and_die
-train.main("optimizers.adam")
+keep, Store.keep = Store.keep, keep_and_die
+train.main("adam")
 """
 
 
-def test_training_that_was_killed_goes_on_after_its_last_epoch_to_the_same_bytes_and_leaves_nothing(
-    reproduced, tmp_path
-):
+def test_training_that_was_killed_loses_the_run_that_it_was_in_and_ends_in_the_same_bytes(reproduced, tmp_path):
     project = reproduced.duplicate(tmp_path / "project")
     paths = [out.def_path for out in reproduced.stages["train@adam"].outs]
+    shutil.rmtree(project.folder / ".dvc/tmp/runs")
     for path in paths:
         (project.folder / path).unlink()
-    command = [sys.executable, "-c", TRAIN]
     options = {"cwd": project.folder, "env": os.environ | {"PYTHONPATH": "."}, "capture_output": True, "text": True}
-    killed = subprocess.run([*command, "die"], check=False, **options)
+    killed = subprocess.run([sys.executable, "-c", TRAIN], check=False, **options)
     assert killed.returncode == -signal.SIGKILL
-    assert (project.folder / ".dvc/tmp/training/adam.npz").exists()
-    done = subprocess.run(command, check=True, **options)
-    assert "compiling, to go on after epoch 1\n" in done.stdout
+    assert len(list((project.folder / ".dvc/tmp/runs").iterdir())) == 1
+    done = subprocess.run([sys.executable, "-m", "stages.train", "adam"], check=True, **options)
+    assert "run 1/2" not in done.stdout
+    assert "run 2/2" in done.stdout
     for path in paths:
         assert (project.folder / path).read_bytes() == (reproduced.folder / path).read_bytes()
-    assert not list((project.folder / ".dvc/tmp/training").iterdir())
 
 
 WAITING = (
-    "import sys; from stages import tune; tune.main('optimizers.adam');"
+    "import sys; from stages import tune; tune.main('adam');"
     " assert not {'tensorflow', 'keras'} & sys.modules.keys()"
 )
 
@@ -224,7 +207,7 @@ def test_cluster_makes_the_bytes_that_are_made_here(cluster, reproduced, tmp_pat
 def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, reproduced):
     before = results(reproduced.folder)
     worker = psutil.Process(cluster.worker(root=reproduced.folder).pid)
-    command = [sys.executable, "-m", "stages.train", "optimizers.adam"]
+    command = [sys.executable, "-m", "stages.train", "adam"]
     options = {"cwd": reproduced.folder, "env": os.environ | {"DESCENT_CLUSTER": cluster.address}}
     with subprocess.Popen(command, **options, stdout=PIPE, stderr=PIPE, text=True) as stage:
         assert any("compiling" in line for line in stage.stdout)
@@ -235,22 +218,6 @@ def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, repro
     training.wait(timeout=20)
     assert worker.is_running()
     assert results(reproduced.folder) == before
-
-
-@pytest.mark.parametrize("kind", ["train", "tune"])
-def test_stage_of_an_own_optimizer_needs_and_makes_what_those_of_the_others_do_and_needs_its_own_file(
-    kind, reproduced, tmp_path
-):
-    """That such a stage makes what it declares, tests/test_own_case.py shows."""
-    project = reproduced.duplicate(tmp_path / "project")
-    project.edit(lambda parameters: parameters.update(own_optimizers=LION))
-    declared = stages(project.folder)
-    adam, lion = declared[f"{kind}@adam"], declared[f"{kind}_own@lion"]
-    needs_adam, needs_lion = ({dep.def_path for dep in stage.deps} for stage in (adam, lion))
-    makes_adam, makes_lion = ({out.def_path for out in stage.outs} for stage in (adam, lion))
-    assert needs_lion - needs_adam == {"optimizers/lion.py"}
-    assert needs_adam - needs_lion == {"results/rules/adam.txt"}
-    assert makes_lion == {path.replace("/adam.", "/lion.") for path in makes_adam}
 
 
 def _take(paths: list[str], source: Path, target: Path) -> None:

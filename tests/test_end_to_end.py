@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from pipeline import Project, stages_run
 
-from descent import parameters
+from descent.core import parameters
 from descent.data import datasets
 from descent.optimizers import build
 from descent.optimizers.entries import Optimizers

@@ -1,4 +1,4 @@
-"""What descent.parameters takes as a person means it, and what it refuses by name."""
+"""What descent.core.parameters takes as a person means it, and what it refuses by name."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, JsonValue
 
-from descent.parameters import ParametersError, Section, between, gathered, read, refuse_unknown_sections
+from descent.core.parameters import ParametersError, Section, between, gathered, read, refuse_unknown_sections
 
 ROOT = Path(__file__).parents[1]
 

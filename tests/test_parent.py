@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from pipeline import ROOT, Project, shrink
 
-from descent import parent
+from descent.core import process
 
 STAGE = """
 import sys, time
-from descent import parent
-check = parent.end_with_parent()
+from descent.core import process
+check = process.die_with_parent()
 print("started", flush=True)
 while True:
     time.sleep(0.05)
@@ -83,18 +83,18 @@ def test_orphan_that_was_stopped_never_wakes_to_overwrite_a_newer_run(started):
 
 def test_check_alone_ends_the_stage_where_the_system_does_not(monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "train@adam")
-    monkeypatch.setattr(parent.sys, "platform", "darwin")
-    check = parent.end_with_parent()
+    monkeypatch.setattr(process.sys, "platform", "darwin")
+    check = process.die_with_parent()
     check()
-    monkeypatch.setattr(parent.os, "getppid", lambda: 1)
+    monkeypatch.setattr(process.os, "getppid", lambda: 1)
     with pytest.raises(SystemExit, match="train@adam: dvc is gone"):
         check()
 
 
 def test_stage_that_somebody_runs_by_hand_may_outlive_its_shell(monkeypatch):
     monkeypatch.delenv("DVC_STAGE", raising=False)
-    check = parent.end_with_parent()
-    monkeypatch.setattr(parent.os, "getppid", lambda: 1)
+    check = process.die_with_parent()
+    monkeypatch.setattr(process.os, "getppid", lambda: 1)
     check()
 
 

@@ -17,7 +17,7 @@ import pipeline
 import pytest
 from ruamel.yaml import YAML
 
-from descent import style as looks
+from descent.core import style as looks
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / ".dvc" / "plots_page"

@@ -10,16 +10,16 @@ from pipeline import ROOT
 CODE = """
 import time
 started = time.monotonic()
-from descent import startup
-startup.load_tensorflow("adam")
+from descent.core import process
+process.load_tensorflow("adam")
 import tensorflow as tf
 print(tf.function(lambda x: x * 2, jit_compile=True)(tf.constant(4)).numpy())
 print(startup.os.environ["KERAS_BACKEND"], startup.os.environ["TF_NUM_INTRAOP_THREADS"])
 """
 NOISY = """
 import os, sys
-from descent import startup
-with startup._without_noise():
+from descent.core import process
+with process._without_noise():
     os.write(2, b"0000 cudart_stub.cc:31] Could not find cuda drivers\\nsomething that matters\\n")
     {end}
 """

@@ -12,7 +12,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from descent import files, parameters
+from descent.core import parameters, process
 from descent.training import device
 
 PAGE = Path("docs/experiments/benchmark.md")
@@ -52,7 +52,7 @@ def main(*asked: str) -> None:
         page = PAGE.read_text(encoding="utf-8")
         here = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
         page = here.sub(lambda _, new=section: new, page) if here.search(page) else f"{page.rstrip()}\n\n{section}"
-        files.write(PAGE, (page.rstrip() + "\n").encode())
+        process.write_file(PAGE, (page.rstrip() + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from unittest import mock
 import keras
 import numpy as np
 
-from descent import parameters
+from descent.core import parameters
 from descent.data import datasets
 from descent.optimizers.entries import OptimizerEntry
 from descent.training import device, networks

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 from tabulate import tabulate
 
-from descent import parameters
+from descent.core import parameters
 from descent.data.settings import DataParameters
 from descent.report import statistics
+from descent.runs import metrics
 from descent.training.settings import TrainingParameters
 from descent.tuning import choice
 
@@ -58,7 +59,7 @@ def _of_histories(folder: Path, images: int, last_epochs: int) -> list[tuple[str
     for path in sorted(folder.glob("*.csv")):
         table = np.genfromtxt(path, delimiter=",", names=True)
         accuracy = [table["val_accuracy"][table["seed"] == seed] for seed in np.unique(table["seed"])]
-        runs = statistics.endpoints(np.transpose(accuracy), images, last_epochs)
+        runs = metrics.final_accuracy(np.transpose(accuracy), images, last_epochs)
         found.append((path.stem, runs.mean(), runs.std(ddof=1)))
     return found
 

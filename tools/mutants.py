@@ -27,7 +27,7 @@ import pytest
 import requests  # noqa: F401
 import scipy.stats  # noqa: F401
 
-from descent import parameters
+from descent.core import parameters
 
 _OPTIMIZERS = ("build", "entries", "elementwise", "own_files")  # test_update_rules.py is about keras2
 ROOMS = {

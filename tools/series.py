@@ -11,9 +11,10 @@ import sys
 import numpy as np
 from tabulate import tabulate
 
-from descent import parameters
+from descent.core import parameters
 from descent.report import layout, revisions, statistics
 from descent.report.settings import ReportParameters
+from descent.runs import metrics
 from stages.diff import reader
 
 
@@ -24,7 +25,7 @@ def column(revision: revisions.Revision, confidence: float) -> dict[str, str]:
     may_be_best = {name for name, is_kept in zip(judged, kept, strict=True) if is_kept}
     cells = {}
     for name, runs in revision.runs.items():
-        told = layout.accuracy(runs.mean(), statistics.spread(runs, revision.resolution))
+        told = layout.accuracy(runs.mean(), metrics.sample_sd(runs, revision.resolution))
         diverged = f"{np.isnan(runs).sum()} of {len(runs)} diverged"
         cells[name] = diverged if name not in judged else f"**{told}**" if name in may_be_best else told
     return cells

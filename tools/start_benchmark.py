@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from descent.training import metrics
+from descent.runs import metrics
 from tools.pipeline_benchmark import as_the_tutorial, fresh_clone, run
 from tools.rounds import table
 

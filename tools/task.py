@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from descent import parameters
+from descent.core import parameters
 from descent.data import datasets
 from descent.optimizers import build, entries
 from descent.training import networks, runs

@@ -3,7 +3,7 @@
 import ipaddress
 from urllib.parse import urlsplit
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 
 VARIABLE, INSECURE = "DESCENT_CLUSTER", "DESCENT_CLUSTER_INSECURE"
 

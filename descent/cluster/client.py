@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from descent.cluster import address, conditions
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 
 LOOK_SECONDS = 2.0  # between two looks at whether there is a worker at all
 # The scheduler unpickles what it passes on: a function of Python's own, so that it needs nothing of descent.

@@ -1,25 +1,22 @@
 """What must be equal here and on a worker for equal results: descent's own code, and the packages that compute."""
 
-import hashlib
 import importlib.util
 from importlib import metadata
-from pathlib import Path
+
+from descent.runs import store
 
 CODE = "descent's code"
+BESIDE = ("descent/data", "descent/runs", "descent/cluster")  # brings examples to a run, and the run back
 _PACKAGES = {"TensorFlow": "tensorflow", "Keras": "keras", "NumPy": "numpy"}
 
 
 def found() -> dict[str, str]:
     """Describe this process by the names that messages use, `none` for what is missing; nothing is imported for it."""
-    root = Path(__file__).parents[1]
-    code = hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        code.update(f"{path.relative_to(root).as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     packages = {
         name: metadata.version(package) if importlib.util.find_spec(package) else "none"
         for name, package in _PACKAGES.items()
     }
-    return {CODE: code.hexdigest()[:12], **packages}
+    return {CODE: store.code_digest(*BESIDE)[:12], **packages}
 
 
 def differences(asked: dict[str, str], has: dict[str, str]) -> list[str]:

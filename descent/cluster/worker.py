@@ -18,9 +18,9 @@ from pathlib import Path
 from distributed import Worker, get_worker
 from distributed.core import Status
 
-from descent import files
 from descent.cluster import conditions
-from descent.parameters import InputError
+from descent.core.parameters import InputError
+from descent.core.process import write_file
 
 ROOT = Path(__file__).parents[2]
 LOOK_SECONDS = 1.0  # between two looks at whether a task is still wanted
@@ -70,7 +70,7 @@ def perform(asked: dict[str, str], task: str, arguments: bytes, read: Mapping[st
 def _process(folder: str, read: Mapping[str, bytes]) -> Iterator[subprocess.Popen]:
     """Start a process in a folder with these files alone; whatever happens, it ends."""
     for path, content in read.items():
-        files.write(Path(folder, path), content)
+        write_file(Path(folder, path), content)
     path = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     with subprocess.Popen(
         [sys.executable, "-m", "descent.cluster.process"],

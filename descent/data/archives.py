@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from descent import files
-from descent.parameters import InputError, one_line
+from descent.core import process
+from descent.core.parameters import InputError, one_line
 
 _MOST_BYTES = 16 * 2**30  # unless told: a small archive can unpack to more than any memory holds
 
@@ -72,7 +72,7 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
             stream = io.BytesIO()
             np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
             archive.writestr(member, stream.getbuffer())
-    files.write(path, content.getvalue())
+    process.write_file(path, content.getvalue())
 
 
 def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -22,16 +22,16 @@ class Split(NamedTuple):
 
 
 class Dataset(NamedTuple):
-    """The three splits: `train` fits the weights, `validation` compares, `test` is scored once and chooses nothing."""
+    """The splits: `train` fits the weights, `validation` compares, `test` is scored once and chooses nothing."""
 
     train: Split
     validation: Split
-    test: Split
+    test: Split | None
     classes: int
 
     def splits(self) -> dict[str, Split]:
-        """The three by name."""
-        return {kind: getattr(self, kind) for kind in _PREPARED}
+        """Those that are there, by name."""
+        return {kind: getattr(self, kind) for kind in _PREPARED if getattr(self, kind)}
 
 
 def read(path: Path) -> dict[str, np.ndarray]:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
-from descent.parameters import Section, between
+from descent.core.parameters import Section, between
 
 _Url = Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+/\S*$")]
 # A name of the registry, with a version or tag: npm would also take folders and Git addresses, and build what it finds.

@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from descent.parameters import ParametersError, Section
+from descent.core.parameters import ParametersError, Section
 
 
 def _check_path(file: str) -> str:

@@ -12,10 +12,10 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from descent.core.parameters import InputError, one_line
 from descent.data import archives, transfer
 from descent.data.download import DownloadParameters
 from descent.data.settings import TITLES
-from descent.parameters import InputError, one_line
 
 # Keras' names of the arrays, in Keras' order, and the names that both data sets give to their IDX files.
 IDX_FILES = {

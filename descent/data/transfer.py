@@ -12,7 +12,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from tqdm import tqdm
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 
 # npm says nothing while it fetches, so that only its whole time can be bounded, not the time without an answer.
 NPM_SECONDS = 600

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml_for_update
 
-from descent import files
+from descent.core import process
 
 
 class Stage(NamedTuple):
@@ -98,4 +98,4 @@ def sort(stages: Mapping[str, Stage], before: Mapping[Path, list[str]]) -> None:
                 document = parse_yaml_for_update(lock.read_text(encoding="utf-8"), lock)
                 for key in wanted:
                     document["stages"].move_to_end(key)
-                files.write(lock, dumps_yaml(document).encode())
+                process.write_file(lock, dumps_yaml(document).encode())

@@ -7,10 +7,11 @@ import numpy as np
 from scipy import stats
 from tabulate import tabulate
 
-from descent.report import layout, statistics
+from descent.report import layout
 from descent.report.records import Training
 from descent.report.revisions import Revision, differing_environment, differing_parameters
 from descent.report.sentences import percent
+from descent.runs import metrics
 
 
 class Change(NamedTuple):
@@ -108,7 +109,7 @@ def brief(committed: Revision, ours: Revision, confidence: float) -> str:
 
 
 def _summed_up(runs: np.ndarray, resolution: float) -> str:
-    return layout.accuracy(float(runs.mean()), float(statistics.spread(runs, resolution)))
+    return layout.accuracy(float(runs.mean()), float(metrics.sample_sd(runs, resolution)))
 
 
 def _are_equal(first: Training, second: Training) -> bool:
@@ -118,7 +119,7 @@ def _are_equal(first: Training, second: Training) -> bool:
 
 
 def _welch_interval(before: np.ndarray, after: np.ndarray, level: float, resolution: float) -> tuple[float, float]:
-    sds, counts = np.array([statistics.spread(runs, resolution) for runs in (before, after)]), [len(before), len(after)]
+    sds, counts = np.array([metrics.sample_sd(runs, resolution) for runs in (before, after)]), [len(before), len(after)]
     if min(counts) < 2 or np.isnan(sds).all():
         return math.nan, math.nan
     squares = np.where(np.isnan(sds), resolution, sds) ** 2 / counts  # below one image, one image is taken

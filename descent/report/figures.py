@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from scipy.optimize import isotonic_regression
 
-from descent import style
+from descent.core import style
 from descent.report.tables import CurvePoint, DiagnosticsPoint
 from descent.report.tutorial import TutorialPoint
 

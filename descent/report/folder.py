@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from descent import style
+from descent.core import style
 from descent.report import figures, layout, page, planning, ranking_figure, sentences, tables, tutorial
 from descent.report.records import Training
 from descent.report.settings import Conditions
@@ -59,7 +59,7 @@ def contents(
         "needs": layout.needs(needs, conditions),
         "replications": layout.replications(replications),
         "settings": layout.settings(conditions),
-        "optimizers": layout.optimizers(conditions.optimizers | conditions.own_optimizers),
+        "optimizers": layout.optimizers(conditions.optimizers),
         "environment": layout.environment({name: training.environment for name, training in trainings.items()}),
     }
     if not tutorial.applies(conditions):

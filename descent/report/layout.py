@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report.planning import Need
 from descent.report.records import Environment
 from descent.report.sentences import percent
 from descent.report.settings import Conditions
 from descent.report.tables import Lead, Rank
 from descent.report.tutorial import Replication
+from descent.training.settings import OptimizerEntry
 
 
 class Table(NamedTuple):
@@ -117,7 +117,7 @@ def optimizers(entries: Mapping[str, OptimizerEntry]) -> Table:
     """Every optimizer with its class and all its hyperparameters."""
     cells = []
     for name, entry in sorted(entries.items()):
-        label = entry.class_name + (f" of {entry.file}" if isinstance(entry, OwnOptimizerEntry) else "")
+        label = entry.class_name + (f" of {entry.file}" if entry.file else "")
         cells.append([name, label, ", ".join(f"{key} {json.dumps(entry.config[key])}" for key in sorted(entry.config))])
     return Table("The optimizers and all their hyperparameters", ["Optimizer", "Update rule", "Hyperparameters"], cells)
 
@@ -141,8 +141,8 @@ def titled(name: str, conditions: Conditions) -> str:
         name: as in params.yaml.
         conditions: with the entry of that name.
     """
-    entry = (conditions.optimizers | conditions.own_optimizers)[name]
-    if entry.class_name != "keras2>TFOptimizer":
+    entry = conditions.optimizers[name]
+    if entry.class_name != "TFOptimizer":
         return name
     further = sorted(entry.config.keys() - {"optimizer", "learning_rate"})
     values = [f"{key} {json.dumps(entry.config[key])}" for key in further]

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from descent import style
+from descent.core import style
 from descent.report.figures import DPI, WIDTH, percent
 from descent.report.tables import Lead, Rank
 

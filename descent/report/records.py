@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 from descent.training.columns import HISTORY, LOSSES, MEASUREMENTS
 from descent.training.settings import TrainingParameters
 

@@ -7,13 +7,14 @@ import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from descent.core.parameters import InputError, validate
 from descent.data.settings import DataParameters
-from descent.parameters import InputError, validate
-from descent.report import records, statistics
+from descent.report import records
 from descent.report.records import Training
+from descent.runs import metrics
 from descent.training.settings import TrainingParameters
 
-COMPUTING = ("data", "network", "training", "optimizers", "own_optimizers")  # the sections that decide results
+COMPUTING = ("data", "network", "training", "optimizers")  # the sections that decide results
 
 
 class Revision(NamedTuple):
@@ -38,7 +39,7 @@ def read_revision(name: str, read: Callable[[str], str]) -> Revision:
         data = validate(sections["data"], DataParameters, "params.yaml: data")
         training = validate(sections["training"], TrainingParameters, "params.yaml: training")
         trainings = {}
-        for optimizer in sorted({**sections["optimizers"], **sections["own_optimizers"]}):
+        for optimizer in sorted(sections["optimizers"]):
             paths = (f"results/history/{optimizer}.csv", f"results/metrics/{optimizer}.json")
             trainings[optimizer] = records.parse_training(*map(read, paths), paths, training, data.validation_size)
     except (AttributeError, TypeError, YAMLError):
@@ -46,7 +47,7 @@ def read_revision(name: str, read: Callable[[str], str]) -> Revision:
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
     runs = {
-        optimizer: statistics.endpoints(left.history["val_accuracy"], data.validation_size, training.last_epochs)
+        optimizer: metrics.final_accuracy(left.history["val_accuracy"], data.validation_size, training.last_epochs)
         for optimizer, left in trainings.items()
     }
     return Revision(name, sections, trainings, runs, 1 / data.validation_size)
@@ -58,7 +59,7 @@ def differing_parameters(before: Revision, after: Revision) -> list[str]:
     lone = set(before.runs) ^ set(after.runs)
     found = [f"{name} only in {(before if name in before.runs else after).name}" for name in sorted(lone)]
     for path in dict.fromkeys((*first, *second)):
-        is_of_lone = path[0] in ("optimizers", "own_optimizers") and path[1] in lone
+        is_of_lone = path[0] == "optimizers" and path[1] in lone
         if first.get(path) != second.get(path) and not is_of_lone:
             found.append(f"{'.'.join(path)}: {first.get(path, 'none')} -> {second.get(path, 'none')}")
     return found

@@ -4,10 +4,9 @@ from typing import Annotated, NamedTuple
 
 from pydantic import Field
 
+from descent.core.parameters import Section, between
 from descent.data.settings import DataParameters
-from descent.optimizers.entries import Optimizers, OwnOptimizers
-from descent.parameters import Section, between
-from descent.training.settings import NetworkEntry, TrainingParameters
+from descent.training.settings import NetworkEntry, Optimizers, TrainingParameters
 
 _Points = Annotated[float, Field(gt=0, le=100), between(0.01, 100)]  # of accuracy, in percent
 
@@ -29,5 +28,4 @@ class Conditions(NamedTuple):
     network: NetworkEntry
     training: TrainingParameters
     optimizers: Optimizers
-    own_optimizers: OwnOptimizers
     report: ReportParameters

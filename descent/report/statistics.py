@@ -14,6 +14,8 @@ import numpy as np
 from numpy.polynomial import Chebyshev
 from scipy import stats
 
+from descent.runs.metrics import sample_sd
+
 
 class Summary(NamedTuple):
     """Mean of n runs, their standard deviation, and the interval for the mean; in the runs' unit."""
@@ -41,34 +43,9 @@ class Contest(NamedTuple):
     rival: np.ndarray  # int: index of that rival
 
 
-def endpoints(accuracy: np.ndarray, images: int, last_epochs: int) -> np.ndarray:
-    """By what each run is judged: its accuracy, averaged over its last epochs.
-
-    Accuracies are counts of images, of which a file keeps six digits: counted, equal runs are equal again.
-
-    Args:
-        accuracy: [epochs, runs], in [0, 1]; nan once a run diverged.
-        images: that the accuracy was measured on.
-        last_epochs: how many of the epochs are averaged.
-    """
-    return np.rint(np.asarray(accuracy) * images)[-last_epochs:].mean(axis=0) / images
-
-
-def spread(runs: np.ndarray, resolution: float) -> np.ndarray:
-    """Standard deviation (n - 1) over the last axis; nan where the runs lie closer together than the resolution.
-
-    The resolution is what one image changes, in the runs' unit; 0 where runs are no counts.
-    """
-    runs = np.asarray(runs, dtype=float)
-    if runs.shape[-1] < 2:
-        return np.full(runs.shape[:-1], np.nan)
-    seen = np.ptp(runs, axis=-1) >= resolution * (1 - 1e-9)  # one image in float64 may be a little less than one
-    return np.where(seen, runs.std(axis=-1, ddof=1), np.nan)
-
-
 def summarize(runs: np.ndarray, confidence: float, resolution: float = 0.0) -> Summary:
     """Mean, standard deviation and Student's interval for the mean over the last axis, [..., runs] -> [...]."""
-    n, mean, sd = np.shape(runs)[-1], np.mean(runs, axis=-1), spread(runs, resolution)
+    n, mean, sd = np.shape(runs)[-1], np.mean(runs, axis=-1), sample_sd(runs, resolution)
     half = stats.t.ppf((1 + confidence) / 2, n - 1) * sd / math.sqrt(n)
     return Summary(mean, sd, mean - half, mean + half)
 
@@ -83,7 +60,7 @@ def pairs(runs: np.ndarray, resolution: float) -> Pairs:
         resolution: what one image changes, in the runs' unit; > 0.
     """
     runs = np.asarray(runs, dtype=float)
-    n, mean, sd = runs.shape[-1], runs.mean(axis=-1), spread(runs, resolution)
+    n, mean, sd = runs.shape[-1], runs.mean(axis=-1), sample_sd(runs, resolution)
     squares = np.where(np.isnan(sd), resolution, sd) ** 2 / n
     total = squares[..., :, None] + squares[..., None, :]
     freedom = (n - 1) * total**2 / (squares[..., :, None] ** 2 + squares[..., None, :] ** 2)
@@ -138,7 +115,7 @@ def kept_for_noise(runs: np.ndarray, confidence: float, resolution: float) -> np
     Such a one would be out if its runs lay as close together as those of the others do in the median.
     """
     runs = np.asarray(runs, dtype=float)
-    sd, kept = spread(runs, resolution), contest(runs, confidence, resolution).kept
+    sd, kept = sample_sd(runs, resolution), contest(runs, confidence, resolution).kept
     noisy = np.zeros(len(runs), dtype=bool)
     for i in np.flatnonzero(kept & ~np.isnan(sd)):
         others = np.delete(sd, i)

@@ -15,7 +15,7 @@ import numpy as np
 from descent.report import statistics
 from descent.report.records import History, Training
 from descent.report.settings import Conditions
-from descent.training import metrics
+from descent.runs import metrics
 from descent.training.columns import DIAGNOSTICS
 
 
@@ -103,7 +103,7 @@ def endpoints(trainings: Mapping[str, Training], conditions: Conditions) -> dict
     """By what each run is judged, best optimizer first, those with a diverged run (nan) last: optimizer -> [runs]."""
     images, last_epochs = conditions.data.validation_size, conditions.training.last_epochs
     runs = {
-        name: statistics.endpoints(training.history["val_accuracy"], images, last_epochs)
+        name: metrics.final_accuracy(training.history["val_accuracy"], images, last_epochs)
         for name, training in trainings.items()
     }
     return dict(sorted(runs.items(), key=lambda item: (np.isnan(item[1].mean()), -item[1].mean(), item[0])))

@@ -1,12 +1,16 @@
-"""The sections `training` and `network` of params.yaml; without Keras, since the report states them too."""
+"""The sections `training`, `network` and `optimizers` of params.yaml; without Keras, which the report does not need."""
 
-from typing import Annotated
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
-from descent.own import PythonFile
-from descent.parameters import ParametersError, Section
+from descent.core import parameters
+from descent.core.parameters import NotNegative, ParametersError, Positive, Section
+from descent.core.user_code import PythonFile
 
 
 def _distinct(seeds: list[int]) -> list[int]:
@@ -47,3 +51,129 @@ class NetworkEntry(Section):
 
     file: PythonFile
     config: dict[str, JsonValue]
+
+
+def _check_name(name: str) -> str:
+    # The name becomes part of commands, of a stage's name and of file names; a dot would end a key path.
+    if not re.fullmatch("[A-Za-z0-9_-]{1,100}", name):
+        raise PydanticCustomError("name", "expected a name of letters, digits, - and _, at most 100")
+    return name
+
+
+def _in_optimizers(file: str) -> str:
+    # The folder is what the stage `check` depends on: a file elsewhere could change without a rerun.
+    if not file.startswith("optimizers/"):
+        raise PydanticCustomError("rule_file", "expected a Python file in the folder optimizers/")
+    return file
+
+
+RuleFile = Annotated[PythonFile, AfterValidator(_in_optimizers)]
+OptimizerName = Annotated[str, AfterValidator(_check_name)]
+
+
+class OptimizerEntry(Section):
+    """An optimizer in Keras' own form; whether the class exists and takes this config, only Keras can say."""
+
+    class_name: str
+    config: dict[str, JsonValue]
+    file: RuleFile | None = None  # that defines the class, from the repository's root; else it is one of Keras
+
+
+class ScheduleEntry(Section):
+    """A learning-rate schedule in Keras' serialised form; `module` and `registered_name` may be left out."""
+
+    class_name: str
+    config: dict[str, Any]
+    module: Literal["keras.optimizers.schedules"] = "keras.optimizers.schedules"
+    registered_name: None = None
+
+
+_MOST = 100  # a figure has a row for each
+Optimizers = Annotated[dict[OptimizerName, OptimizerEntry], Field(min_length=1, max_length=_MOST)]
+
+_Fraction = Annotated[float, Field(ge=0, lt=1)]
+_Steps = Annotated[int, Field(ge=1, lt=2**31)]
+
+# What a hyperparameter of this name may be in any class of Keras (for native TensorFlow optimizers: beta1, decay, ...).
+# Keras itself checks few of them, and trains to nan with the others.
+RANGES = {
+    "learning_rate": Positive,
+    "momentum": Annotated[float, Field(ge=0, le=1)],
+    "rho": _Fraction,
+    "beta_1": _Fraction,
+    "beta_2": _Fraction,
+    "beta1": _Fraction,
+    "beta2": _Fraction,
+    "decay": _Fraction,
+    "epsilon": NotNegative,
+    "initial_accumulator_value": NotNegative,
+    "schedule_decay": NotNegative,
+    "weight_decay": NotNegative | None,
+    "clipnorm": Positive | None,
+    "clipvalue": Positive | None,
+    "global_clipnorm": Positive | None,
+    "ema_momentum": Annotated[float, Field(ge=0, le=1)],
+    "ema_overwrite_frequency": _Steps | None,
+    "use_ema": bool,
+    "gradient_accumulation_steps": Annotated[int, Field(ge=2, lt=2**31)] | None,
+    "loss_scale_factor": None,  # for float16; the gradients would be divided by it, and nothing multiplies the loss
+    "adam_lr_ratio": Positive,  # the default of Muon is the integer 1
+    "exclude_layers": list[str] | None,
+    "ns_steps": Annotated[int, Field(ge=1, le=1000)],  # of Muon; each is written out in the program
+    "name": OptimizerName | None,  # part of the names of TensorFlow's operations
+    # Learning-rate schedules; a rate may start or end at zero.
+    "initial_learning_rate": NotNegative,
+    "end_learning_rate": NotNegative,
+    "warmup_target": NotNegative | None,
+    "values": Annotated[list[NotNegative], Field(min_length=2, max_length=1001)],
+    "boundaries": Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=1, max_length=1000)],
+    "decay_rate": NotNegative,
+    "decay_steps": _Steps,
+    "first_decay_steps": _Steps,
+    "warmup_steps": Annotated[int, Field(ge=0, lt=2**31)],
+}
+
+
+def read_optimizer(path: str | Path, name: str) -> OptimizerEntry:
+    """Read one optimizer, and no other, from the section `optimizers`.
+
+    Raises:
+        ParametersError: if there is no such entry, or it is wrong.
+    """
+    entries = parameters.read(path, "optimizers", dict[Any, Any])
+    if name not in entries:
+        there = ", ".join(map(str, entries)) or "none"
+        raise ParametersError(f"{path}: optimizers: expected one of {there}, got {name!r}")
+    return parameters.validate({name: entries[name]}, Optimizers, f"{path}: optimizers")[name]
+
+
+def rule_path(name: str) -> Path:
+    """Where the stage `check` writes the code of an optimizer's class."""
+    return Path("results/rules", f"{name}.py")
+
+
+def rule(entry: OptimizerEntry) -> bytes:
+    """Return the code of an optimizer's rule: the text of its file, or a line that names the class of Keras.
+
+    A training depends on it, but no template of dvc.yaml can name a file that only some entries have: so the stage
+    `check` writes the code of each optimizer to results/rules.
+    """
+    line = f"from keras.optimizers import {entry.class_name}\n"
+    return Path(entry.file).read_bytes() if entry.file else line.encode()
+
+
+def refuse_shared_names(names: Iterable[str], where: str) -> None:
+    """Refuse names that differ in case only: some systems keep one file for both.
+
+    Args:
+        names: of all optimizers.
+        where: file and key path of the section, for messages.
+    """
+    first: dict[str, str] = {}
+    lines = []
+    for name in names:
+        other = first.setdefault(name.lower(), name)
+        if other != name:
+            lines.append(f"{where}: {other} and {name}: expected names that differ, and not by case alone")
+    if lines:
+        raise ParametersError("\n".join(lines))

@@ -8,8 +8,20 @@ import tensorflow as tf
 from keras import layers
 
 from descent.training.dropout import drop
+from descent.training.settings import OptimizerEntry
 
 _STACKABLE = (layers.Flatten, layers.Dense, layers.Activation, layers.Dropout)
+# Classes of Keras that update every weight by that weight's own gradients alone: stacked runs stay apart.
+ELEMENTWISE = ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam", "Ftrl", "Lion")
+
+
+def may_stack(model: keras.Model, entry: OptimizerEntry) -> bool:
+    """Tell whether runs of a network and an optimizer may train stacked.
+
+    A class from a file never does: what its rule does with names, sizes and norms of a tensor, no trial can find out.
+    """
+    by_norm = any(entry.config.get(name) is not None for name in ("clipnorm", "global_clipnorm"))
+    return is_stackable(model) and entry.class_name in ELEMENTWISE and not by_norm and not entry.file
 
 
 def is_stackable(model: keras.Model) -> bool:

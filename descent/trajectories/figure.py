@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MultipleLocator, NullLocator, StrMethodFormatter
 
-from descent import style
+from descent.core import style
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import Map, leaves_at, survey
 

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from descent.core import user_code
+from descent.core.parameters import ParametersError
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import hessian, leaves_at
 
@@ -30,7 +32,9 @@ class Followed(NamedTuple):
     sizes: np.ndarray  # of each update of one weight whose gradient stays at `constant_gradient`; float32 [steps]
 
 
-def follow(fresh: Callable[[], keras.optimizers.Optimizer], parameters: TrajectoryParameters) -> Followed:
+def follow(
+    fresh: Callable[[], keras.optimizers.Optimizer], parameters: TrajectoryParameters, name: str
+) -> Followed | None:
     """Follow an optimizer down each surface, and under a gradient that stays the same.
 
     The noise added to the gradient at step t is the same for every optimizer, so that paths differ by their rule alone.
@@ -38,7 +42,22 @@ def follow(fresh: Callable[[], keras.optimizers.Optimizer], parameters: Trajecto
     Args:
         fresh: makes the optimizer anew.
         parameters: surfaces, start points, steps.
+        name: of the optimizer.
+
+    Returns:
+        None, after a line that says why, for a rule that fails on two weights: one may need matrices, or the network's
+        names.
     """
+    fresh()  # what fails here is no fault of the surfaces
+    try:
+        with user_code.refused(lambda reason: f"{name}: left out, since it does not work on two weights: {reason}"):
+            return _follow(fresh, parameters)
+    except ParametersError as error:
+        print(error, flush=True)
+        return None
+
+
+def _follow(fresh: Callable[[], keras.optimizers.Optimizer], parameters: TrajectoryParameters) -> Followed:
     courses = {}
     for name, surface in parameters.surfaces.items():
         noise = np.random.default_rng(parameters.seed).normal(0, surface.noise, (parameters.steps, 2))
@@ -89,7 +108,8 @@ def _walk(fresh: Callable[[], keras.optimizers.Optimizer], courses: Sequence[Cou
             for step in tf.range(len(added)):
                 here = [weight.value for weight in weights]
                 slopes = [tf.linalg.matvec(*place) for place in zip(curvatures, here, strict=True)]
-                optimizer.apply([slope + added[step, i] for i, slope in enumerate(slopes)], weights)
+                gradients = [slope + added[step, i] for i, slope in enumerate(slopes)]
+                optimizer.apply_gradients(zip(gradients, weights, strict=True))
                 positions = positions.write(step, tf.stack([weight.value for weight in weights]))
             return positions.stack()
 

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from descent.optimizers.entries import OptimizerName
-from descent.parameters import Finite, NotNegative, Positive, Section
+from descent.core.parameters import Finite, NotNegative, Positive, Section
+from descent.training.settings import OptimizerName
 
 _Pair = Annotated[list[Finite], Field(min_length=2, max_length=2)]
 

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 from descent.training.columns import LOSSES
+from descent.training.run import Run
 
 RUNS = ("role", "factor", "learning_rate", "seed", "epoch", *LOSSES)
 SELECTION, REPORT = "selection", "report"
@@ -29,14 +30,16 @@ class Tuning(NamedTuple):
     numbers: Mapping[str, Any]  # of the metrics
 
 
-def rows(role: str, factor: float, base: float, seed: int, epochs: Mapping[str, Sequence[float]]) -> str:
-    """Write one run as CSV; `base` is the learning rate at factor 1, nan for a schedule, whose cell stays empty."""
-    rate = "" if math.isnan(base) else f"{base * factor:.6g}"
-    lines = zip(*(epochs[name] for name in LOSSES), strict=True)
-    return "".join(
-        f"{role},{factor:.6g},{rate},{seed},{epoch},{','.join(f'{value:.6g}' for value in line)}\n"
-        for epoch, line in enumerate(lines, 1)
-    )
+def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
+    """Write results/tuning/runs/*.csv: a row for each epoch of each run; a schedule's learning rate stays empty."""
+    lines = [",".join(RUNS)]
+    for role, runs in ((SELECTION, selection), (REPORT, report)):
+        for run in runs:
+            rate = "" if math.isnan(run.learning_rate) else f"{run.learning_rate * run.factor:.6g}"
+            for epoch, values in enumerate(zip(*(run.history[name] for name in LOSSES), strict=True), 1):
+                numbers = ",".join(f"{value:.6g}" for value in values)
+                lines.append(f"{role},{run.factor:.6g},{rate},{run.seed},{epoch},{numbers}")
+    return ("\n".join(lines) + "\n").encode()
 
 
 def parse(runs: str, metrics: str, where: tuple[str, str]) -> Tuning:

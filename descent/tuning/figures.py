@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from descent import style
+from descent.core import style
 from descent.report.figures import DPI, LABEL_GAP, WIDTH, label_places
 from descent.tuning import error_axis
 from descent.tuning.tables import BestOfK, SensitivityPoint

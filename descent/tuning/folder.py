@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from descent import style
+from descent.core import style
 from descent.report import layout
 from descent.report.settings import Conditions
 from descent.report.tables import csv_text
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import figures, inclusions, page, tables, words
+from descent.tuning import figures, page, tables, words
 from descent.tuning.columns import Tuning
 from descent.tuning.paths import Path
 from descent.tuning.settings import TuningParameters
@@ -42,9 +42,6 @@ def contents(
     rows = tables.tuned(tunings, defaults, conditions)
     points = tables.sensitivity(tunings, conditions, parameters)
     expected = tables.best_of_k(tunings, conditions, parameters)
-    entries = conditions.optimizers | conditions.own_optimizers
-    runs = tables.reported(tunings, conditions)
-    checked = inclusions.check(runs, entries, 1 / conditions.data.validation_size)
     chosen = {row.optimizer: row.factor for row in rows if not np.isnan(row.factor)}
     losses = {
         (name, float(factor)): curves.mean(axis=0)
@@ -54,7 +51,7 @@ def contents(
     texts = {
         "answer": words.answer(rows, conditions),
         "conditions": words.conditions_line(conditions, parameters),
-        "reading": words.reading(rows, checked, conditions),
+        "reading": words.reading(rows, conditions),
     }
     shown = words.tuned(rows, conditions)
     pictures = {

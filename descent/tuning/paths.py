@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 from descent.trajectories.surfaces import leaves_at
 
 PARTS = 150  # of half a picture's width: nearer points cannot be told apart

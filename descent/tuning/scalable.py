@@ -1,40 +1,35 @@
 """Whether the learning rate of an optimizer can be scaled, without which it cannot be tuned beside the others."""
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from descent import own
-from descent.optimizers import build
-from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
-from descent.parameters import ParametersError
-from descent.tuning import scaling
+from descent.training import optimizer as optimizers
+from descent.training import scaling
+from descent.training.settings import OptimizerEntry
 
 _STEPS = 3  # a schedule may begin at zero
 
 
-def refuse_unscalable(entry: OptimizerEntry, where: str) -> None:
-    """Raise ParametersError unless an optimizer's learning rate is a number or a schedule of Keras, and has an effect.
+def is_scalable(entry: OptimizerEntry, where: str) -> bool:
+    """Tell whether an optimizer moves otherwise at twice its learning rate.
 
-    Every class of Keras and of ours moves by its rate; one of the user's own takes a few steps to show that it does.
+    Every class of Keras does. One from a file takes a few steps to show it: a rule may have no learning rate, or keep
+    it where nobody can scale it.
 
     Args:
-        entry: of an optimizer that can be built and take a step (`build.try_out`).
+        entry: of an optimizer that can be built and take a step.
         where: file and key path of the entry, for messages.
     """
-    expected = f"{where}: expected an optimizer whose learning rate tuning/ can scale"
-    rate = build.build(entry, where)._learning_rate  # Keras gives its schedule no public name
+    rate = optimizers.build(entry, where)._learning_rate  # Keras gives its schedule no public name
     if not isinstance(rate, keras.Variable | keras.optimizers.schedules.LearningRateSchedule):
-        raise ParametersError(f"{expected}, a number or a schedule of Keras, got {rate!r}")
-    if isinstance(entry, OwnOptimizerEntry):
-        with own.refused(lambda reason: f"{expected}: {reason}"):
-            once, twice = (_moved(entry, where, factor) for factor in (1.0, 2.0))
-        if once == twice:
-            raise ParametersError(f"{expected}, got one that moves as far at twice the rate: {entry.class_name}")
+        return False
+    return not entry.file or not np.array_equal(*(_moved(entry, where, factor) for factor in (1.0, 2.0)))
 
 
-def _moved(entry: OwnOptimizerEntry, where: str, factor: float) -> list[float]:
-    """Return a weight that began at 1 after a few steps with a falling gradient, at a factor on the learning rate."""
-    optimizer, weight = scaling.scale(build.build(entry, where), factor), keras.Variable([1.0])
-    for step in range(1, _STEPS + 1):
-        optimizer.apply([tf.constant([1 / step])], [weight])
-    return weight.numpy().tolist()
+def _moved(entry: OptimizerEntry, where: str, factor: float) -> np.ndarray:
+    """Return weights that began at 1 after a few steps with a falling gradient, at a factor on the learning rate."""
+    optimizer, weight = scaling.scale(optimizers.build(entry, where), factor), keras.Variable(tf.ones((2, 2)))
+    for step in range(1, _STEPS * (optimizer.gradient_accumulation_steps or 1) + 1):
+        optimizer.apply_gradients([(tf.fill((2, 2), 1 / step), weight)])
+    return weight.numpy()

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from descent.parameters import ParametersError, Section
+from descent.core.parameters import ParametersError, Section
 from descent.training.settings import TrainingParameters
 
 _MOST_DECADES = 30

@@ -12,6 +12,7 @@ from scipy import stats
 
 from descent.report import statistics
 from descent.report.settings import Conditions
+from descent.runs import metrics
 from descent.tuning import choice
 from descent.tuning.columns import Tuning
 from descent.tuning.settings import TuningParameters
@@ -67,7 +68,7 @@ class Tuned(NamedTuple):
 
 def endpoints(values: np.ndarray, images: int, last_epochs: int) -> np.ndarray:
     """By what runs are judged: [..., seeds, epochs] -> [..., seeds]."""
-    return statistics.endpoints(np.moveaxis(values, -1, 0), images, last_epochs)
+    return metrics.final_accuracy(np.moveaxis(values, -1, 0), images, last_epochs)
 
 
 def sensitivity(

@@ -7,7 +7,6 @@ from descent.report.layout import Table, accuracy, interval, number
 from descent.report.sentences import NOISY, listed, percent
 from descent.report.settings import Conditions
 from descent.tuning.figures import times
-from descent.tuning.inclusions import Inclusion
 from descent.tuning.settings import TuningParameters
 from descent.tuning.tables import Tuned
 
@@ -37,7 +36,7 @@ def conditions_line(conditions: Conditions, parameters: TuningParameters) -> str
     )
 
 
-def reading(rows: Sequence[Tuned], inclusions: Sequence[Inclusion], conditions: Conditions) -> str:
+def reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
     """Say how to read the table, and what must be doubted."""
     level = percent(conditions.report.confidence)
     text = (
@@ -49,15 +48,6 @@ def reading(rows: Sequence[Tuned], inclusions: Sequence[Inclusion], conditions: 
     text += NOISY * any(row.may_be_best == "noisy" for row in rows)
     if edges := [row.optimizer for row in rows if row.at_edge]:
         text += f" Still best at the end of the grid, so that another rate may be better yet: {', '.join(edges)}."
-    under = [pair for pair in inclusions if pair.p_value < 1 - conditions.report.confidence]
-    for pair in under:
-        text += (
-            f" Under-tuned: {pair.general} holds {pair.special} as a special case, yet is {100 * pair.behind:.2f} "
-            f"points behind it (p = {pair.p_value:.2g})."
-        )
-    if inclusions and not under:
-        checked = ", ".join(f"{pair.general} not behind {pair.special}" for pair in inclusions)
-        text += f" The search passes its check beyond noise: {checked}."
     return text
 
 

@@ -4,7 +4,7 @@ import os
 import time
 from pathlib import Path
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 
 
 def count(steps, seconds):

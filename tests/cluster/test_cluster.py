@@ -18,9 +18,10 @@ from loopback import Cluster
 from pipeline import ROOT
 
 from descent.cluster import address, client
-from descent.parameters import InputError
-from descent.training import columns, metrics, where
-from descent.training import task as training
+from descent.core.parameters import InputError
+from descent.runs import metrics
+from descent.runs import task as training
+from descent.training import columns, where
 from stages import repro, train
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from descent import parameters
+from descent.core import parameters
 from descent.data import archives, datasets, settings
 from descent.data.settings import DataParameters
 

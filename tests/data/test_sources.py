@@ -25,7 +25,7 @@ import pooch
 import pytest
 import urllib3
 
-from descent import parameters
+from descent.core import parameters
 from descent.data import archives, sources, transfer
 from descent.data.download import DownloadParameters, Downloads
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
-from descent import parameters
+from descent.core import parameters
+from descent.core.parameters import ParametersError
 from descent.optimizers import build as optimizers
 from descent.optimizers.entries import OptimizerEntry, Optimizers
-from descent.parameters import ParametersError
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)

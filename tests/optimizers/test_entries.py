@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from descent.core.parameters import ParametersError, read, validate
 from descent.optimizers import entries
-from descent.parameters import ParametersError, read, validate
 
 ADAM = "{class_name: Adam, config: {learning_rate: 0.1}}"
 LION = "{class_name: Lion, config: {}, file: optimizers/lion.py}"

@@ -6,9 +6,9 @@ from pathlib import Path
 import keras
 import pytest
 
+from descent.core.parameters import ParametersError
 from descent.optimizers import build as optimizers
 from descent.optimizers.entries import OwnOptimizerEntry
-from descent.parameters import ParametersError
 
 try:
     compile(b"\0", "a file", "exec")

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
-from descent import parameters, style
+from descent.core import parameters, style
 from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import records
 from descent.report.settings import Conditions

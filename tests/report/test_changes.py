@@ -9,7 +9,7 @@ import synthetic
 from ruamel.yaml import YAML
 from scipy import stats
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 from descent.report import changes, revisions
 
 NAMES = ("adam", "rmsprop", "sgd")

@@ -9,7 +9,7 @@ import browser
 import pytest
 import synthetic
 
-from descent import style
+from descent.core import style
 from stages import compare
 
 NAMES = sorted(synthetic.LEVELS)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
-from descent import style
+from descent.core import style
 from descent.report import figures, ranking_figure
 from descent.report.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.report.tutorial import TutorialPoint

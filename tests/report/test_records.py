@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 from descent.report import records
 
 TRAINING = synthetic.conditions().training

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from descent.report import statistics
+from descent.runs import metrics
 
 IMAGE = 1 / 3000
 
@@ -18,17 +19,17 @@ def runs(seed=0, means=(0.95, 0.949, 0.944, 0.93), sds=(0.002, 0.006, 0.001, 0.0
 def test_endpoint_is_the_mean_of_the_last_epochs_counted_in_images():
     counted = np.array([[2700, 2700], [2850, 2790], [2853, 2793]])
     written = np.array([[float(f"{hits / 3000:.6g}") for hits in epoch] for epoch in counted])
-    assert statistics.endpoints(written, 3000, 2).tolist() == [2851.5 / 3000, 2791.5 / 3000]
-    assert statistics.endpoints(written, 3000, 1).tolist() == [0.951, 0.931]
+    assert metrics.final_accuracy(written, 3000, 2).tolist() == [2851.5 / 3000, 2791.5 / 3000]
+    assert metrics.final_accuracy(written, 3000, 1).tolist() == [0.951, 0.931]
 
 
 def test_endpoint_of_a_diverged_run_is_nan():
-    assert np.isnan(statistics.endpoints([[0.9, 0.9], [0.9, math.nan]], 3000, 2)).tolist() == [False, True]
+    assert np.isnan(metrics.final_accuracy([[0.9, 0.9], [0.9, math.nan]], 3000, 2)).tolist() == [False, True]
 
 
 def test_spread_below_one_image_is_unknown_and_one_image_is_a_spread():
     below, one = [0.9, 0.9 + 0.9 * IMAGE], [0.9, 0.9 + IMAGE]
-    found = statistics.spread([below, one], IMAGE)
+    found = metrics.sample_sd([below, one], IMAGE)
     assert math.isnan(found[0])
     assert found[1] == pytest.approx(IMAGE / math.sqrt(2))
 
@@ -54,7 +55,7 @@ def test_one_run_has_a_mean_and_no_spread():
     summary = statistics.summarize([[0.5], [0.7]], 0.95)
     assert summary.mean.tolist() == [0.5, 0.7]
     assert np.isnan([summary.sd, summary.low, summary.high]).all()
-    assert statistics.spread(np.ones((2, 3, 1)), IMAGE).shape == (2, 3)
+    assert metrics.sample_sd(np.ones((2, 3, 1)), IMAGE).shape == (2, 3)
 
 
 def test_optimizers_are_out_where_scipys_welch_test_against_any_rival_says_so():

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from descent import files, parameters
+from descent.core import parameters, process
 from descent.report import leftovers
 from descent.report.settings import Conditions
 
@@ -13,6 +13,6 @@ left = [Path(path).read_bytes() for path in paths]
 inputs = repr((names, read, left)).encode()
 tables = [f"{name}.csv" for name in ("curves", "diagnostics", "ranking", "tutorial", "differences")]
 for name in ("index.html", "ranking.md", "summary.md", *tables, "figures/curves.svg"):
-    files.write(Path("results/report", name), inputs)
-files.write(Path("results/report/accuracy.json"), b"{}")
+    process.write_file(Path("results/report", name), inputs)
+process.write_file(Path("results/report/accuracy.json"), b"{}")
 leftovers.delete(leftovers.find(Path("dvc.lock"), names))

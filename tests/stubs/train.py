@@ -7,10 +7,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from descent import files, parameters
+from descent.core import parameters, process
 from descent.data import datasets
 from descent.optimizers import entries
-from descent.training import columns, metrics
+from descent.runs import metrics
+from descent.training import columns
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 name, entry = entries.read_entry("params.yaml", sys.argv[1])
@@ -33,6 +34,6 @@ epochs = [epoch() for _ in range(settings.epochs)]
 rows = [metrics.history_rows(i, settings.seeds, epoch.measurements) for i, epoch in enumerate(epochs, 1)]
 test = random.random(runs)
 written = metrics.document(epochs, test, test, {"test": len(data.test.labels)}, settings, {"device": "none"})
-files.write(Path(f"results/history/{name}.csv"), "".join([",".join(columns.HISTORY) + "\n", *rows]).encode())
-files.write(Path(f"results/metrics/{name}.json"), written)
-files.write(Path(f"results/models/{name}.weights.h5"), inputs.encode())
+process.write_file(Path(f"results/history/{name}.csv"), "".join([",".join(columns.HISTORY) + "\n", *rows]).encode())
+process.write_file(Path(f"results/metrics/{name}.json"), written)
+process.write_file(Path(f"results/models/{name}.weights.h5"), inputs.encode())

@@ -10,7 +10,7 @@ import pytest
 import toy
 from ruamel.yaml import YAML
 
-from descent import parameters
+from descent.core import parameters
 from descent.optimizers import build, elementwise
 from descent.optimizers.entries import OptimizerEntry, Optimizers, OwnOptimizerEntry
 from descent.training import columns, networks

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from descent.training import metrics
-from descent.training.runs import Epoch
+from descent.runs import metrics
+from descent.training.run import Epoch
 from descent.training.settings import TrainingParameters
 
 NAN = float("nan")

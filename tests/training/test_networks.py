@@ -7,7 +7,7 @@ import keras
 import pytest
 import toy
 
-from descent.parameters import ParametersError
+from descent.core.parameters import ParametersError
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 

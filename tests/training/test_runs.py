@@ -10,7 +10,7 @@ import toy
 from keras import layers
 from toy import TEST, TRAIN, VALIDATION, equal, run, settings
 
-from descent import parameters
+from descent.core import parameters
 from descent.training import columns, device, networks
 from descent.training.settings import NetworkEntry, TrainingParameters
 

@@ -7,10 +7,10 @@ import keras
 import numpy as np
 import pytest
 
-from descent import parameters, style
+from descent.core import parameters, style
+from descent.core.parameters import ParametersError
 from descent.optimizers import build
 from descent.optimizers.entries import OptimizerEntry
-from descent.parameters import ParametersError
 from descent.trajectories import figure as trajectory_figure
 from descent.trajectories import paths as trajectories
 from descent.trajectories import surfaces

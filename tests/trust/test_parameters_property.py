@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pipeline import ROOT, shrink, yaml
 from ruamel.yaml import YAML
 
-from descent import parameters, startup
+from descent.core import parameters, process
 from stages import check
 
 SECTIONS = "|".join(check.SECTIONS)
@@ -112,7 +112,7 @@ def texts(draw):
 @pytest.fixture(scope="module")
 def outcome(tmp_path_factory):
     """Writes params.yaml, and does in this process all that `check` does; returns the lines with which it would end."""
-    startup.load_tensorflow("test")
+    process.load_tensorflow("test")
     folder = tmp_path_factory.mktemp("check")
     for name in ("networks", "optimizers"):
         shutil.copytree(ROOT / name, folder / name)

@@ -7,9 +7,9 @@ import re
 import pytest
 from pipeline import ROOT, Project, stages_run
 
+from descent.core.parameters import ParametersError
 from descent.optimizers import build
 from descent.optimizers.entries import OptimizerEntry
-from descent.parameters import ParametersError
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 
@@ -114,7 +114,7 @@ def test_code_is_run_from_text_in_one_place_no_shell_is_called_and_no_pickle_loa
                     found.add((path.relative_to(ROOT).as_posix(), name))
     sent = {(path, name) for path, name in found if path.startswith("descent/cluster/") and name.startswith("pickle.")}
     assert sent  # what travels to the workers of a cluster of one's own, and back
-    assert found - sent == {("descent/own.py", "exec"), ("descent/own.py", "compile")}
+    assert found - sent == {("descent/core/user_code.py", "exec"), ("descent/core/user_code.py", "compile")}
 
 
 @pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements*.txt")), ids=lambda path: path.name)

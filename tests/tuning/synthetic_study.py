@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from descent import style
+from descent.core import style
 from descent.report.layout import Table
 from descent.trajectories.settings import Surface, TrajectoryParameters
 from descent.tuning import figures, page, paths

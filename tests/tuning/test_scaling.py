@@ -6,9 +6,9 @@ import keras
 import numpy as np
 import pytest
 
+from descent.core.parameters import ParametersError, validate
 from descent.optimizers import build
 from descent.optimizers.entries import OptimizerEntry
-from descent.parameters import ParametersError, validate
 from descent.trajectories.paths import follow
 from descent.trajectories.settings import TrajectoryParameters
 from descent.tuning import grid, scaling

@@ -8,7 +8,7 @@ import pytest
 import synthetic_study
 from matplotlib.text import Text
 
-from descent import style
+from descent.core import style
 from descent.tuning import figures
 
 EIGHT = list(style.COLORS)

@@ -9,8 +9,8 @@ import browser
 import pytest
 import synthetic_study
 
-from descent import style
-from descent.parameters import InputError
+from descent.core import style
+from descent.core.parameters import InputError
 from descent.report import charts
 from descent.tuning import page
 from stages import compare_tuning

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import synthetic_study
 
-from descent.parameters import InputError
+from descent.core.parameters import InputError
 from descent.tuning import paths
 
 HALF = 0.3

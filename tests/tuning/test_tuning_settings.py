@@ -2,7 +2,7 @@
 
 import pytest
 
-from descent.parameters import ParametersError, validate
+from descent.core.parameters import ParametersError, validate
 from descent.training.settings import TrainingParameters
 from descent.tuning import settings
 

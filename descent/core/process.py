@@ -1,11 +1,14 @@
-"""Starts TensorFlow in a stage: says so at once, and keeps start-up noise that concerns nobody out of sight."""
+"""The process of a stage: starts TensorFlow, ends with the DVC that started it, writes files whole or not at all."""
 
 import contextlib
+import ctypes
 import os
 import shutil
+import signal
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 # What TensorFlow 2.21 says on a machine without a GPU, some of it whatever the log level is.
 _NOISE = (
@@ -29,9 +32,7 @@ def load_tensorflow(who: str) -> None:
         return
     print(f"{who}: loading TensorFlow", flush=True)
     os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says
-    # How a large product is split over threads decides the order of its sums: as many threads on every machine, and
-    # however many stages share it, for equal bytes. Two trainings at once on two cores lose nothing by it (measured).
-    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
+    fix_threads()
     for module in _NOT_NEEDED:
         sys.modules.setdefault(module, None)
     if shutil.which("nvidia-smi"):
@@ -46,6 +47,15 @@ def load_tensorflow(who: str) -> None:
     for module in _NOT_NEEDED:
         if sys.modules[module] is None:
             del sys.modules[module]
+
+
+def fix_threads() -> None:
+    """Let TensorFlow use two threads for one product, unless the user asked for another number.
+
+    How a large product is split over threads decides the order of its sums: as many threads on every machine, and
+    however many stages share it, for equal bytes. Two trainings at once on two cores lose nothing by it (measured).
+    """
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "2")
 
 
 @contextlib.contextmanager
@@ -67,3 +77,42 @@ def _without_noise() -> Iterator[None]:
             os.close(kept)
             file.seek(0)
             sys.stderr.writelines(line for line in file if not any(words in line for words in noise))
+
+
+def die_with_parent() -> Callable[[], None]:
+    """End this process when the DVC that started it is gone; not for a stage that somebody runs by hand.
+
+    Linux ends it at once, even a stopped process (PR_SET_PDEATHSIG). Elsewhere it ends where the returned function is
+    called: before anything is written.
+
+    Returns:
+        A function that raises SystemExit if the parent is gone.
+    """
+    if "DVC_STAGE" not in os.environ:
+        return lambda: None
+    parent = os.getppid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
+
+    def check() -> None:
+        if os.getppid() != parent:
+            raise SystemExit(f"{os.environ['DVC_STAGE']}: dvc is gone, so that this run ends and leaves no results")
+
+    return check
+
+
+def write_file(path: Path, content: bytes | memoryview) -> None:
+    """Put content at path, making its folder when missing; a failure on the way leaves the old file as it was.
+
+    Raises:
+        OSError: which names `path` where the disk is full or cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes never write to one
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,7 +4,7 @@ import difflib
 import errno
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -89,11 +89,16 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
     return validate(document[key], schema, f"{path}: {key}")
 
 
-def refuse_unknown_sections(path: str | Path, known: Collection[str]) -> None:
-    """Raise ParametersError if a YAML file has a top-level key that nothing reads."""
+def refuse_unknown_sections(path: str | Path, known: Collection[str], moved: Mapping[str, str]) -> None:
+    """Raise ParametersError if a YAML file has a top-level key that nothing reads; `moved` says what became of some."""
     if unknown := [key for key in _load(path) if key not in known]:
         allowed = f"allowed are {', '.join(known)}"
-        lines = [f"{path}: unknown section {key!r}; {allowed}{did_you_mean(key, known)}" for key in unknown]
+        lines = [
+            f"{path}: {key}: {moved[key]}"
+            if key in moved
+            else f"{path}: unknown section {key!r}; {allowed}{did_you_mean(key, known)}"
+            for key in unknown
+        ]
         raise ParametersError("\n".join(lines))
 
 

@@ -26,7 +26,6 @@ _NOT_HYPERPARAMETERS = {
 }
 
 
-@keras.saving.register_keras_serializable(package="keras2")
 class TFOptimizer(keras.optimizers.Optimizer):
     """TFOptimizer runs an optimizer of TensorFlow 1, kernels and all, under the interface of a Keras optimizer.
 
@@ -83,47 +82,29 @@ class TFOptimizer(keras.optimizers.Optimizer):
         self.hyperparameters = hyperparameters
 
     def build(self, variables):
-        """Create the native optimizers and their slots: one for each tensor, or for each run of each tensor."""
+        """Create a native optimizer with its slots for each tensor."""
         if self.built:
             return
         super().build(variables)
         native_class = getattr(tf.compat.v1.train, self.optimizer)
+        self._natives = []
+        self._tensors = [variable.value for variable in variables]
         with tf.init_scope():  # so that a first call inside a tf.function creates nothing in its graph
-            # The kernels take a scalar rate, the classes read one from a variable on every call.
-            self._per_run = len(self.learning_rate.shape) > 0
-            self._rates = [tf.Variable(rate, trainable=False) for rate in tf.reshape(self.learning_rate, [-1])]
-            self._natives = []
-            self._weights = []
-            for variable in variables:
-                tensors = (
-                    [tf.Variable(run) for run in tf.unstack(variable.value)] if self._per_run else [variable.value]
-                )
-                natives = [native_class(learning_rate=rate, **self.hyperparameters) for rate in self._rates]
-                for native, tensor in zip(natives, tensors, strict=True):
-                    native._create_slots([tensor])  # what apply_gradients does first; here, so that they exist in time
-                    # In an order that names and scopes do not change, or a saved model could not be restored.
-                    slots = [native.get_slot(tensor, name) for name in native.get_slot_names()]
-                    for state in [*native._non_slot_variables(), *slots]:
-                        self._track_variable(state)
-                self._natives.append(natives)
-                self._weights.append(tensors)
+            for tensor in self._tensors:
+                native = native_class(learning_rate=0.0, **self.hyperparameters)
+                native._create_slots([tensor])  # what apply_gradients does first; here, so that they exist in time
+                # In an order that names and scopes do not change, or a saved model could not be restored.
+                slots = [native.get_slot(tensor, name) for name in native.get_slot_names()]
+                for state in [*native._non_slot_variables(), *slots]:
+                    self._track_variable(state)
+                self._natives.append(native)
 
     def update_step(self, gradient, variable, learning_rate):
         """Update one tensor of weights in place."""
-        gradient = ops.cast(gradient, variable.dtype)
         index = self._get_variable_index(variable)
-        natives, tensors = self._natives[index], self._weights[index]
-        for rate, value in zip(self._rates, tf.unstack(tf.reshape(learning_rate, [-1])), strict=True):
-            rate.assign(value)
-        if self._per_run:
-            for native, tensor, run, run_gradient in zip(
-                natives, tensors, tf.unstack(variable), tf.unstack(gradient), strict=True
-            ):
-                tensor.assign(run)
-                native.apply_gradients([(run_gradient, tensor)])
-            self.assign(variable, tf.stack(tensors))
-        else:
-            natives[0].apply_gradients([(gradient, tensors[0])])
+        native, tensor = self._natives[index], self._tensors[index]
+        native._learning_rate = native._lr = learning_rate  # each class reads one of the two at every step
+        native.apply_gradients([(ops.cast(gradient, variable.dtype), tensor)])
 
     def get_config(self):
         """Return the native class, its hyperparameters and those of Keras, as `from_config` takes them."""

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 from pydantic_core import PydanticCustomError
 
-from descent.parameters import ParametersError, one_line
+from descent.core.parameters import ParametersError, one_line
 
 
 def _check_path(file: str) -> str:
@@ -28,12 +28,13 @@ PythonFile = Annotated[str, AfterValidator(_check_path)]
 _ALONE = "a file of your own must stand alone, since DVC does not see what it imports from others of yours"
 
 
-def load(file: str, where: str) -> ModuleType:
+def load(file: str, where: str, source: Path | None = None) -> ModuleType:
     """Run a Python file as a module; each call runs it anew, as it then is.
 
     Args:
         file: its path from the root of the repository.
         where: file and key path that name it, for messages.
+        source: a copy of the file, to be read in its place.
 
     Returns:
         The module. Its name is the path, so that a file called keras.py stands in nobody's way.
@@ -42,7 +43,8 @@ def load(file: str, where: str) -> ModuleType:
         ParametersError: if there is no such file; if it raises anything at all, `sys.exit()` included; if it imports
             another file of the repository, or changes what is everybody's: the current folder, Keras' types.
     """
-    if not Path(file).is_file():
+    source = source or Path(file)
+    if not source.is_file():
         raise ParametersError(f"{where}: no such file: {file!r}")
     module = ModuleType(file)
     module.__file__ = file
@@ -55,7 +57,7 @@ def load(file: str, where: str) -> ModuleType:
         return f"{where}: {file!r} cannot be run: {reason}{f'; {_ALONE}' if alone else ''}"
 
     with refused(explain), _unchanged(lambda change: f"{where}: {file!r} {change}"):
-        exec(compile(Path(file).read_bytes(), file, "exec"), vars(module))
+        exec(compile(source.read_bytes(), file, "exec"), vars(module))
     if beside := [name for name in sys.modules.keys() - known if _is_beside(sys.modules[name])]:
         for name in beside:  # or the next file that imports it would find it known
             del sys.modules[name]
@@ -86,7 +88,7 @@ def _unchanged(message: Callable[[str], str]) -> Iterator[None]:
 def _is_beside(module: ModuleType | None) -> bool:
     """Tell whether a module is a file of this repository, other than the library's own or an environment's."""
     path = Path(getattr(module, "__file__", None) or sys.executable).absolute()
-    library = Path(__file__).parent
+    library = Path(__file__).parents[1]
     return path.is_relative_to(Path.cwd()) and not any(map(path.is_relative_to, (library, sys.prefix, sys.base_prefix)))
 
 

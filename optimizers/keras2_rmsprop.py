@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable(package="keras2")
 class RMSprop(keras.optimizers.Optimizer):
     """RMSprop divides each gradient by a running root mean square of its past values.
 

@@ -1,18 +1,17 @@
 """From an entry of params.yaml to a Keras optimizer."""
 
-import importlib
 import inspect
 import warnings
 from collections.abc import Collection
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-from descent import own
-from descent.optimizers.entries import KERAS2, RANGES, OptimizerEntry, OwnOptimizerEntry, ScheduleEntry
-from descent.parameters import Finite, ParametersError, at, did_you_mean, gathered, validate
+from descent.core import user_code
+from descent.core.parameters import Finite, ParametersError, at, did_you_mean, gathered, validate
+from descent.training.settings import RANGES, OptimizerEntry, ScheduleEntry
 
 # Classes of Keras that cannot be compared with the others, and why.
 _HOLDS_OTHERS = "it holds other optimizers, which no plain config can name, and has no rule of its own"
@@ -26,50 +25,56 @@ REFUSED = {
 _TYPES = {bool: bool, int: int, float: Finite, str: str}
 
 
-def build(entry: OptimizerEntry, where: str) -> keras.optimizers.Optimizer:
+# Where the rules of Keras 2.2 are now.
+_MOVED = {name: f"optimizers/keras2_{name.lower()}.py" for name in ("Adagrad", "Nadam", "RMSprop")}
+_MOVED["TFOptimizer"] = "optimizers/tf1.py"
+# What Keras 2 called, and Keras 3, or its training loop with TensorFlow, does not.
+_NEVER_CALLED = (
+    "get_gradients", "get_updates", "scale_loss", "minimize", "compute_gradients", "stateless_apply",
+    "_create_slots", "_create_all_weights", "_prepare", "_prepare_local", "_compute_gradients", "_aggregate_gradients",
+    "_transform_gradients", "_resource_apply_dense", "_resource_apply_sparse", "_apply_dense", "_apply_sparse",
+)  # fmt: skip
+
+
+def build(entry: OptimizerEntry, where: str, source: Path | None = None) -> keras.optimizers.Optimizer:
     """Make a fresh optimizer from its entry, with every hyperparameter checked first.
 
     Args:
-        entry: class and config. `class_name` is a class of `keras.optimizers`; or `keras2>Name`, one of
-            `descent.optimizers.keras2`; or, in an entry that names a `file`, a class of that Python file.
+        entry: class and config. `class_name` is a class of `keras.optimizers` or, in an entry that names a `file`, of
+            that Python file.
         where: file and key path of the entry, for messages.
+        source: a copy of that file, to be read in its place.
 
     Returns:
         An optimizer that has seen no weights yet. The entry is left as it was.
 
     Raises:
-        ParametersError: for an unknown class or hyperparameter, a value outside its range, and whatever else
-            the class or its file raises.
+        ParametersError: for an unknown class or hyperparameter, a value outside its range, a class that overrides what
+            Keras 3 never calls, and whatever else the class or its file raises.
     """
-    if isinstance(entry, OwnOptimizerEntry):
-        home, name = own.load(entry.file, f"{where}.file"), entry.class_name
-    elif entry.class_name.startswith("keras2>"):
-        name = entry.class_name.removeprefix("keras2>")
-        _expect_class(name, KERAS2, "descent.optimizers.keras2", where)
-        home = importlib.import_module(f"descent.optimizers.keras2.{name.lower()}")  # that rule alone
-    else:
-        home, name = keras.optimizers, entry.class_name
-        if name in REFUSED:
-            raise ParametersError(f"{where}.class_name: {name} cannot be compared: {REFUSED[name]}")
-    return _make(home, name, keras.optimizers.Optimizer, entry.config, where)
+    name = entry.class_name
+    if entry.file:
+        home = user_code.load(entry.file, f"{where}.file", source)
+        made = _make(home, name, keras.optimizers.Optimizer, entry.config, where)
+        _refuse_overridden(type(made), f"{where}: {entry.file}")
+        return made
+    if name in REFUSED:
+        raise ParametersError(f"{where}.class_name: {name} cannot be compared: {REFUSED[name]}")
+    if name.startswith("keras2>"):
+        moved = name.removeprefix("keras2>")
+        known = f"file: {_MOVED[moved]}, class_name: {moved}" if moved in _MOVED else "a file and its class"
+        raise ParametersError(f"{where}.class_name: expected {known}, got {name!r}, which is no longer known")
+    return _make(keras.optimizers, name, keras.optimizers.Optimizer, entry.config, where)
 
 
-def try_out(entry: OptimizerEntry, where: str) -> None:
-    """Build an optimizer and let it take one step on two small tensors, so that what fails in a training fails here.
-
-    The step is traced as in a training; that of a class of the user's own is compiled by XLA too.
-
-    Raises:
-        ParametersError: as `build`, and for whatever the step raises.
-    """
-    optimizer = build(entry, where)
-    weights = [keras.Variable(tf.ones(shape)) for shape in ((4, 3), (3,))]
-    gradients = [tf.ones(weight.shape) for weight in weights]
-    compiled = isinstance(entry, OwnOptimizerEntry)
-    with own.refused(lambda reason: f"{where}: {entry.class_name} cannot take a step: {reason}"):
-        optimizer.build(weights)
-        step = tf.function(lambda: optimizer.apply(gradients, weights), autograph=False, jit_compile=compiled)
-        step.get_concrete_function()()  # a plain call warns, from the fifth optimizer on, of tracing again and again
+def _refuse_overridden(kind: type, where: str) -> None:
+    """Raise ParametersError if a class overrides a method that is never called, and so has no effect."""
+    own = [base for base in kind.__mro__ if not base.__module__.startswith(("keras.", "tensorflow.", "builtins"))]
+    if found := sorted({name for base in own for name in vars(base)} & {*_NEVER_CALLED}):
+        raise ParametersError(
+            f"{where}: {kind.__name__} defines {', '.join(found)}, which Keras 3 never calls;"
+            " a rule of Keras 3 is in build(variables) and update_step(gradient, variable, learning_rate)"
+        )
 
 
 def _expect_class(name: str, known: Collection[str], home: str, where: str) -> None:
@@ -95,7 +100,7 @@ def _make(home: ModuleType, name: str, kind: type, config: dict[str, Any], where
         named = [key for key in known if key != "name" and known[key].kind is not inspect.Parameter.VAR_KEYWORD]
         return f"{where}.config: {reason.rstrip('.')}. {name} takes {', '.join(named)}; got {config!r}"
 
-    with own.refused(explain), warnings.catch_warnings():
+    with user_code.refused(explain), warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # Keras 3 takes `decay` with a warning, and ignores it
         made = classes[name].from_config(checked)
         if not isinstance(made, kind):
@@ -111,4 +116,6 @@ def _check(key: str, value: Any, known: dict[str, inspect.Parameter], where: str
     if key in RANGES:
         return validate(value, RANGES[key], where)
     default = known[key].default if key in known else None
+    if type(value) is type(default) and value == default:  # such as infinity
+        return value
     return validate(value, _TYPES.get(type(default), Any), where)

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable(package="keras2")
 class Adagrad(keras.optimizers.Optimizer):
     """Adagrad divides each gradient by the root of the sum of its squares so far, so that steps only shrink.
 

@@ -4,7 +4,6 @@ import keras
 from keras import ops
 
 
-@keras.saving.register_keras_serializable(package="keras2")
 class Nadam(keras.optimizers.Optimizer):
     """Nadam is Adam with Nesterov's look-ahead, under a momentum that warms up slowly.
 

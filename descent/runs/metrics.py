@@ -2,20 +2,38 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from descent.training.columns import LOSSES, MEASUREMENTS
+from descent.data.datasets import Dataset
+from descent.training.columns import HISTORY, LOSSES, MEASUREMENTS
+from descent.training.run import Run
 from descent.training.settings import TrainingParameters
 
 
-class Epoch(NamedTuple):
-    """What was measured of every run in one epoch."""
+def final_accuracy(accuracy: np.ndarray, images: int, last_epochs: int) -> np.ndarray:
+    """Score each run: its accuracy, averaged over its last epochs.
 
-    measurements: dict[str, np.ndarray]  # each of columns.MEASUREMENTS -> float64 [runs]; nan once a run diverged
-    val_hits: np.ndarray  # bool [runs, validation examples]: classified right after the epoch
+    Accuracies are counts of images, of which a file keeps six digits: counted, equal runs are equal again.
+
+    Args:
+        accuracy: [epochs, runs], in [0, 1]; nan once a run diverged.
+        images: that the accuracy was measured on.
+        last_epochs: how many of the epochs are averaged.
+    """
+    return np.rint(np.asarray(accuracy) * images)[-last_epochs:].mean(axis=0) / images
+
+
+def sample_sd(runs: np.ndarray, resolution: float) -> np.ndarray:
+    """Standard deviation (n - 1) over the last axis; nan where the runs lie closer together than the resolution.
+
+    The resolution is what one image changes, in the runs' unit; 0 where runs are no counts.
+    """
+    runs = np.asarray(runs, dtype=float)
+    if runs.shape[-1] < 2:
+        return np.full(runs.shape[:-1], np.nan)
+    seen = np.ptp(runs, axis=-1) >= resolution * (1 - 1e-9)  # one image in float64 may be a little less than one
+    return np.where(seen, runs.std(axis=-1, ddof=1), np.nan)
 
 
 def epochs_to_target(val_accuracy: np.ndarray, target: float) -> np.ndarray:
@@ -77,14 +95,7 @@ def summarize(
     return summary
 
 
-def document(
-    epochs: Sequence[Epoch],
-    test_loss: np.ndarray,
-    test_accuracy: np.ndarray,
-    examples: Mapping[str, int],
-    parameters: TrainingParameters,
-    environment: Mapping[str, str],
-) -> bytes:
+def document(runs: Sequence[Run], data: Dataset, parameters: TrainingParameters) -> bytes:
     """Write results/metrics/*.json: the numbers of `summarize`, and `details` for the report.
 
     The details stand in a list, which DVC's tables leave out: the environment, numbers of examples, test loss and
@@ -92,67 +103,42 @@ def document(
     of all runs in all of the last epochs.
 
     Args:
-        epochs: all of them.
-        test_loss: [runs].
-        test_accuracy: [runs], in [0, 1].
-        examples: how many there are to train, validate and test with.
-        parameters: of the training.
-        environment: what computed the results.
+        runs: of one optimizer, in the order of the seeds.
+        data: that trained and judged them.
+        parameters: last epochs and target.
     """
-    history = {name: np.stack([epoch.measurements[name] for epoch in epochs]) for name in MEASUREMENTS}
+    history = {name: np.stack([run.history[name] for run in runs], axis=1) for name in MEASUREMENTS}
+    test_loss, test_accuracy = np.array([run.test for run in runs]).T
     summary = summarize(history, test_loss, test_accuracy, parameters)
-    alive = np.isfinite(history["val_loss"][-1])
-    hits = np.sum([epoch.val_hits for epoch in epochs[-parameters.last_epochs :]], axis=(0, 1))
+    hits = np.sum([run.hits[-parameters.last_epochs :] for run in runs], axis=(0, 1))
     details = {
-        "environment": dict(environment),
-        "examples": dict(examples),
-        "test_loss": _rounded(np.where(alive, test_loss, np.nan)),
-        "test_accuracy": _rounded(np.where(alive, test_accuracy, np.nan)),
-        "val_hits": hits.tolist() if alive.all() else None,
+        "environment": merged([run.environment for run in runs]),
+        "examples": {kind: len(split.labels) for kind, split in data.splits().items()},
+        "test_loss": _rounded(test_loss),
+        "test_accuracy": _rounded(test_accuracy),
+        "val_hits": None if summary["diverged"] else hits.tolist(),
     }
     numbers = json.dumps(summary, indent=2).removesuffix("\n}")
     lines = ",\n    ".join(f'"{name}": {json.dumps(value)}' for name, value in details.items())
     return f'{numbers},\n  "details": [{{\n    {lines}\n  }}]\n}}\n'.encode()
 
 
+def merged(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Describe what computed runs, where machines may differ: all values of what differs, with | between them."""
+    keys = dict.fromkeys(key for environment in environments for key in environment)
+    every = {key: dict.fromkeys(environment.get(key, "") for environment in environments) for key in keys}
+    return {key: " | ".join(sorted(values)) for key, values in every.items()}
+
+
 def _rounded(values: np.ndarray) -> list[float | None]:
     return [round(float(value), 6) if np.isfinite(value) else None for value in values]
 
 
-def clock_document(seconds: Sequence[float]) -> bytes:
-    """Write logs/*.json: seconds of every epoch."""
-    return (json.dumps({"epoch_seconds": np.round(seconds, 3).tolist()}) + "\n").encode()
-
-
-def read_clock(log: Path) -> list[float]:
-    """Read the seconds of every epoch from what `clock_document` wrote; nothing where there is none."""
-    try:
-        return [float(seconds) for seconds in json.loads(log.read_text(encoding="utf-8"))["epoch_seconds"]]
-    except (OSError, ValueError, KeyError, TypeError):
-        return []
-
-
-def history_rows(epoch: int, seeds: Sequence[int], measurements: Mapping[str, np.ndarray]) -> str:
-    """Write one epoch as CSV: for each run a row of seed, epoch and measurements [runs] to 6 significant digits."""
-    runs = zip(*measurements.values(), strict=True)
-    rows = (f"{seed},{epoch},{','.join(f'{v:.6g}' for v in run)}\n" for seed, run in zip(seeds, runs, strict=True))
-    return "".join(rows)
-
-
-def progress_line(name: str, epochs: Sequence[Epoch], total: int, seconds: Sequence[float]) -> str:
-    """Say how far a training is: means over the runs that have not diverged, and the time left.
-
-    Args:
-        name: of the optimizer.
-        epochs: those so far.
-        total: epochs to come in all.
-        seconds: that each of them took.
-    """
-    latest = epochs[-1].measurements
-    going = np.isfinite(latest["val_loss"])
-    means = {key: latest[key][going].mean() if going.any() else np.nan for key in ("loss", "val_accuracy")}
-    line = f"{name}  epoch {len(epochs)}/{total}  loss {means['loss']:.4f}  val_accuracy {means['val_accuracy']:.4f}"
-    line += f"  means over seeds, n = {going.sum()}"
-    if len(epochs) > 1:  # the first epoch includes compilation
-        line += f"  {np.median(seconds[1:]) * (total - len(epochs)):.0f} s left"
-    return line if going.all() else f"{line}  {np.sum(~going)} of {going.size} runs diverged"
+def history_csv(runs: Sequence[Run]) -> bytes:
+    """Write results/history/*.csv: of each epoch a row for each run, measurements to 6 significant digits."""
+    lines = [",".join(HISTORY)]
+    for epoch in range(len(runs[0].history["loss"])):
+        for run in runs:
+            values = (f"{run.history[name][epoch]:.6g}" for name in MEASUREMENTS)
+            lines.append(f"{run.seed},{epoch + 1},{','.join(values)}")
+    return ("\n".join(lines) + "\n").encode()

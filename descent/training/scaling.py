@@ -5,7 +5,7 @@ import tensorflow as tf
 
 
 class Scaled(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule times a factor at every step; the factor is a variable, so that a compiled program keeps none."""
+    """A schedule times a factor at every step; the factor is a variable, so that one program serves every factor."""
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, factor: float):
         self.schedule, self.factor = schedule, tf.Variable(factor, trainable=False, dtype="float32")
@@ -22,18 +22,20 @@ class Scaled(keras.optimizers.schedules.LearningRateSchedule):
 def scale(optimizer: keras.optimizers.Optimizer, factor: float) -> keras.optimizers.Optimizer:
     """Multiply the learning rate of an optimizer that has seen no weights yet; returns the same optimizer."""
     rate = optimizer._learning_rate  # Keras gives its schedule no public name
-    scheduled = isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
-    optimizer.learning_rate = Scaled(rate, factor) if scheduled else factor * float(rate)
+    if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule):
+        optimizer.learning_rate = Scaled(rate, factor)
+    elif factor != 1:
+        optimizer.learning_rate = factor * float(rate)
     return optimizer
 
 
-def rate_variable(optimizer: keras.optimizers.Optimizer) -> tf.Variable | keras.Variable:
-    """The variable that scales an optimizer: its learning rate, or the factor of a schedule that `scale` wrapped."""
+def factor_variables(optimizer: keras.optimizers.Optimizer) -> list[tf.Variable]:
+    """The factor of a schedule that `scale` wrapped, which Keras does not list; else nothing."""
     rate = optimizer._learning_rate
-    return rate.factor if isinstance(rate, Scaled) else rate
+    return [rate.factor] if isinstance(rate, Scaled) else []
 
 
 def number(optimizer: keras.optimizers.Optimizer) -> float:
-    """The learning rate of an optimizer; nan for a schedule."""
+    """The learning rate of an optimizer; nan for a schedule, and for a rule that has none."""
     rate = optimizer._learning_rate
-    return float("nan") if isinstance(rate, keras.optimizers.schedules.LearningRateSchedule) else float(rate)
+    return float(rate) if isinstance(rate, keras.Variable) else float("nan")

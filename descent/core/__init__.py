@@ -1,0 +1,1 @@
+"""What every room uses: reading params.yaml, files of the user's, processes."""

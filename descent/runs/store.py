@@ -1,0 +1,144 @@
+"""Finished runs, kept in .dvc/tmp/runs: what was trained once is not trained again.
+
+A file holds one run. Its name is the digest of all that determines the run, then that of the environment. So a record
+from other settings, code, data or another machine is never found; a damaged file counts as missing.
+"""
+
+import hashlib
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from descent.core import process
+from descent.data.datasets import Dataset
+from descent.training.columns import MEASUREMENTS
+from descent.training.run import Run, Wanted
+from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
+
+MOST = 500  # files; those that were not used for the longest time go first
+CODE = "descent/training"  # computes runs, but for the rule of an optimizer, which counts for that optimizer alone
+SCHEMAS = "descent/training/settings.py"  # what params.yaml may hold: computes none
+
+
+class Made(NamedTuple):
+    """All that determines runs but for seed and factor."""
+
+    entry: OptimizerEntry
+    rule: bytes  # the code of its class (`settings.rule`)
+    network: NetworkEntry
+    settings: TrainingParameters
+    data: Dataset
+
+    def digest(self) -> str:
+        """Digest it; of the settings those count that change a run: epochs and batch size."""
+        values = [self.entry.model_dump(), self.network.model_dump(), self.settings.epochs, self.settings.batch_size]
+        values += [self.data.classes, code_digest()]
+        found = hashlib.sha256(json.dumps(values).encode())
+        for text in (self.rule, Path(self.network.file).read_bytes()):
+            found.update(hashlib.sha256(text).digest())
+        for split in self.data.splits().values():
+            for array in split:
+                found.update(repr((array.dtype, array.shape)).encode() + hashlib.sha256(array.data).digest())
+        return found.hexdigest()
+
+
+def code_digest(*more: str) -> str:
+    """Digest the code that computes a run, and that of `more` folders."""
+    root, found = Path(__file__).parents[2], hashlib.sha256()
+    for path in sorted(path for folder in (CODE, *more) for path in (root / folder).rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name != SCHEMAS:
+            found.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()
+
+
+class Store:
+    """The kept runs of one optimizer."""
+
+    def __init__(self, made: Made, environment: Mapping[str, str] | None):
+        """Look for runs under these conditions.
+
+        Args:
+            made: what determines the runs.
+            environment: of the machine; None takes runs of any, as on a cluster of different machines.
+        """
+        self._made, self._environment = made, environment
+
+    @cached_property
+    def _digest(self) -> str:
+        return self._made.digest()
+
+    def find(self, wanted: Wanted, with_weights: bool = False) -> Run | None:
+        """Return a run that was kept, if it is; `with_weights`: only one that holds its weights."""
+        name = self._name(wanted)
+        machine = "*" if self._environment is None else _short(json.dumps(self._environment))
+        for path in sorted(_folder().glob(f"{name}-{machine}.npz")):
+            run = _read(path, wanted)
+            if run and not (with_weights and run.weights is None):
+                path.touch()
+                return run
+        return None
+
+    def keep(self, run: Run) -> None:
+        """Keep a run, and drop what is too many."""
+        name = self._name(Wanted(run.seed, run.factor))
+        process.write_file(_folder() / f"{name}-{_short(json.dumps(run.environment))}.npz", _bytes(run, name))
+        newest = sorted(_folder().glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in newest[MOST:]:
+            path.unlink(missing_ok=True)
+
+    def _name(self, wanted: Wanted) -> str:
+        return _short(f"{self._digest} {wanted.seed} {wanted.factor!r}")
+
+
+def _folder() -> Path:
+    """Where runs are kept; an experiment that DVC runs in a folder of its own uses those of its repository."""
+    here = Path.cwd()
+    outer = [folder for folder in here.parents if folder.parts[-3:] == (".dvc", "tmp", "exps")]
+    return outer[0].parent / "runs" if outer else here / ".dvc/tmp/runs"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _bytes(run: Run, name: str) -> memoryview:
+    facts = {"name": name, "learning_rate": run.learning_rate, "seconds": run.seconds, "environment": run.environment}
+    arrays = {
+        "facts": np.array(json.dumps(facts)),
+        "history": np.stack([run.history[column] for column in MEASUREMENTS]),
+        "hits": np.packbits(run.hits, axis=1),
+        "judging": np.array(run.hits.shape[1]),
+        "test": np.array(run.test or ()),
+    }
+    buffer = io.BytesIO()
+    np.savez(buffer, weights=np.frombuffer(run.weights or b"", np.uint8), **arrays)
+    return buffer.getbuffer()
+
+
+def _read(path: Path, wanted: Wanted) -> Run | None:
+    try:
+        with np.load(io.BytesIO(path.read_bytes())) as kept:
+            facts = json.loads(str(kept["facts"]))
+            if not path.name.startswith(facts["name"]):  # renamed
+                return None
+            hits = np.unpackbits(kept["hits"], axis=1, count=int(kept["judging"])).astype(bool)
+            return Run(
+                wanted.seed,
+                wanted.factor,
+                float(facts["learning_rate"]),
+                dict(zip(MEASUREMENTS, kept["history"], strict=True)),
+                hits,
+                tuple(kept["test"].tolist()) or None,
+                kept["weights"].tobytes() or None,
+                float(facts["seconds"]),
+                dict(facts["environment"]),
+            )
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,79 @@
+"""Tries an optimizer before anything is trained: what is accepted here trains, and as Keras alone would train it."""
+
+import warnings
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from descent.core import user_code
+from descent.core.parameters import ParametersError
+from descent.training import graphs
+from descent.training import optimizer as optimizers
+from descent.training.settings import OptimizerEntry
+
+_TRACED = 3  # tensors of weights in a traced step: a rule is the same for all, and they are many
+SMALL = (keras.Variable(tf.ones((4, 3)), name="kernel"), keras.Variable(tf.ones((3,)), name="bias"))
+
+
+def try_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.Variable], jit_compile: bool) -> None:
+    """Build an optimizer and let it take steps, so that what fails in a training fails here.
+
+    Args:
+        entry: of the optimizer.
+        where: file and key path of the entry, for messages.
+        weights: trainable variables of the network; they move.
+        jit_compile: the training will be compiled with XLA.
+
+    Raises:
+        ParametersError: as `optimizer.build`; for whatever a step raises; for a class from a file, if a step could not
+            be traced once and serve a whole training, or if its state starts differently at one seed.
+    """
+    cannot = f"{where}: {entry.class_name} cannot take a step"
+    small = sorted(weights, key=lambda variable: int(np.prod(variable.shape)))[:_TRACED]
+    with user_code.refused(lambda reason: f"{cannot}: {reason}"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Gradients do not exist", UserWarning)
+        if entry.file:
+            _step(_fresh(entry, where, weights), weights)
+        optimizer = _fresh(entry, where, small)
+        start = _state(optimizer)
+        graph = _trace(optimizer, small)
+        if not entry.file:
+            return
+        if graphs.text_of(graph) != graphs.text_of(_trace(optimizer, small)):
+            raise ParametersError(
+                f"{cannot} twice: Python code in it counts, draws or remembers something, which a compiled step does"
+                " only once; keep it in a variable (add_variable), and use self.iterations to count"
+            )
+        graphs.refuse_hidden_random(graph, where)
+        if jit_compile and (missing := graphs.lacking_xla(graph)):
+            raise ParametersError(f"{cannot}: XLA, which compiles trainings, has no {', '.join(missing)}")
+        again = _fresh(entry, where, small)
+        same = [np.array_equal(*pair, equal_nan=True) for pair in zip(start, _state(again), strict=True)]
+        if not all(same) or graphs.text_of(graph) != graphs.text_of(_trace(again, small)):
+            raise ParametersError(f"{where}: {entry.class_name} starts differently at one seed; {graphs.SEEDED}")
+
+
+def _fresh(entry: OptimizerEntry, where: str, weights: Sequence[keras.Variable]) -> keras.optimizers.Optimizer:
+    keras.utils.set_random_seed(0)
+    optimizer = optimizers.build(entry, where)
+    optimizer.build(weights)
+    return optimizer
+
+
+def _step(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> None:
+    """Take as many steps as make one update."""
+    for _ in range(optimizer.gradient_accumulation_steps or 1):
+        optimizer.apply_gradients([(tf.ones(weight.shape, weight.dtype), weight) for weight in weights])
+
+
+def _trace(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> tf.Graph:
+    """Trace one step, and run it: a plain call warns, from the fifth optimizer on, of tracing again and again."""
+    step = tf.function(lambda: _step(optimizer, weights), autograph=False).get_concrete_function()
+    step()
+    return step.graph
+
+
+def _state(optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
+    return [variable.numpy() for variable in optimizer.variables]
