@@ -98,7 +98,7 @@ def _write_results(folder: Path, optimizers: list[str], shift: float) -> None:
     )
     _write_table(
         report / "diagnostics.csv",
-        "optimizer epoch update_to_weight",
+        "optimizer epoch relative_change",
         [[name, epoch, loss(name, epoch)] for name in optimizers for epoch in EPOCHS],
     )
     ranking = [[name, *around(accuracy[name])] for name in reversed(optimizers)]
@@ -291,7 +291,7 @@ def test_legends_stand_beside_the_chart_where_there_is_room_and_else_below(show,
     assert 300 < first_y < second_y
 
 
-def test_losses_and_updates_have_a_log_scale_and_accuracies_have_none(show):
+def test_losses_and_relative_changes_have_a_log_scale_and_accuracies_have_none(show):
     for chart in LOSSES:
         assert any(guide.startswith("Y-axis") and "for a log scale" in guide for guide in _guides(show, chart)), chart
     for chart in LINES[:2]:

@@ -19,16 +19,16 @@ from descent.report.tutorial import TutorialPoint
 
 WIDTH = 5.2  # inches
 DPI = 200
-CURVES = (  # split, column, title, unit
-    ("val", "accuracy", "Validation accuracy", "%"),
-    ("train", "loss", "Training loss", "nats"),
-    ("val", "loss", "Validation loss", "nats"),
+CURVES = (  # split, column, title, unit, scale
+    ("val", "accuracy", "Validation accuracy", "%", "linear"),
+    ("train", "loss", "Training loss", "nats", "log"),
+    ("val", "loss", "Validation loss", "nats", "log"),
 )
-DIAGNOSTICS = (  # column, title, unit
-    ("gradient_norm", "Gradient", "L2 norm"),
-    ("update_norm", "Update", "L2 norm"),
-    ("update_to_weight", "Update / weights", "norms"),
-    ("unmoved_share", "Weights left unmoved", "%"),
+DIAGNOSTICS = (  # column, title, unit, scale
+    ("distance", "Distance moved", "L2 norm", "log"),
+    ("weight_norm", "Weights", "L2 norm", "linear"),
+    ("relative_change", "Relative change", "ratio", "log"),
+    ("unchanged_weights", "Unchanged weights", "%", "from zero"),
 )
 LABEL_GAP = 0.07  # of a panel's height: one line of text in the smallest panel
 
@@ -42,13 +42,13 @@ def curves(rows: Sequence[CurvePoint], confidence: float) -> Figure:
         confidence: of the intervals in it, in (0, 1).
     """
     figure = Figure(figsize=(WIDTH, 9), dpi=DPI, layout="constrained")
-    for axes, (split, column, title, unit) in zip(figure.subplots(3, 1), CURVES, strict=True):
+    for axes, (split, column, title, unit, scale) in zip(figure.subplots(3, 1), CURVES, strict=True):
         of_split = [row for row in rows if row.split == split]
         look = style.looks([row.optimizer for row in rows])
         for name, line in _by_optimizer(of_split).items():
             band = {"color": look[name]["color"], "alpha": 0.15, "linewidth": 0}
             axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
-        _draw_lines(axes, of_split, column, "log" if column == "loss" else "linear")
+        _draw_lines(axes, of_split, column, scale)
         _name_lines(axes, of_split, column)
         axes.set(title=title, xlabel="epoch", ylabel=unit if unit == "%" else f"cross-entropy in {unit}, log scale")
         if unit == "%":
@@ -59,17 +59,19 @@ def curves(rows: Sequence[CurvePoint], confidence: float) -> Figure:
 
 @style.in_house
 def diagnostics(rows: Sequence[DiagnosticsPoint]) -> Figure:
-    """What the last update of each epoch did: gradient, update, their relation to the weights, weights left unmoved.
+    """How far the weights move in each epoch: distance, norm of the weights, their ratio, share of unchanged weights.
 
     Args:
         rows: rows of diagnostics.csv.
     """
     figure = Figure(figsize=(WIDTH, 6), dpi=DPI, layout="constrained")
-    for axes, (column, title, unit) in zip(figure.subplots(2, 2).flat, DIAGNOSTICS, strict=True):
-        _draw_lines(axes, rows, column, "linear" if unit == "%" else "log")
+    figure.get_layout_engine().set(h_pad=0.08)  # inches
+    for axes, (column, title, unit, scale) in zip(figure.subplots(2, 2).flat, DIAGNOSTICS, strict=True):
+        _draw_lines(axes, rows, column, scale)
         axes.set(title=f"{title}, {unit}", xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
-    axes.yaxis.set_major_formatter(FuncFormatter(percent))
+        if unit == "%":
+            axes.yaxis.set_major_formatter(FuncFormatter(percent))
     figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, handlelength=3)
     return figure
 
@@ -157,6 +159,10 @@ def _draw_lines(axes: Axes, rows: Sequence[Any], column: str, scale: str) -> Non
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
+    elif scale == "from zero":
+        axes.update_datalim([(0, 0)], updatex=False)
+        axes.autoscale_view()
+        axes.set_ylim(bottom=0)  # without a margin below, with one above
     axes.margins(x=0.02)
     axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
 

@@ -79,15 +79,17 @@ def html(
 def data(curves: Sequence[CurvePoint], diagnostics: Sequence[DiagnosticsPoint]) -> dict[str, Any]:
     """Collect what the page's script draws, as JSON takes it: the panels of the figures; a number not known is null."""
     panels = [
-        _panel("curves", title, unit, [row for row in curves if row.split == split], column, ("_low", "_high"))
-        for split, column, title, unit in CURVES
+        _panel("curves", title, unit, scale, [row for row in curves if row.split == split], column, ("_low", "_high"))
+        for split, column, title, unit, scale in CURVES
     ]
-    panels += [_panel("diagnostics", title, unit, diagnostics, column) for column, title, unit in DIAGNOSTICS]
+    panels += [
+        _panel("diagnostics", title, unit, scale, diagnostics, column) for column, title, unit, scale in DIAGNOSTICS
+    ]
     return {"optimizers": charts.looks({row.optimizer for row in curves}), "panels": panels}
 
 
 def _panel(
-    section: str, title: str, unit: str, rows: Sequence[Any], column: str, ends: Sequence[str] = ()
+    section: str, title: str, unit: str, scale: str, rows: Sequence[Any], column: str, ends: Sequence[str] = ()
 ) -> dict[str, Any]:
     names = {"values": column, **{key: column + end for key, end in zip(("least", "most"), ends, strict=False)}}
     times = 100 if unit == "%" else 1
@@ -97,7 +99,7 @@ def _panel(
         for optimizer, group in groupby(rows, lambda row: row.optimizer)
         for group in [list(group)]
     ]
-    return {"section": section, "title": title, "unit": unit, "log": unit != "%", "lines": lines}
+    return {"section": section, "title": title, "unit": unit, "scale": scale, "lines": lines}
 
 
 def picture(name: str, svg: str, alternative: str) -> str:
@@ -135,16 +137,16 @@ def alternatives(
     """Say in words what each picture shows, from the tables that it draws."""
     accuracies = {row.optimizer: 100 * row.val_accuracy for row in ranking}
     losses = {row.optimizer: row.loss for row in curves if row.split == "val"}  # the last epoch comes last
-    ratios = {row.optimizer: row.update_to_weight for row in diagnostics}
+    changes = {row.optimizer: row.relative_change for row in diagnostics}
     names = sorted({row.optimizer for row in points})
     return {
         "ranking": "Two panels, one line for each optimizer, best on top. Left, its runs, their mean and its interval: "
         f"means in %, {_extremes(accuracies)}. Right, how far the best leads it.",
-        "curves": "Two panels, training loss and validation loss by epoch: one line for each optimizer with a band "
-        f"around it. Validation loss after the last epoch in nats, {_extremes(losses)}.",
-        "diagnostics": "Four panels by epoch, one line for each optimizer: norm of the gradient, norm of the update, "
-        "update relative to the weights, weights that did not move. Update relative to the weights at the end, "
-        f"{_extremes(ratios)}.",
+        "curves": "Three panels by epoch, one line for each optimizer with a band around it: validation accuracy, "
+        f"training loss, validation loss. Validation loss after the last epoch in nats, {_extremes(losses)}.",
+        "diagnostics": "Four panels by epoch, one line for each optimizer: how far the weights move in an epoch, the "
+        "norm of the weights, their relative change, the share of unchanged weights. Relative change in the last "
+        f"epoch, {_extremes(changes)}.",
         "tutorial": "Validation accuracy and validation loss by epoch, two panels for each optimizer that the tutorial "
         f"ran too ({', '.join(names) or 'none'}): its printed points over our mean and its band.",
         "trajectories": "A line of panels for each optimizer but your own ones: its path over each surface, on "

@@ -34,14 +34,14 @@ class CurvePoint(NamedTuple):
 
 
 class DiagnosticsPoint(NamedTuple):
-    """A row of diagnostics.csv: means over the runs, of the last update of the epoch."""
+    """A row of diagnostics.csv: how far an epoch moved all trainable weights, means over the runs."""
 
     optimizer: str
     epoch: int
-    gradient_norm: float
-    update_norm: float
-    update_to_weight: float
-    unmoved_share: float
+    distance: float  # L2 norm of (weights after the epoch - weights before it)
+    weight_norm: float  # L2 norm of the weights after the epoch
+    relative_change: float  # distance / weight_norm
+    unchanged_weights: float  # share of the single weights that have the same value after the epoch as before it
 
 
 class Rank(NamedTuple):
@@ -91,12 +91,13 @@ def curves(histories: Mapping[str, History], confidence: float) -> list[CurvePoi
 
 
 def diagnostics(histories: Mapping[str, History]) -> list[DiagnosticsPoint]:
-    """Means over the runs of what each epoch's last update did, sorted by optimizer, epoch."""
-    return [
-        DiagnosticsPoint(optimizer, epoch, *point)
-        for optimizer, history in sorted(histories.items())
-        for epoch, point in enumerate(zip(*(history[name].mean(axis=-1) for name in DIAGNOSTICS), strict=True), 1)
-    ]
+    """Mean over the runs of each epoch's diagnostics, sorted by optimizer, epoch."""
+    rows = []
+    for optimizer, history in sorted(histories.items()):
+        means = {name: history[name].mean(axis=-1) for name in DIAGNOSTICS}
+        for i in range(len(means["distance"])):
+            rows.append(DiagnosticsPoint(optimizer, i + 1, **{name: mean[i] for name, mean in means.items()}))
+    return rows
 
 
 def endpoints(trainings: Mapping[str, Training], conditions: Conditions) -> dict[str, np.ndarray]:

@@ -45,7 +45,7 @@ def history_text(level, seeds=(0, 1, 2), diverged_seed=None, noise=0.001):
         for seed in seeds:
             jitter = np.random.default_rng([seed, epoch, round(1000 * level)]).normal(0, noise)
             accuracy = round(IMAGES * (level - 0.05 * (EPOCHS - epoch) + jitter)) / IMAGES
-            scores = [1 - accuracy, accuracy, 1.1 - accuracy, accuracy, 2.0, 0.02, 0.001, 0.25]
+            scores = [1 - accuracy, accuracy, 1.1 - accuracy, accuracy, 2.0, 40.0, 0.05, 0.25]
             if seed == diverged_seed and epoch > 2:
                 scores = [math.nan] * 8
             lines.append(",".join(f"{value:.6g}" for value in [seed, epoch, *scores]))

@@ -103,7 +103,7 @@ def test_every_panel_draws_every_optimizer_at_every_epoch_and_curves_their_inter
     noted = played[0]
     assert [title.split(",")[0] for title in noted["titles"]] == [
         "Validation accuracy", "Training loss", "Validation loss",
-        "Gradient", "Update", "Update / weights", "Weights left unmoved",
+        "Distance moved", "Weights", "Relative change", "Unchanged weights",
     ]  # fmt: skip
     assert noted["lines"] == [len(NAMES)] * 7
     assert noted["points"] == [len(NAMES) * synthetic.EPOCHS] * 7
@@ -132,9 +132,16 @@ def test_accuracy_rises_by_equal_steps_on_a_linear_scale_and_the_better_stands_a
     assert steps == pytest.approx([steps[0]] * len(steps), rel=0.05)
 
 
-def test_losses_and_norms_have_a_log_scale_with_ticks_at_one_two_and_five(played):
+def test_losses_and_distances_have_a_log_scale_with_ticks_at_one_two_and_five(played):
     assert played[0]["ticks"][1] == ["0.05", "0.1", "0.2"]
     assert played[0]["ticks"][3] == ["1", "2"]  # of one value alone
+    assert played[0]["ticks"][5] == ["0.05", "0.1"]
+
+
+def test_share_of_unchanged_weights_starts_at_zero_and_the_norm_of_the_weights_does_not(played):
+    norms, shares = [[float(tick) for tick in played[0]["ticks"][i]] for i in (4, 6)]
+    assert 39 <= norms[0] < 40 < norms[-1] <= 41
+    assert (shares[0], shares[-1]) == (0, 25)
 
 
 def test_charts_are_dark_in_the_dark_and_their_words_are_the_pages(played):

@@ -30,7 +30,13 @@ def curves(names=tuple(EIGHT), diverged=None, from_epoch=4):
 
 
 def diagnostics():
-    return [DiagnosticsPoint(name, epoch, 1 / epoch, 0.1, 0.001, 0.01 * epoch) for name in EIGHT for epoch in (1, 2, 3)]
+    return [
+        DiagnosticsPoint(
+            name, epoch, distance=4 / epoch, weight_norm=40.0, relative_change=0.1 / epoch, unchanged_weights=0.12
+        )
+        for name in EIGHT
+        for epoch in (1, 2, 3)
+    ]
 
 
 def rank(name, mean, verdict, **changes):
@@ -207,6 +213,20 @@ def test_ranking_of_one_run_or_of_diverged_runs_alone_can_be_drawn():
     single = [row._replace(runs=1, may_be_best="unknown", **unknown) for row in rows[:2]]
     style.png(ranking_figure.ranking(single, {name: values[:1] for name, values in runs.items()}, [], confidence))
     style.png(ranking_figure.ranking(rows[-1:], runs, [], confidence))
+
+
+def test_diagnostics_have_a_log_scale_for_distances_and_a_percent_scale_from_zero_for_shares():
+    figure = figures.diagnostics(diagnostics())
+    figure.draw_without_rendering()
+    distance, norm, change, unchanged = figure.axes
+    assert [axes.get_yscale() for axes in figure.axes] == ["log", "linear", "log", "linear"]
+    assert distance.lines[0].get_ydata().tolist() == [4, 2, 4 / 3]
+    assert change.lines[0].get_ydata().tolist() == [0.1, 0.05, 0.1 / 3]
+    assert norm.get_ylim()[0] > 30
+    low, high = unchanged.get_ylim()
+    assert low == 0
+    assert high > 0.125  # the lines do not lie on the edge
+    assert [label.get_text() for label in unchanged.get_yticklabels()][:2] == ["0", "2"]
 
 
 def test_tutorial_lays_the_printed_points_over_our_line():

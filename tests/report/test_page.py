@@ -198,8 +198,9 @@ def test_words_for_the_pictures_name_the_extremes(html):
         attributes["aria-label"] for tag, attributes in Reader(html).elements if tag == "svg"
     )
     assert re.search(r"from 82\.\d+ \(sgd\) to 92\.\d+ \((rmsprop|adam)\)", ranking)
+    assert curves.startswith("Three panels")
     assert "(sgd)" in curves
-    assert "from 0.001" in diagnostics
+    assert "in the last epoch, from 0.05 (adam) to 0.05 (sgd)" in diagnostics
     assert "(adam, rmsprop, sgd)" in tutorial
 
 

@@ -27,7 +27,7 @@ def test_history_is_read_by_epoch_and_seed():
     rows = {(row["seed"], row["epoch"]): row for row in csv.DictReader(io.StringIO(text))}
     assert history["val_loss"].shape == (synthetic.EPOCHS, 3)
     assert history["val_loss"][2, 1] == float(rows["1", "3"]["val_loss"])
-    assert history["unmoved_share"][0, 2] == float(rows["2", "1"]["unmoved_share"])
+    assert history["unchanged_weights"][0, 2] == float(rows["2", "1"]["unchanged_weights"])
 
 
 def test_order_of_the_seeds_does_not_count():

@@ -47,7 +47,9 @@ def test_curves_of_a_diverged_optimizer_end_where_it_diverged():
 def test_diagnostics_are_means_over_the_runs():
     trained = histories()
     (row,) = [row for row in tables.diagnostics(trained) if row[:2] == ("own", 2)]
-    assert row[2:] == tuple(trained["own"][name][1].mean() for name in DIAGNOSTICS)
+    assert row._asdict() == {"optimizer": "own", "epoch": 2} | {
+        name: trained["own"][name][1].mean() for name in DIAGNOSTICS
+    }
 
 
 def test_endpoints_come_best_first_and_the_diverged_last():
