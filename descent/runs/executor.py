@@ -39,18 +39,22 @@ def obtain(
     cluster = _cluster()
     store = Store(task.made(), None if cluster else environment())
     kept = {run: store.find(run, run.seed == weights_of) for run in wanted}
-    yield from (run for run in kept.values() if run)
-    missing = [run for run, found in kept.items() if not found]
+    found, missing = [run for run in kept.values() if run], [run for run in kept if not kept[run]]
+    yield from found
+    if found:
+        print(f"{task.name}: {len(found)} of {len(kept)} runs were kept", flush=True)
     if not missing:
         return
+    progress = _Progress(task, len(missing))
     if cluster:
         parts = min(parts or cluster.workers(), len(missing))
         shares = [(task, missing[part::parts], weights_of) for part in range(parts)]
         trained = cluster.run(training.train, shares, task.files())
     else:
-        trained = training.train(task, missing, weights_of, _Progress(task, len(wanted) - len(missing), len(wanted)))
+        trained = training.train(task, missing, weights_of, progress.after_epoch)
     for run in trained:
         store.keep(run)
+        progress.after_run(run)
         yield run
 
 
@@ -68,22 +72,27 @@ def _cluster() -> ModuleType | None:
 class _Progress:
     """Prints how far the runs are: a line when one is finished, and from time to time while one is trained."""
 
-    def __init__(self, task: Task, done: int, total: int):
-        self._task, self._done, self._total = task, done, total
-        self._start = self._printed = self._since = time.monotonic()
-        self._seconds: list[float] = []  # of each epoch but those that were compiled
+    def __init__(self, task: Task, total: int):
+        self._name, self._epochs = task.name, task.settings.epochs
+        self._done, self._total = 0, total
+        self._start = self._printed = time.monotonic()
 
-    def __call__(self, epoch: int, measured: dict[str, float]) -> None:
-        now, epochs = time.monotonic(), self._task.settings.epochs
-        if epoch > 1:
-            self._seconds.append(now - self._since)
-        self._since = now
-        is_finished = epoch == epochs or not measured
-        if not is_finished and now - self._printed < PROGRESS_SECONDS:
-            return
-        self._printed = now
-        state = f"loss {measured['loss']:.4f}  val_accuracy {measured['val_accuracy']:.4f}" if measured else "diverged"
-        line = f"{self._task.name}  run {self._done + 1}/{self._total}  epoch {epoch}/{epochs}  {state}"
-        self._done += is_finished
-        left = (self._total - self._done) * epochs - (0 if is_finished else epoch)
-        print(f"{line}  {np.median(self._seconds or [0]) * left:.0f} s left", flush=True)
+    def after_epoch(self, epoch: int, measured: dict[str, float]) -> None:
+        """Print a line if the last one is some time ago."""
+        if epoch < self._epochs and measured and time.monotonic() - self._printed > PROGRESS_SECONDS:
+            state = f"loss {measured['loss']:.4f}  val_accuracy {measured['val_accuracy']:.4f}"
+            self._print(f"run {self._done + 1}/{self._total}  epoch {epoch}/{self._epochs}  {state}", epoch)
+
+    def after_run(self, run: Run) -> None:
+        """Print a line about a finished run."""
+        self._done += 1
+        accuracy = run.history["val_accuracy"][-1]
+        state = "diverged" if np.isnan(accuracy) else f"val_accuracy {accuracy:.4f}"
+        factor = "" if run.factor == 1 else f"  learning rate x {run.factor:.4g}"
+        self._print(f"run {self._done}/{self._total}  seed {run.seed}{factor}  {state}", 0)
+
+    def _print(self, line: str, epoch: int) -> None:
+        self._printed = time.monotonic()
+        done = self._done + epoch / self._epochs
+        left = (self._printed - self._start) / done * (self._total - done)
+        print(f"{self._name}  {line}  {left:.0f} s left", flush=True)

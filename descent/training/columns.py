@@ -1,4 +1,4 @@
-"""What a training records: the columns of results/history/*.csv, in their order. One place, since two packages read it."""
+"""What a training records: the columns of results/history/*.csv, in their order. Here, since two packages read it."""
 
 # Those of the training are taken while the weights move and units are dropped, as Keras does.
 LOSSES = ("loss", "accuracy", "val_loss", "val_accuracy")
