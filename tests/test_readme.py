@@ -33,7 +33,7 @@ def commands():
 
 
 def test_pages_show_commands():
-    assert {"make repro", "make test"} <= set(commands())
+    assert {"make repro", "make test", "make test-all"} <= set(commands())
 
 
 @pytest.mark.parametrize("line", commands())
