@@ -23,6 +23,8 @@ from descent.training import columns, metrics, where
 from descent.training import task as training
 from stages import repro, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):
