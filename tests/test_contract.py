@@ -1,6 +1,6 @@
 """dvc.yaml tells the truth: every stage declares the code that it imports and the files that it reads and makes.
 
-And it makes the same bytes alone, after a kill, and on a cluster.
+And it makes the same bytes alone and on a cluster.
 """
 
 import ast
@@ -146,42 +146,6 @@ def test_check_needs_of_an_own_optimizer_its_file_and_nothing_else(reproduced, t
     done = run_forked(command(stage), tmp_path, ALONE)
     assert done.returncode == 0, done.stderr
     assert "2 optimizers" in done.stdout
-
-
-TRAIN = """
-import os, signal, sys
-from descent.training import resume
-from stages import train
-
-def add_and_die(*arguments):
-    add(*arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-resume.SECONDS, add = 0, resume.Checkpoint.add
-if "die" in sys.argv:
-    resume.Checkpoint.add = add_and_die
-train.main("optimizers.adam")
-"""
-
-
-@pytest.mark.slow
-def test_training_that_was_killed_goes_on_after_its_last_epoch_to_the_same_bytes_and_leaves_nothing(
-    reproduced, tmp_path
-):
-    project = reproduced.duplicate(tmp_path / "project")
-    paths = [out.def_path for out in reproduced.stages["train@adam"].outs]
-    for path in paths:
-        (project.folder / path).unlink()
-    command = [sys.executable, "-c", TRAIN]
-    options = {"cwd": project.folder, "env": os.environ | {"PYTHONPATH": "."}, "capture_output": True, "text": True}
-    killed = subprocess.run([*command, "die"], check=False, **options)
-    assert killed.returncode == -signal.SIGKILL
-    assert (project.folder / ".dvc/tmp/training/adam.npz").exists()
-    done = subprocess.run(command, check=True, **options)
-    assert "compiling, to go on after epoch 1\n" in done.stdout
-    for path in paths:
-        assert (project.folder / path).read_bytes() == (reproduced.folder / path).read_bytes()
-    assert not list((project.folder / ".dvc/tmp/training").iterdir())
 
 
 @pytest.fixture

@@ -174,15 +174,6 @@ def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own
 
 
 @pytest.mark.slow
-def test_stages_side_by_side_give_the_bytes_of_the_serial_run(light, tmp_path):
-    """Four at a time; two at a time, with real trainings: tests/test_contract.py."""
-    light.run(f"git clone --quiet . {tmp_path / 'clone'}")
-    clone = Project(tmp_path / "clone")
-    clone.run("rm -r dvc.lock results && python -m stages.repro --jobs 4")
-    assert clone.run("git status --porcelain") == ""  # of what Git does not hold, dvc.lock has the sums
-
-
-@pytest.mark.slow
 def test_what_a_colleague_has_pushed_is_not_run_again(project, tmp_path):
     clone = Project(tmp_path / "clone")
     project.run(f"dvc remote add --default team {tmp_path / 'team'}")
