@@ -19,10 +19,10 @@ export DESCENT_CLUSTER := $(CLUSTER)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tune repair lesson test coverage lint bench clean lock readme
+.PHONY: help repro tune repair lesson test test-all coverage lint bench clean lock readme
 
 help:  ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/make \1\t\2/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 14
 	@echo "On a Dask cluster (docs/cluster.md): make repro CLUSTER=tls://host:8786, and make tune likewise"
 	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
 
@@ -46,11 +46,14 @@ lesson: $(STAMP)  ## Run the small comparison of docs/lesson.md and print its an
 repair: $(STAMP)  ## Put right what a kill or a bad disk left; then make repro
 	@python -m stages.repair
 
-test: $(TEST_STAMP)  ## Run all tests
+test: $(TEST_STAMP)  ## Run the fast tests
+	@pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+test-all: $(TEST_STAMP)  ## Run all tests: real pipelines, trainings and browsers too
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 # While lines are counted, what has a limit in seconds takes longer.
-coverage: $(TEST_STAMP)  ## Run the tests, and list the lines and branches of descent and stages that none of them reaches
+coverage: $(TEST_STAMP)  ## Run all tests, and list the lines and branches of descent and stages that none of them reaches
 	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term-missing:skip-covered \
 		--deselect tests/test_parameters.py::test_no_file_takes_more_than_seconds_however_large_or_deep
 

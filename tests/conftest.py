@@ -13,12 +13,11 @@ from descent.data.download import Downloads
 os.environ["PYTHONPATH"] = str(HIDING)  # for the processes that tests start
 signal.signal(signal.SIGINT, signal.default_int_handler)  # that it is ignored, as after a shell's &, they would inherit
 
-# Modules that take minutes start first, or one worker ends with them alone.
+# Modules that take long start first, or one worker ends with them alone.
 LONGEST = (
-    "test_contract.py", "test_runs.py", "test_others.py", "test_places.py", "test_side_by_side.py", "test_reruns.py",
-    "test_every_optimizer.py", "test_own_case.py", "test_end_to_end.py", "test_update_rules.py", "test_readme.py",
-    "test_workflows.py", "test_check.py", "test_plots_page.py", "test_apart.py", "test_makefile.py", "test_diff.py",
-    "test_repair.py", "test_compare.py", "test_cluster.py", "test_parameters_property.py", "test_parent.py",
+    "test_contract.py", "test_runs.py", "test_reruns.py", "test_every_optimizer.py", "test_side_by_side.py",
+    "test_own_case.py", "test_end_to_end.py", "test_apart.py", "test_repair.py", "test_cluster.py", "test_check.py",
+    "test_update_rules.py", "test_resume.py", "test_plots_page.py", "test_compare.py", "test_trials.py",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """dvc.yaml tells the truth: every stage declares the code that it imports and the files that it reads and makes.
 
-And it makes the same bytes alone, after a kill, and on a cluster.
+And it makes the same bytes alone and on a cluster.
 """
 
 import ast
@@ -96,7 +96,7 @@ def reproduced(tmp_path_factory, mnist_archive):
     project = Project.copy(tmp_path_factory.mktemp("contract") / "project", mnist_archive, one)
     project.run("python -m stages.repro --jobs 2")
     assert not (project.folder / "results/tuning").exists()  # the study is a pipeline of its own
-    project.run("python -m stages.repro --jobs 2 tuning/dvc.yaml")
+    project.repro("tuning/dvc.yaml")
     project.stages = stages(project.folder)
     return project
 
@@ -105,6 +105,7 @@ ALONE = {"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": 
 
 
 # Trained alone, an optimizer of descent's own rules would miss the rule: its code comes as results/rules/NAME.txt.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [
@@ -147,6 +148,7 @@ train.main("adam")
 """
 
 
+@pytest.mark.slow
 def test_training_that_was_killed_loses_the_run_that_it_was_in_and_ends_in_the_same_bytes(reproduced, tmp_path):
     project = reproduced.duplicate(tmp_path / "project")
     paths = [out.def_path for out in reproduced.stages["train@adam"].outs]
@@ -158,16 +160,9 @@ def test_training_that_was_killed_loses_the_run_that_it_was_in_and_ends_in_the_s
     assert killed.returncode == -signal.SIGKILL
     assert len(list((project.folder / ".dvc/tmp/runs").iterdir())) == 1
     done = subprocess.run([sys.executable, "-m", "stages.train", "adam"], check=True, **options)
-    assert "run 1/2" not in done.stdout
-    assert "run 2/2" in done.stdout
+    assert "adam: 1 of 2 runs were kept\n" in done.stdout
     for path in paths:
         assert (project.folder / path).read_bytes() == (reproduced.folder / path).read_bytes()
-
-
-WAITING = (
-    "import sys; from stages import tune; tune.main('adam');"
-    " assert not {'tensorflow', 'keras'} & sys.modules.keys()"
-)
 
 
 @pytest.fixture
@@ -183,6 +178,7 @@ def results(folder):
     return {path.relative_to(folder): path.read_bytes() for path in files}
 
 
+@pytest.mark.slow
 def test_cluster_makes_the_bytes_that_are_made_here(cluster, reproduced, tmp_path):
     project = reproduced.duplicate(tmp_path / "project")
     here = results(project.folder)
@@ -192,19 +188,18 @@ def test_cluster_makes_the_bytes_that_are_made_here(cluster, reproduced, tmp_pat
     shutil.rmtree(project.folder / ".dvc/cache/runs")
     shutil.rmtree(project.folder / ".dvc/tmp/runs")
 
-    for _ in range(2):  # the study in two shares
-        cluster.worker(root=project.folder)
+    cluster.worker(root=project.folder)
     there = f"export DESCENT_CLUSTER={cluster.address}"
     (project.folder / "results/metrics/adam.json").unlink()
     shown = project.run(f"{there}; python -m stages.repro train@adam")
     assert re.search(r"train@adam +\d+ s  done  run 2/2  seed 1  val_accuracy ", shown)  # as for those that train here
-    project.run(f'{there}; python -c "{WAITING}"')
 
     assert results(project.folder) == here
     logs = "".join(path.read_text() for path in cluster.folder.glob("*.log"))
-    assert logs.count("adam: loading TensorFlow") >= 3  # a training, two shares of the study
+    assert "adam: loading TensorFlow" in logs
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, reproduced):
     before = results(reproduced.folder)
     worker = psutil.Process(cluster.worker(root=reproduced.folder).pid)

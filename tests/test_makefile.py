@@ -1,6 +1,7 @@
 """The Makefile's own .venv: made from any state in which an earlier attempt left it, or a line says why not."""
 
 import importlib.metadata
+import os
 import re
 import shutil
 import subprocess
@@ -52,16 +53,19 @@ def test_python_of_another_version_is_said_to_be_one(make, tmp_path):
     assert not (tmp_path / ".venv").exists()
 
 
-# What Ctrl-C can leave: a .venv without pip; one whose Python is a link that leads nowhere; an empty folder.
-@pytest.mark.parametrize(
-    "left",
-    [
-        f"{sys.executable} -m venv --without-pip .venv",
-        "mkdir -p .venv/bin; ln -s /nowhere .venv/bin/python3",
-        "mkdir .venv",
-    ],
-)
-def test_venv_whose_making_was_stopped_is_completed_by_the_next_make(make, tmp_path, left):
+def test_user_of_a_container_gets_a_home_and_a_name(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "bin").mkdir()
+    script(tmp_path / "bin/getent", "exit 2")  # the list of users has no such entry
+    environment = {"PATH": f"{tmp_path / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
+    command = ["make", "--silent", "--eval", 'shown: ; @echo "$$HOME $$LOGNAME"', "shown"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{tmp_path / '.dvc/tmp'} {os.getuid()}\n"
+
+
+@pytest.mark.slow
+def test_venv_whose_making_was_stopped_is_completed_by_the_next_make(make, tmp_path):
+    left = f"{sys.executable} -m venv --without-pip .venv"  # by Ctrl-C
     dying = script(tmp_path / "dying", f'test "$1" = -m || exec {sys.executable} "$@"; {left}; exit 130')
     assert make(dying).returncode != 0
     assert not (tmp_path / STAMP).exists()

@@ -99,6 +99,7 @@ def test_stage_that_somebody_runs_by_hand_may_outlive_its_shell(monkeypatch):
 
 
 # The shell that DVC starts a command with is that of the user; some stay beside the command, some make room for it.
+@pytest.mark.slow
 def test_training_ends_with_the_dvc_that_started_it(tmp_path, mnist_archive):
     def last_long(parameters):
         shrink(parameters)

@@ -19,6 +19,8 @@ from ruamel.yaml import YAML
 
 from descent.core import style as looks
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / ".dvc" / "plots_page"
 CHARTS = YAML(typ="safe").load(ROOT / "dvc.yaml")  # the project's own, as they are

@@ -1,10 +1,11 @@
-"""The table of what reruns, row by row, with real DVC."""
+"""The table of what reruns, row by row, with real DVC; and what clones, branches and a team do to it."""
 
 import re
+import shutil
 
 import numpy as np
 import pytest
-from pipeline import Project, stages_run
+from pipeline import ROOT, Project, stages_run
 
 TRAINS = ["train@adam", "train@sgd"]
 
@@ -36,6 +37,7 @@ def test_hyperparameter_reruns_its_optimizer_and_compare(project):
     assert project.repro() == ["check", "compare", "trace", "train@adam"]
 
 
+@pytest.mark.slow
 def test_hyperparameter_written_as_dvc_writes_it_is_a_number_and_the_experiment_can_be_compared(project):
     ran = stages_run(project.run("dvc exp run -S optimizers.adam.config.learning_rate=0.000001 -n slow"))
     assert ran == ["check", "compare", "trace", "train@adam"]
@@ -60,6 +62,7 @@ def test_removed_optimizer_reruns_compare_and_leaves_no_file(project):
     assert "sgd" not in (project.folder / "results/report/ranking.md").read_text()
 
 
+@pytest.mark.slow
 def test_own_optimizer_and_its_file_rerun_that_optimizer_and_compare(project):
     entry = {"file": "optimizers/lion.py", "class_name": "Lion"}
     entry["config"] = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
@@ -84,16 +87,19 @@ def test_order_spelling_and_comments_rerun_nothing(project):
     assert project.repro() == []
 
 
+@pytest.mark.slow
 def test_epochs_rerun_every_train_and_compare(project):
     project.edit(assign("training.epochs", 1))
     assert project.repro() == ["check", "compare", *TRAINS]
 
 
+@pytest.mark.slow
 def test_train_size_reruns_from_prepare(project):
     project.edit(assign("data.train_size", 128))
     assert project.repro() == ["check", "compare", "prepare", *TRAINS]
 
 
+@pytest.mark.slow
 def test_own_archive_reruns_from_prepare_and_downloads_nothing(project):
     arrays = {name: array[:2000] for name, array in np.load(project.folder / "data/raw/mnist.npz").items()}
     np.savez(project.folder / "data/own.npz", **arrays)
@@ -104,12 +110,14 @@ def test_own_archive_reruns_from_prepare_and_downloads_nothing(project):
     assert project.repro() == ["compare", "prepare", *TRAINS]
 
 
+@pytest.mark.slow
 def test_network_reruns_every_train_and_compare(project):
     path = project.folder / "networks/mlp.py"
     path.write_text(path.read_text().replace(", layers.Dropout(dropout)]", "]"))
     assert project.repro() == ["check", "compare", *TRAINS]
 
 
+@pytest.mark.slow
 def test_report_option_and_figures_rerun_compare(project):
     project.edit(assign("report.confidence", 0.9))
     assert project.repro() == ["check", "compare"]
@@ -118,12 +126,14 @@ def test_report_option_and_figures_rerun_compare(project):
     assert project.repro() == ["compare"]
 
 
+@pytest.mark.slow
 def test_code_that_changes_no_result_stops_at_training(project):
     with (project.folder / "descent/optimizers/build.py").open("a") as file:
         file.write("# no other result\n")
     assert project.repro() == ["check", "trace", *TRAINS]  # and not compare: equal bytes came out
 
 
+@pytest.mark.slow
 def test_earlier_values_come_from_the_run_cache(project):
     project.edit(assign("optimizers.adam.config.learning_rate", 0.003))
     project.edit(assign("optimizers.sgd.config.learning_rate", 0.1))
@@ -133,6 +143,7 @@ def test_earlier_values_come_from_the_run_cache(project):
     assert project.run("git status --porcelain") == ""
 
 
+@pytest.mark.slow
 def test_fresh_clone_without_a_remote_and_shallow_gives_the_committed_bytes(project, tmp_path):
     project.run(f"git clone --quiet --depth 1 file://{project.folder} {tmp_path / 'clone'}")
     clone = Project(tmp_path / "clone")
@@ -140,6 +151,7 @@ def test_fresh_clone_without_a_remote_and_shallow_gives_the_committed_bytes(proj
     assert clone.run("git status --porcelain") == ""
 
 
+@pytest.mark.slow
 def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own(project, tmp_path):
     lock, history = project.folder / "dvc.lock", project.folder / "results/history/adam.csv"
     weights = re.search(r"adam\.weights\.h5\n +hash: md5\n +md5: (\w+)", lock.read_text())[1]
@@ -161,9 +173,58 @@ def test_clone_on_another_machine_says_so_and_goes_back_to_a_baseline_of_its_own
     assert clone.run("git status --porcelain") == ""
 
 
-@pytest.mark.parametrize("jobs", [1, 4])  # 2, with real trainings: tests/test_contract.py
-def test_stages_side_by_side_give_the_bytes_of_the_serial_run(jobs, light, tmp_path):
-    light.run(f"git clone --quiet . {tmp_path / 'clone'}")
+@pytest.mark.slow
+def test_what_a_colleague_has_pushed_is_not_run_again(project, tmp_path):
     clone = Project(tmp_path / "clone")
-    clone.run(f"rm -r dvc.lock results && python -m stages.repro --jobs {jobs}")
-    assert clone.run("git status --porcelain") == ""  # of what Git does not hold, dvc.lock has the sums
+    project.run(f"dvc remote add --default team {tmp_path / 'team'}")
+    project.run("dvc push --quiet")
+    project.commit("Name our remote")
+    project.run(f"git clone --quiet . {clone.folder}")
+
+    assert clone.repro("--pull --allow-missing") == []
+    assert not (clone.folder / "data/raw/mnist.npz").exists()  # nor was anything fetched that nothing needs
+    clone.edit(assign("optimizers.adam.config.learning_rate", 0.003))
+    assert clone.repro("--pull --allow-missing") == ["check", "compare", "trace", "train@adam"]
+    clone.run("dvc pull --quiet")
+    for path in ("data/raw/mnist.npz", "data/prepared/splits.npz", "results/models/sgd.weights.h5"):
+        assert (clone.folder / path).read_bytes() == (project.folder / path).read_bytes()
+
+
+def results(project):
+    files = [path for path in (project.folder / "results").rglob("*") if path.is_file()]
+    return {path.relative_to(project.folder): path.read_bytes() for path in files}
+
+
+@pytest.mark.slow
+def test_branches_that_each_changed_another_optimizer_merge_and_nothing_trains_again(project):
+    """By the commands of docs/trust.md."""
+    text = (ROOT / "docs/trust.md").read_text(encoding="utf-8").split("\n### Two branches\n")[1]
+    commands = text.split("```sh\n")[1].split("```")[0]
+    for name in ("adam", "sgd"):
+        project.run(f"git checkout --quiet -b {name} main")
+        project.run("dvc checkout --quiet dvc.yaml")
+        project.edit(assign(f"optimizers.{name}.config.learning_rate", 0.05))
+        assert project.repro() == ["check", "compare", "trace", f"train@{name}"]
+        project.commit(f"Change {name}")
+    output = project.run("set +e\n" + commands.replace("OTHER", "adam"))
+    assert "Running stage 'train@" not in output  # both come from the run-cache
+    assert project.run("git status --porcelain") == ""
+    assert project.repro() == []
+    merged = results(project)
+
+    project.run("git checkout --quiet main")
+    project.run("dvc checkout --quiet dvc.yaml")
+    for name in ("adam", "sgd"):
+        project.edit(assign(f"optimizers.{name}.config.learning_rate", 0.05))
+    project.repro()
+    assert results(project) == merged
+
+
+@pytest.mark.slow
+def test_downloaded_archive_needs_git_and_says_so(light, tmp_path):
+    shutil.copytree(light.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".git"))
+    done = Project(tmp_path / "project").attempt(f"export GIT_CEILING_DIRECTORIES={tmp_path}; python -m stages.repro")
+    assert done.returncode != 0
+    output = done.stdout + done.stderr
+    assert output.splitlines()[-1].endswith("is not a git repository")
+    assert "Traceback" not in output

@@ -33,6 +33,7 @@ def run(code, path=None):
     )
 
 
+@pytest.mark.slow
 def test_start_is_announced_and_quiet_without_a_gpu(tmp_path):
     done = run(CODE, path=str(tmp_path))  # no nvidia-smi here
     assert done.stdout == "adam: loading TensorFlow\n8\ntensorflow 2\n"

@@ -1,134 +1,16 @@
-"""GitHub's workflows: what they call exists, and their scripts do what they promise in a small repository."""
+"""GitHub's workflows: what they call exists, what they may do is little."""
 
-import json
 import re
 import subprocess
 import tomllib
 
 import pytest
 from dvc.cli import parse_args
-from pipeline import ROOT, Project, stages_run, yaml
+from pipeline import ROOT, yaml
 
 WORKFLOWS = {path.name: yaml.load(path) for path in sorted((ROOT / ".github/workflows").glob("*.yml"))}
 STEPS = [step for workflow in WORKFLOWS.values() for job in workflow["jobs"].values() for step in job["steps"]]
 SCRIPTS = [step["run"] for step in STEPS if "run" in step]
-PIPELINE = """
-stages:
-  prepare:
-    cmd: echo data > data.txt
-    outs: [data.txt]
-  train:
-    matrix: {optimizer: [adam, sgd]}
-    cmd: python train.py ${item.optimizer}
-    deps: [data.txt, train.py]
-    params: ["${item.optimizer}"]
-    outs: ["${item.optimizer}.txt"]
-    metrics: ["metrics/${item.optimizer}.json": {cache: false}]
-  compare:
-    cmd: cat adam.txt sgd.txt > report.txt
-    deps: [adam.txt, sgd.txt]
-    outs: [report.txt]
-"""
-TRAIN = """
-import json, pathlib, sys, yaml
-name = sys.argv[1]
-rate = yaml.safe_load(open("params.yaml"))[name]["learning_rate"]
-pathlib.Path("metrics").mkdir(exist_ok=True)
-pathlib.Path("metrics", f"{name}.json").write_text(json.dumps({"val_accuracy": rate}))
-pathlib.Path(f"{name}.txt").write_text(f"{rate}")
-"""
-
-
-def script(identity):
-    (found,) = [step["run"] for step in STEPS if step.get("id") == identity]
-    return found
-
-
-def run(project, identity):
-    """Run a step as GitHub runs it on a pull request to main; returns its output."""
-    (project.folder.parent / "step.sh").write_text(script(identity))
-    variables = "BASE=origin/main FIGURES=https://example.org/figures GITHUB_STEP_SUMMARY=../summary.md"
-    return project.run(f"{variables} bash -e ../step.sh")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A repository with a pipeline of seconds, reproduced, pushed to a DVC remote beside it, and committed on main."""
-    project = Project(tmp_path_factory.mktemp("workflows") / "project")
-    project.folder.mkdir()
-    files = {
-        "dvc.yaml": PIPELINE,
-        "train.py": TRAIN,
-        "params.yaml": "adam: {learning_rate: 0.25}\nsgd: {learning_rate: 0.5}\n",
-        ".gitignore": "/*.txt\n",
-        "stages/diff.py": "import sys\nprint('told of', *sys.argv[1:])\n",
-    }
-    (project.folder / "stages").mkdir()
-    for name, text in files.items():
-        (project.folder / name).write_text(text)
-    project.init()
-    project.run("dvc remote add --default store ../remote")
-    project.repro("--quiet")
-    project.run("dvc push --quiet")
-    project.commit("Reproduce")
-    return project
-
-
-@pytest.fixture(params=["remote", "no remote"])
-def clone(request, trained, tmp_path):
-    """What a runner of GitHub starts from: a clone without any data, with and without a DVC remote."""
-    trained.run(f"git clone --quiet . {tmp_path / 'clone'}")
-    project = Project(tmp_path / "clone")
-    if request.param == "remote":
-        project.run(f"dvc remote modify store url {trained.folder.parent / 'remote'}")
-    else:
-        project.run("dvc remote remove store")
-    return project, request.param == "remote"
-
-
-def test_nothing_is_run_where_the_results_are_up_to_date_and_a_remote_gives_the_report(clone):
-    project, has_remote = clone
-    assert stages_run(run(project, "reproduce")) == []
-    assert (project.folder / "report.txt").exists() == has_remote
-
-
-def test_changed_optimizer_alone_is_trained_with_a_remote_and_everything_without(clone):
-    project, has_remote = clone
-    project.edit(lambda parameters: parameters["adam"].update(learning_rate=0.125))
-    expected = ["compare", "train@adam"] if has_remote else ["compare", "prepare", "train@adam", "train@sgd"]
-    assert stages_run(run(project, "reproduce")) == expected
-    assert (project.folder / "report.txt").read_text() == "0.1250.5"
-
-
-def test_failing_stage_fails_the_step(clone):
-    project, _ = clone
-    (project.folder / "train.py").write_text("raise SystemExit(1)")
-    with pytest.raises(AssertionError, match="train@"):
-        run(project, "reproduce")
-
-
-def test_summary_shows_what_a_pull_request_changes(trained, tmp_path):
-    trained.run(f"git clone --quiet . {tmp_path / 'clone'}")
-    project = Project(tmp_path / "clone")
-    project.run("git checkout --quiet -b faster")
-    project.edit(lambda parameters: parameters["adam"].update(learning_rate=0.125))
-    (project.folder / "metrics/adam.json").write_text(json.dumps({"val_accuracy": 0.75}))
-    project.commit("Change a rate")
-
-    run(project, "summarize")
-
-    summary = (tmp_path / "summary.md").read_text()
-    assert summary.startswith("## Against origin/main\n")
-    assert "(https://example.org/figures)" in summary
-    summary, told = summary.split("### Beyond noise?")
-    assert told.strip() == "told of origin/main --md"
-    parameters, metrics = summary.split("### Parameters")[1].split("### Metrics")
-    rows = [
-        [[cell.strip() for cell in row.split("|")[1:-1]] for row in part.split("\n") if "|" in row]
-        for part in (parameters, metrics)
-    ]
-    assert rows[0][2:] == [["params.yaml", "adam.learning_rate", "0.25", "0.125"]]
-    assert rows[1][2:] == [["metrics/adam.json", "val_accuracy", "0.25", "0.75", "0.5"]]
 
 
 @pytest.mark.parametrize("command", sorted({c for text in SCRIPTS for c in re.findall(r"\bmake [^|&\n]*", text)}))
@@ -179,3 +61,12 @@ def test_oldest_and_newest_supported_python_are_tested():
     oldest, newest = WORKFLOWS["test.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"]
     major, minor = newest.split(".")
     assert supported == f">={oldest},<{major}.{int(minor) + 1}"
+
+
+def test_all_tests_run_on_the_oldest_python_and_the_fast_ones_on_the_other():
+    steps = WORKFLOWS["test.yml"]["jobs"]["test"]["steps"]
+    conditions = {step["run"].split()[1]: step.get("if") for step in steps if step.get("run", "").startswith("make ")}
+    oldest, _ = WORKFLOWS["test.yml"]["jobs"]["test"]["strategy"]["matrix"]["python"]
+    assert conditions == {
+        "lint": None, "test-all": f"matrix.python == '{oldest}'", "test": f"matrix.python != '{oldest}'"
+    }  # fmt: skip

@@ -24,6 +24,8 @@ from descent.runs import task as training
 from descent.training import columns, where
 from stages import repro, train
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cluster(tmp_path, monkeypatch):

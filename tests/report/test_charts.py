@@ -12,6 +12,8 @@ import synthetic
 from descent.core import style
 from stages import compare
 
+pytestmark = pytest.mark.slow
+
 NAMES = sorted(synthetic.LEVELS)
 # Notes what is drawn, then picks optimizers as a reader does.
 PLAY = """<script>addEventListener("load", async () => {

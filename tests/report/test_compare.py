@@ -54,6 +54,7 @@ def test_compare_prints_the_sentence_and_the_table_once_and_last_where_the_page_
     assert last == "Report: results/report/index.html"
 
 
+@pytest.mark.slow
 def test_output_that_cannot_show_all_letters_fails_nothing(compared):
     command = [sys.executable, "-m", "stages.compare"]
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONPATH": str(synthetic.ROOT)}

@@ -1,5 +1,7 @@
 """The command `stages.diff` on a real repository of Git and DVC, in which files are written by hand."""
 
+import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -7,7 +9,11 @@ import sys
 import pytest
 import synthetic
 
+from stages import diff
+
 NAMES = ["adam", "sgd"]
+# DVC 3.67 calls pygtrie in a way that its newest release deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value will soon raise:DeprecationWarning")
 
 
 class Repository:
@@ -31,6 +37,15 @@ class Repository:
         done = self.attempt(command)
         assert done.returncode == 0, done.stderr
         return done.stdout
+
+    def diff(self, *arguments):
+        """Run `python -m stages.diff ARGUMENTS` in this process; returns what it prints."""
+        shown = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+        with contextlib.chdir(self.folder), contextlib.redirect_stdout(shown), pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sys.argv", ["stages.diff", *arguments])
+            diff.main()
+        shown.seek(0)
+        return shown.read()
 
     def commit(self, message):
         self.run(f"git add --all && git commit --quiet --message '{message}'")
@@ -62,7 +77,7 @@ def clean(repository):
 
 
 def test_two_revisions_are_compared_wherever_the_workspace_stands(repository):
-    text = repository.run("python -m stages.diff main faster")
+    text = repository.diff("main", "faster")
     assert "main" in text
     assert "beyond noise" in text
     assert "Same runs to the last digit: adam." in text
@@ -70,13 +85,13 @@ def test_two_revisions_are_compared_wherever_the_workspace_stands(repository):
 
 
 def test_markdown_is_asked_for_by_an_option(repository):
-    text = repository.run("python -m stages.diff main faster --md")
+    text = repository.diff("main", "faster", "--md")
     assert text.startswith("| Validation accuracy, %")
 
 
 def test_workspace_is_the_second_revision_unless_told(clean):
     clean.train("adam", 0.9)
-    text = clean.run("python -m stages.diff main")
+    text = clean.diff("main")
     assert " workspace " in text.splitlines()[0]
     assert "Same runs to the last digit: sgd." in text
 
@@ -85,34 +100,35 @@ def test_an_experiment_is_a_revision(clean):
     clean.train("adam", 0.9)
     clean.run("dvc exp save --quiet --force --name tried")
     clean.run("git checkout --quiet --force main")
-    assert " tried " in clean.run("python -m stages.diff main tried").splitlines()[0]
+    assert " tried " in clean.diff("main", "tried").splitlines()[0]
 
 
 def test_brief_is_silent_while_results_are_those_of_head_and_one_line_when_not(clean):
-    assert clean.run("python -m stages.diff HEAD --brief") == ""
+    assert clean.diff("HEAD", "--brief") == ""
     clean.train("adam", 0.9502, environment=synthetic.ENVIRONMENT | {"device": "GPU"})
-    (line,) = clean.run("python -m stages.diff HEAD --brief").splitlines()
+    (line,) = clean.diff("HEAD", "--brief").splitlines()
     assert line.startswith(
         "Results differ from the committed ones (device: CPU -> GPU (adam)): 2 of 2 optimizers agree"
     )
 
 
 def test_brief_never_fails_whoever_calls_it(repository):
-    (line,) = repository.run("python -m stages.diff untrained --brief").splitlines()
+    (line,) = repository.diff("untrained", "--brief").splitlines()
     assert line.startswith("Results cannot be compared with the committed ones: untrained: results/history/sgd.csv: ")
 
 
 @pytest.mark.parametrize(
     ("revisions", "message"),
     [
-        ("nonsense", "nonsense: unknown Git revision 'nonsense'\n"),
-        ("main nonsense", "nonsense: unknown Git revision 'nonsense'\n"),
-        ("untrained", "untrained: results/history/sgd.csv: not there; run dvc repro\n"),
+        ("nonsense", "nonsense: unknown Git revision 'nonsense'"),
+        ("main nonsense", "nonsense: unknown Git revision 'nonsense'"),
+        ("untrained", "untrained: results/history/sgd.csv: not there; run dvc repro"),
     ],
 )
 def test_what_cannot_be_read_is_named_in_one_line(repository, revisions, message):
-    done = repository.attempt(f"python -m stages.diff {revisions}")
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", message)
+    with pytest.raises(SystemExit) as ended:
+        repository.diff(*revisions.split())
+    assert str(ended.value) == message
 
 
 def test_outside_of_git_there_is_no_revision(tmp_path):

@@ -97,6 +97,7 @@ def measured(html, tmp_path_factory):
     return measure
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1280, 390])
 def test_page_fits_the_window_and_needs_no_host(measured, width):
     measures, visit = measured(width)
@@ -106,6 +107,7 @@ def test_page_fits_the_window_and_needs_no_host(measured, width):
     assert (visit.console, visit.requests) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "background"), [("1", "rgb(255, 255, 255)"), ("0", "rgb(23, 24, 26)")])
 def test_figures_are_written_in_the_pages_colours_and_leave_no_white_in_the_dark(measured, scheme, background):
     measures, _ = measured(1280, f"--blink-settings=preferredColorScheme={scheme}")

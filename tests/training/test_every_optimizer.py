@@ -16,6 +16,8 @@ from descent.optimizers.entries import OptimizerEntry, Optimizers, OwnOptimizerE
 from descent.training import columns, networks
 from descent.training.settings import NetworkEntry, TrainingParameters
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)
 TINY = toy.mlp([8], dropout=0.2)

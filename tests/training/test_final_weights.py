@@ -7,6 +7,8 @@ import toy
 
 from descent.training import runs
 
+pytestmark = pytest.mark.slow
+
 
 def ema():
     return keras.optimizers.SGD(0.1, momentum=0.9, use_ema=True, ema_momentum=0.9)

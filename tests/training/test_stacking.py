@@ -10,6 +10,8 @@ from keras import layers
 
 from descent.training import stacking
 
+pytestmark = pytest.mark.slow
+
 
 def model(*stack):
     return keras.Sequential([keras.Input(toy.SHAPE), layers.Flatten(), *stack])

@@ -143,6 +143,7 @@ def rows(figure):
     return {row[0].get_ylabel(): row for row in panels}
 
 
+@pytest.mark.slow
 def test_each_optimizer_has_a_path_of_its_own_over_each_surface_which_says_when_it_leaves():
     def said(**changes):
         found = rows(draw(**changes))
@@ -158,6 +159,7 @@ def test_each_optimizer_has_a_path_of_its_own_over_each_surface_which_says_when_
     assert said(half_width=1e30)["wild"][1] == []
 
 
+@pytest.mark.slow
 def test_updates_are_drawn_among_those_of_the_others_on_one_scale():
     figure = draw()
     figure.draw_without_rendering()
@@ -173,6 +175,7 @@ def test_updates_are_drawn_among_those_of_the_others_on_one_scale():
     assert low < 0.001 < 0.75 < high
 
 
+@pytest.mark.slow
 def test_equal_parameters_give_equal_bytes():
     assert style.png(draw()) == style.png(draw())
 

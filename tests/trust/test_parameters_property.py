@@ -17,6 +17,8 @@ from ruamel.yaml import YAML
 from descent.core import parameters, process
 from stages import check
 
+pytestmark = pytest.mark.slow
+
 SECTIONS = "|".join(check.SECTIONS)
 WHOLE = r"line \d+: |unknown section |not readable as YAML: |expected a mapping of sections, got |more than \d+ [bv]"
 FAULT = re.compile(rf"params\.yaml: ((?P<section>{SECTIONS})[.:]|{WHOLE})")

@@ -49,6 +49,7 @@ def assert_refused(project, told):
     assert not (project.folder / "results").exists() or list((project.folder / "results").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_keys_and_values_never_reach_a_shell(project):
     def change(parameters):
         entry = parameters["optimizers"]["sgd"]
@@ -68,6 +69,7 @@ def test_keys_and_values_never_reach_a_shell(project):
     assert_refused(project, told)
 
 
+@pytest.mark.slow
 def test_no_name_leads_out_of_the_repository(project):
     def change(parameters):
         parameters["optimizers"]["../../../bait"] = dict(parameters["optimizers"]["sgd"])

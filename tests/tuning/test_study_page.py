@@ -97,11 +97,13 @@ def colors(lines):
     return {looks[color]: path for color, path in lines}
 
 
+@pytest.mark.slow
 def test_page_asks_no_host_and_reports_no_error(played):
     _, visit, _ = played
     assert (visit.requests, visit.console) == ([], [])
 
 
+@pytest.mark.slow
 def test_charts_fit_the_window_and_are_dark_in_the_dark(played):
     noted, _, width = played
     assert noted["overflow"] == 0
@@ -113,16 +115,19 @@ def test_charts_fit_the_window_and_are_dark_in_the_dark(played):
     assert noted["ground"] == ("rgb(23, 24, 26)" if width == 390 else "rgb(255, 255, 255)")
 
 
+@pytest.mark.slow
 def test_every_rate_that_was_tried_is_drawn(played):
     lines, symbols = played[0]["sensitivity"]
     # `own` runs with a schedule: no learning rate. A point a rate, a triangle where runs diverged, two stars, two dots.
     assert (lines, symbols) == (2, 9 + 8 + 1 + 2 + 2)
 
 
+@pytest.mark.slow
 def test_with_a_script_the_controls_stand_in_for_the_figures(played):
     assert played[0]["shown"] == [0, 6]
 
 
+@pytest.mark.slow
 def test_ranking_sorts_itself_anew_as_the_rate_goes_off(played):
     names, words = played[0]["start"]
     assert sorted(names) == ["adam", "own", "sgd"]
@@ -133,6 +138,7 @@ def test_ranking_sorts_itself_anew_as_the_rate_goes_off(played):
     assert words.endswith("sgd not tried.")
 
 
+@pytest.mark.slow
 def test_slider_shows_the_loss_of_every_optimizer_at_that_factor(played):
     lines, words = played[0]["losses"]
     assert set(colors(lines)) == {"adam", "own", "sgd"}
@@ -142,10 +148,12 @@ def test_slider_shows_the_loss_of_every_optimizer_at_that_factor(played):
     assert moved_words.endswith("sgd diverged.")
 
 
+@pytest.mark.slow
 def test_the_two_sliders_over_the_factors_move_together(played):
     assert played[0]["largest"] == ["× 100", "8"]
 
 
+@pytest.mark.slow
 def test_paths_are_longer_at_a_larger_factor_and_leaving_the_picture_is_said(played):
     lines, words = played[0]["map"]
     assert set(colors(lines)) == {"adam", "own", "sgd"}
@@ -154,6 +162,7 @@ def test_paths_are_longer_at_a_larger_factor_and_leaving_the_picture_is_said(pla
     assert "adam" in played[0]["map_largest"][1]
 
 
+@pytest.mark.slow
 def test_button_and_line_pick_an_optimizer_in_every_chart(played):
     pressed, faint = played[0]["picked"]
     assert pressed == ["true", "false", "false"]
@@ -161,6 +170,7 @@ def test_button_and_line_pick_an_optimizer_in_every_chart(played):
     assert played[0]["picked_by_line"].count("true") != 1
 
 
+@pytest.mark.slow
 def test_learning_rates_can_be_seen_relative_to_the_best(played):
     assert "learning rate, times the best" in played[0]["best"]
 
@@ -180,6 +190,7 @@ def test_tables_and_figures_are_complete_without_a_script(html):
     assert static.count("<details open>") == 2
 
 
+@pytest.mark.slow
 def test_without_a_script_the_figures_stand_in_for_the_controls(html, tmp_path):
     measure = """<script>document.title = JSON.stringify([
         [...document.querySelectorAll("input, button, .chart")].filter((element) => element.checkVisibility()).length,
@@ -213,6 +224,7 @@ def test_plots_page_without_libraries_is_refused():
         charts.assemble(*PARTS[:-1], "")
 
 
+@pytest.mark.slow
 def test_study_in_which_nothing_could_be_chosen_is_drawn_all_the_same(tmp_path):
     study = synthetic_study.study(["adam"], chosen={})
     html = page.html(TEMPLATE, TEXTS, synthetic_study.tuned(), study, synthetic_study.pictures(["adam"]))

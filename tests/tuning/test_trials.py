@@ -11,6 +11,8 @@ from descent.training import networks, runs
 from descent.training.settings import NetworkEntry, TrainingParameters
 from descent.tuning import trials
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(0)
 IMAGES = Split(RANDOM.random((40, 4, 3)).astype("float32"), RANDOM.integers(0, 10, 40, dtype=np.int32))
 SETTINGS = TrainingParameters(epochs=2, batch_size=16, seeds=[3], last_epochs=1, target_val_accuracy=0.5)
