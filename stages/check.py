@@ -80,21 +80,21 @@ def understand() -> tuple[list[str], dict[str, Any], Facts | None]:
 def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> None:
     """Build the network and every optimizer and let them take a step; adds to `faults` what does not train."""
     process.load_tensorflow("check")
-    from descent.training import device, networks, trial
-    from descent.tuning import scalable
+    from descent.checks import network_check, optimizer_check
+    from descent.training import environment, networks
 
-    device.configure()
+    environment.configure()
     model = None
     if facts and "network" in read:
         with parameters.gathered(faults):
-            model = networks.check(read["network"], facts.shape, facts.classes)
+            model = network_check.check_network(read["network"], facts.shape, facts.classes)
     jit_compile = model is not None and networks.should_jit_compile(model, facts.shape)
-    weights = trial.SMALL if model is None else model.trainable_variables
+    weights = optimizer_check.SMALL if model is None else model.trainable_variables
     for name, entry in read.get("optimizers", {}).items():
         where = f"params.yaml: optimizers.{name}"
         with parameters.gathered(faults):
-            trial.try_optimizer(entry, where, weights, jit_compile)
-            if not scalable.is_scalable(entry, where):
+            optimizer_check.check_optimizer(entry, where, weights, jit_compile)
+            if not optimizer_check.is_scalable(entry, where):
                 print(f"{where}: no learning rate that scales its steps: compared, and left out of the study")
 
 

@@ -22,7 +22,7 @@ def main() -> None:
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
     entries = parameters.read("params.yaml", "optimizers", Optimizers)
     process.load_tensorflow("follow")
-    from descent.training import optimizer, scaling
+    from descent.training import optimizers
     from descent.trajectories import paths
 
     found = []
@@ -30,8 +30,8 @@ def main() -> None:
         for factor in grid.factors(tuning):
 
             def fresh(name=name, entry=entry, factor=factor):
-                made = optimizer.build(entry, f"params.yaml: optimizers.{name}", rule_path(name))
-                return scaling.scale(made, factor)
+                made = optimizers.build(entry, f"params.yaml: optimizers.{name}", rule_path(name))
+                return optimizers.scale(made, factor)
 
             followed = paths.follow(fresh, settings, name)
             for surface, path in followed.paths.items() if followed else ():

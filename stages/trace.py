@@ -20,12 +20,12 @@ def main() -> None:
     settings = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     entries = parameters.read("params.yaml", "optimizers", Optimizers)
     process.load_tensorflow("trace")
-    from descent.training import optimizer
+    from descent.training import optimizers
     from descent.trajectories import figure, paths
 
     found = {}
     for name, entry in sorted(entries.items()):
-        fresh = partial(optimizer.build, entry, f"params.yaml: optimizers.{name}", rule_path(name))
+        fresh = partial(optimizers.build, entry, f"params.yaml: optimizers.{name}", rule_path(name))
         found[name] = paths.follow(fresh, settings, name)
     followed = {name: both for name, both in found.items() if both}
     traced, sizes = ({name: both[part] for name, both in followed.items()} for part in (0, 1))

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from descent.core.parameters import InputError
-from descent.training.columns import HISTORY, LOSSES, MEASUREMENTS
+from descent.training.run import HISTORY, LOSSES, MEASUREMENTS
 from descent.training.settings import TrainingParameters
 
 History = dict[str, np.ndarray]  # column of a history file -> [epochs, runs] float64, runs sorted by seed

@@ -16,7 +16,7 @@ from descent.report import statistics
 from descent.report.records import History, Training
 from descent.report.settings import Conditions
 from descent.runs import metrics
-from descent.training.columns import DIAGNOSTICS
+from descent.training.run import DIAGNOSTICS
 
 
 class CurvePoint(NamedTuple):

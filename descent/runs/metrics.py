@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from descent.data.datasets import Dataset
-from descent.training.columns import HISTORY, LOSSES, MEASUREMENTS
-from descent.training.run import Run
+from descent.training.run import HISTORY, LOSSES, MEASUREMENTS, Run
 from descent.training.settings import TrainingParameters
 
 
@@ -71,7 +70,7 @@ def summarize(
     `diverged` says how many.
 
     Args:
-        history: for each of columns.MEASUREMENTS an array [epochs, runs]; nan once a run diverged.
+        history: for each of run.MEASUREMENTS an array [epochs, runs]; nan once a run diverged.
         test_loss: [runs].
         test_accuracy: [runs], in [0, 1].
         parameters: last epochs and target.

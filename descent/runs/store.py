@@ -17,8 +17,7 @@ import numpy as np
 
 from descent.core import process
 from descent.data.datasets import Dataset
-from descent.training.columns import MEASUREMENTS
-from descent.training.run import Run, Wanted
+from descent.training.run import MEASUREMENTS, Run, Wanted
 from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
 
 MOST = 500  # files; those that were not used for the longest time go first

@@ -11,7 +11,7 @@ from descent.data import datasets
 from descent.data.datasets import Dataset
 from descent.runs.store import Made
 from descent.training import settings
-from descent.training.environment import environment, gpu_name
+from descent.training.environment import configure, environment, gpu_name
 from descent.training.run import Run, Wanted
 from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
 
@@ -85,12 +85,12 @@ def _trainer(task: Task) -> Any:
     if _last is None or _last[0] != task:
         data = task.load()
         process.load_tensorflow(task.name)
-        from descent.training import device, networks, optimizer
+        from descent.training import networks, optimizers
         from descent.training.trainer import Trainer
 
-        print(f"{task.name}: {device.configure()}", flush=True)
+        print(f"{task.name}: {configure()}", flush=True)
         fresh_network = networks.builder(task.network, data.train.examples.shape[1:], data.classes)
-        fresh_optimizer = partial(optimizer.build, task.entry, f"params.yaml: optimizers.{task.name}", task.rule)
+        fresh_optimizer = partial(optimizers.build, task.entry, f"params.yaml: optimizers.{task.name}", task.rule)
         is_trusted = task.entry.file is None
         _last = task, Trainer(fresh_network, fresh_optimizer, task.settings, data, environment(), is_trusted)
     return _last[1]

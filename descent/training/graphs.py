@@ -13,7 +13,7 @@ _HIDDEN_RANDOM = {
     "RandomStandardNormal", "RandomUniform", "RandomUniformInt", "TruncatedNormal",
 }  # fmt: skip
 # Numbers in names: of functions, of gradients, of resources that are captured by a bare handle.
-_COUNTED = re.compile(r'_\d+|(?<=CustomGradient-)\d+|(?<=/)\d+(?=")|(?<=s: ")\d+(?=")')
+_COUNTED = re.compile(r'_\d+|(?<=CustomGradient-)\d+|(?<=[/"])\d+(?=[":])')
 SEEDED = "draw it by a keras.random.SeedGenerator that the optimizer or layer keeps"
 
 
@@ -42,4 +42,7 @@ def op_types(graph: tf.Graph) -> set[str]:
 
 def text_of(graph: tf.Graph) -> str:
     """Write a program down, without the numbers by which TensorFlow tells what has one name apart."""
-    return _COUNTED.sub("#", str(graph.as_graph_def()))
+    written = graph.as_graph_def()
+    both = written.node, written.library.function
+    nodes, functions = ([_COUNTED.sub("#", str(part)) for part in parts] for parts in both)
+    return "".join([*nodes, *sorted(functions)])  # TensorFlow lists functions in the order of their numbered names

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 
 from descent.data.datasets import Split
-from descent.training import scaling
-from descent.training.columns import MEASUREMENTS
+from descent.training import optimizers
 from descent.training.dropout import use_threefry
+from descent.training.run import MEASUREMENTS
 
 _CHUNK = 1000  # examples that are scored at once, where not all are
 
@@ -195,8 +195,9 @@ class Program:
         if not uses_averaged_weights(self.optimizer):
             return self._score(split)
         finish = tf.function(self.finish, autograph=False).get_concrete_function()
-        variables = {id(v.handle): v for v in finish.graph.variables}
-        variables |= {id(_handle(v)): v for v in listed_variables(self.model, self.optimizer)}
+        order = {id(capture): place for place, capture in enumerate(finish.graph.external_captures)}
+        found = sorted(finish.graph.variables, key=lambda variable: order[id(variable.handle)])  # a set to TensorFlow
+        variables = {id(_handle(v)): v for v in [*listed_variables(self.model, self.optimizer), *found]}
         kept = [tf.identity(variable) for variable in variables.values()]
         self.finish()
         scores = self._score(split)
@@ -212,7 +213,7 @@ def listed_variables(model: keras.Model, optimizer: keras.optimizers.Optimizer) 
         *model.variables,
         *optimizer.variables,
         *(generator.state for generator in generators),
-        *scaling.factor_variables(optimizer),
+        *optimizers.factor_variables(optimizer),
     ]
 
 

@@ -9,10 +9,9 @@ import keras
 import numpy as np
 
 from descent.data.datasets import Dataset
-from descent.training import graphs, networks, scaling, stacking
-from descent.training.columns import MEASUREMENTS
+from descent.training import graphs, networks, optimizers, stacking
 from descent.training.program import Program
-from descent.training.run import Run, Wanted
+from descent.training.run import MEASUREMENTS, Run, Wanted
 from descent.training.settings import TrainingParameters
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
@@ -50,8 +49,8 @@ class Trainer:
         self.fresh_network, self._fresh_optimizer = fresh_network, fresh_optimizer
         self._parameters, self._data = parameters, data
         self._environment, self._is_trusted = environment, is_trusted
-        self._program: Program | None = None  # the last one that was compiled
-        self._is_shared: bool | None = None  # whether it serves other runs; None while that is unknown
+        self.program: Program | None = None  # the one that holds the last run
+        self.is_shared: bool | None = None  # whether one program serves all runs; None while that is unknown
 
     def train(self, run: Wanted, keep_weights: bool = False, after_epoch: AfterEpoch | None = None) -> Run:
         """Train one run from its start to its end, or until it diverges.
@@ -64,7 +63,7 @@ class Trainer:
         start = time.monotonic()
         self._put(run)
         [trained] = self._finish([run], start, after_epoch)
-        return trained._replace(weights=self._save(run, self._program.model.get_weights())) if keep_weights else trained
+        return trained._replace(weights=self._save(run, self.program.model.get_weights())) if keep_weights else trained
 
     def train_stacked(
         self, runs: Sequence[Wanted], weights_of: int | None = None, after_epoch: AfterEpoch | None = None
@@ -76,7 +75,7 @@ class Trainer:
         start = time.monotonic()
         models = [self.fresh_network(run.seed) for run in runs]
         model = stacking.stack(models)
-        self._program = self._compile(model, self._optimizer(model, 1.0), True, len(runs))
+        self.program = self._compile(model, self._optimizer(model, 1.0), True, len(runs))
         trained = self._finish(runs, start, after_epoch)
         for number, run in enumerate(runs):
             if run.seed == weights_of:
@@ -93,30 +92,31 @@ class Trainer:
 
     def _optimizer(self, model: keras.Model, factor: float) -> keras.optimizers.Optimizer:
         optimizer = self._fresh_optimizer()
-        self._learning_rate = scaling.number(optimizer)
-        scaling.scale(optimizer, factor)
+        self._learning_rate = optimizers.rate_of(optimizer)
+        optimizers.scale(optimizer, factor)
         optimizer.build(model.trainable_variables)  # its state may start as a copy of the weights
         return optimizer
 
     def _put(self, run: Wanted) -> None:
         """Put a run at its start, in the program that is there where that may serve it."""
+        if self.program is None:  # tried on a network of its own, since a step moves the states of layers
+            tried = self.fresh_network(run.seed)
+            self._jit_compile = networks.should_jit_compile(tried, self._data.train.examples.shape[1:])
         model = self.fresh_network(run.seed)
         optimizer = self._optimizer(model, run.factor)
-        if self._program is not None and self._is_shared is None:
-            self._is_shared = self._program.is_closed
-            if self._is_shared and not (self._is_trusted and networks.is_plain(model)):
+        if self.program is not None and self.is_shared is None:
+            self.is_shared = self.program.is_closed
+            if self.is_shared and not (self._is_trusted and networks.is_plain(model)):
                 other = self._compile(model, optimizer, self._jit_compile)
-                self._is_shared = graphs.text_of(other.graph) == graphs.text_of(self._program.graph)
-                if not self._is_shared:
-                    self._program = other
+                self.is_shared = graphs.text_of(other.graph) == graphs.text_of(self.program.graph)
+                if not self.is_shared:
+                    self.program = other
                     return
-        if self._is_shared:
-            self._program.restart(model, optimizer)
+        if self.is_shared:
+            self.program.restart(model, optimizer)
             return
-        if self._program is None:
-            self._jit_compile = networks.should_jit_compile(model, self._data.train.examples.shape[1:])
-        self._program = None  # or two programs were in memory
-        self._program = self._compile(model, optimizer, self._jit_compile)
+        self.program = None  # or two programs were in memory
+        self.program = self._compile(model, optimizer, self._jit_compile)
 
     def _compile(
         self, model: keras.Model, optimizer: keras.optimizers.Optimizer, jit_compile: bool, stacked: int | None = None
@@ -130,7 +130,7 @@ class Trainer:
         history = {name: np.full((total, len(runs)), np.nan) for name in MEASUREMENTS}
         hits = np.zeros((total, len(runs), judging), bool)
         going = np.ones(len(runs), bool)
-        for number, (measured, hit) in enumerate(self._program.epochs([run.seed for run in runs], total)):
+        for number, (measured, hit) in enumerate(self.program.epochs([run.seed for run in runs], total)):
             going &= np.isfinite(measured["loss"]) & np.isfinite(measured["val_loss"])
             for name, values in measured.items():
                 history[name][number] = np.where(going, values, np.nan)
@@ -140,10 +140,10 @@ class Trainer:
                 after_epoch(number + 1, last)
             if not going.any():
                 break
-        self._program.finish()
+        self.program.finish()
         test = None
         if self._data.test is not None:
-            test = np.where(going, self._program.evaluate(self._data.test), np.nan).T.tolist()
+            test = np.where(going, self.program.evaluate(self._data.test), np.nan).T.tolist()
         return [
             Run(
                 run.seed,

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descent.core.parameters import InputError
-from descent.training.columns import LOSSES
-from descent.training.run import Run
+from descent.training.run import LOSSES, Run
 
 RUNS = ("role", "factor", "learning_rate", "seed", "epoch", *LOSSES)
 SELECTION, REPORT = "selection", "report"

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from descent.checks import optimizer_check
 from descent.core import parameters
 from descent.core.parameters import ParametersError
-from descent.optimizers import build as optimizers
-from descent.optimizers.entries import OptimizerEntry, Optimizers
+from descent.training import optimizers
+from descent.training.settings import OptimizerEntry, Optimizers
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)
@@ -21,8 +22,15 @@ RATE = f"{WHERE}.config.learning_rate"
 DECAY = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9}
 
 
-def build(class_name, **config):
-    return optimizers.build(OptimizerEntry(class_name=class_name, config=config), WHERE)
+FILES = {
+    "RMSprop of 2018": ("RMSprop", "optimizers/keras2_rmsprop.py"),
+    "TFOptimizer": ("TFOptimizer", "optimizers/tf1.py"),
+}
+
+
+def build(name, **config):
+    class_name, file = FILES.get(name, (name, None))
+    return optimizers.build(OptimizerEntry(class_name=class_name, config=config, file=file), WHERE)
 
 
 def schedule(class_name="ExponentialDecay", **config):
@@ -39,8 +47,8 @@ def refusal(class_name, config):
 def test_entry_of_params_yaml_becomes_an_optimizer_with_exactly_its_hyperparameters(name):
     entry = ENTRIES[name]
     optimizer = optimizers.build(entry, name)
-    assert type(optimizer).__name__ == entry.class_name.removeprefix("keras2>")
-    assert type(optimizer).__module__.startswith("descent." if ">" in entry.class_name else "keras.")
+    assert type(optimizer).__name__ == entry.class_name
+    assert type(optimizer).__module__.startswith(entry.file or "keras.")
     config = optimizer.get_config()
     assert {key: config[key] for key in entry.config} == pytest.approx(entry.config)
 
@@ -75,15 +83,21 @@ def test_ratio_whose_default_happens_to_be_whole_may_be_a_fraction():
         ("adam", "keras.optimizers"),
         ("Optimizer", "keras.optimizers"),  # abstract
         ("serialize", "keras.optimizers"),  # no class
-        ("keras2>Adam", "descent.optimizers.keras2"),
     ],
 )
 def test_unknown_class_is_refused_with_those_that_exist(class_name, home):
     message = refusal(class_name, {"learning_rate": 0.1})
     assert message.startswith(f"{WHERE}.class_name: expected one of Ada")
-    assert f" in {home}, got {class_name.removeprefix('keras2>')!r}" in message
+    assert f" in {home}, got {class_name!r}" in message
     assert "RMSprop, " in message
     assert "MultiOptimizer, " not in message
+
+
+@pytest.mark.parametrize(("name", "file"), [("Nadam", "keras2_nadam"), ("TFOptimizer", "tf1")])
+def test_class_name_of_the_second_edition_is_refused_with_what_to_write_now(name, file):
+    message = refusal(f"keras2>{name}", {})
+    expected = f"file: optimizers/{file}.py, class_name: {name}"
+    assert message == f"{WHERE}.class_name: expected {expected}, got 'keras2>{name}', which is no longer known"
 
 
 @pytest.mark.parametrize(
@@ -119,9 +133,7 @@ def test_schedule_free_of_the_installed_keras_is_still_not_the_method():
     assert np.abs(weights.numpy() - ((1 - beta_1) * z + beta_1 * x)).max() > 1e-3
 
 
-@pytest.mark.parametrize(
-    ("class_name", "meant"), [("Adm", "Adam"), ("adam", "Adam"), ("SDG", "SGD"), ("keras2>rmsprop", "RMSprop")]
-)
+@pytest.mark.parametrize(("class_name", "meant"), [("Adm", "Adam"), ("adam", "Adam"), ("SDG", "SGD")])
 def test_unknown_class_that_resembles_one_is_refused_with_it(class_name, meant):
     assert refusal(class_name, {}).endswith(f"; did you mean {meant}?")
 
@@ -131,10 +143,10 @@ def test_unknown_class_that_resembles_one_is_refused_with_it(class_name, meant):
     [
         ("Adam", {"lr": 0.1}, ["{'lr': 0.1}", "Adam takes learning_rate, beta_1"]),
         ("Adam", {"decay": 0.1}, ["`decay` is no longer supported", "Adam takes learning_rate, beta_1"]),
-        ("keras2>RMSprop", {"momentum": 0.9}, ["{'momentum': 0.9}", "RMSprop takes learning_rate, rho, epsilon;"]),
-        ("keras2>TFOptimizer", {}, ["missing", "'optimizer'"]),
+        ("RMSprop of 2018", {"momentum": 0.9}, ["{'momentum': 0.9}", "RMSprop takes learning_rate, rho, epsilon;"]),
+        ("TFOptimizer", {}, ["missing", "'optimizer'"]),
         (
-            "keras2>TFOptimizer",
+            "TFOptimizer",
             {"optimizer": "MomentumOptimizer", "learning_rate": 0.1, "beta1": 0.9},
             ["beta1: unknown to MomentumOptimizer; it takes learning_rate, momentum"],
         ),
@@ -192,7 +204,7 @@ def test_value_outside_its_range_is_refused_with_its_key_path(key, value, reason
         ("Adam", {"beta_1": 1.0}, "beta_1: input should be less than 1, got 1.0"),
         ("Adam", {"epsilon": -1e-7}, "epsilon: input should be greater than or equal to 0, got -1e-07"),
         ("Adam", {"amsgrad": 0}, "amsgrad: input should be a valid boolean, got 0"),
-        ("keras2>RMSprop", {"use_ema": "yes"}, "use_ema: input should be a valid boolean, got 'yes'"),
+        ("RMSprop of 2018", {"use_ema": "yes"}, "use_ema: input should be a valid boolean, got 'yes'"),
         ("Adafactor", {"beta_2_decay": "slow"}, "beta_2_decay: input should be a valid number, got 'slow'"),
         ("Muon", {"ns_steps": 5.5}, "ns_steps: input should be a valid integer, got 5.5"),
         ("Muon", {"exclude_layers": "dense"}, "exclude_layers: input should be a valid list, got 'dense'"),
@@ -212,7 +224,7 @@ def test_every_wrong_hyperparameter_is_told_at_once():
 
 @pytest.mark.parametrize("native", ["MomentumOptimizer", "RMSPropOptimizer"])
 def test_native_hyperparameters_are_checked_like_those_of_keras(native):
-    message = refusal("keras2>TFOptimizer", {"optimizer": native, "learning_rate": 0.1, "momentum": True})
+    message = refusal("TFOptimizer", {"optimizer": native, "learning_rate": 0.1, "momentum": True})
     assert message == f"{WHERE}.config.momentum: input should be a valid number, got True"
 
 
@@ -286,12 +298,15 @@ KERAS = {
 
 @pytest.mark.parametrize("name", sorted(KERAS))
 def test_every_class_of_keras_that_an_entry_may_name_takes_its_step(name):
-    optimizers.try_out(OptimizerEntry(class_name=name, config={}), WHERE)
+    optimizer_check.check_optimizer(
+        OptimizerEntry(class_name=name, config={}), WHERE, optimizer_check.SMALL, jit_compile=True
+    )
 
 
 def test_class_of_keras_that_fails_at_its_first_step_is_refused_with_the_reason():
+    entry = OptimizerEntry(class_name="Muon", config={"exclude_layers": ["("]})
     with pytest.raises(ParametersError) as caught:
-        optimizers.try_out(OptimizerEntry(class_name="Muon", config={"exclude_layers": ["("]}), WHERE)
+        optimizer_check.check_optimizer(entry, WHERE, optimizer_check.SMALL, jit_compile=True)
     [line] = str(caught.value).splitlines()
     assert line.startswith(f"{WHERE}: Muon cannot take a step: ")
 

@@ -1,31 +1,31 @@
-"""Claims about the optimizers' sections: which names, files and entries are taken, and how one entry is found."""
+"""Claims about the section `optimizers`: which names, files and entries are taken, and how one entry is found."""
 
 from pathlib import Path
 
 import pytest
 
 from descent.core.parameters import ParametersError, read, validate
-from descent.optimizers import entries
+from descent.training import settings as entries
 
 ADAM = "{class_name: Adam, config: {learning_rate: 0.1}}"
 LION = "{class_name: Lion, config: {}, file: optimizers/lion.py}"
 
 
 @pytest.fixture
-def sections(tmp_path, monkeypatch):
-    """Writes the two sections, and reads one of them."""
+def section(tmp_path, monkeypatch):
+    """Writes the section, and reads it."""
     monkeypatch.chdir(tmp_path)
 
-    def write(optimizers="{}", own="{}"):
-        Path("params.yaml").write_text(f"optimizers: {optimizers}\nown_optimizers: {own}\n")
-        return lambda section: read("params.yaml", section, entries.SECTIONS[section])
+    def write(optimizers="{}"):
+        Path("params.yaml").write_text(f"optimizers: {optimizers}\n")
+        return lambda: read("params.yaml", "optimizers", entries.Optimizers)
 
     return write
 
 
 @pytest.mark.parametrize("name", ["adam", "adam-lr3", "Adam_2", "0", "-", "a" * 100])
-def test_name_of_letters_digits_dash_and_underscore_is_taken(sections, name):
-    assert list(sections(f"{{'{name}': {ADAM}}}")("optimizers")) == [name]
+def test_name_of_letters_digits_dash_and_underscore_is_taken(section, name):
+    assert list(section(f"{{'{name}': {ADAM}}}")()) == [name]
 
 
 # What a shell, a template, a folder or a line of text would take for something else than a name.
@@ -33,42 +33,37 @@ HOSTILE = ["x; touch PWNED;", "$(id)", "`id`", "a'b", "${data}", "x\\n", "a b", 
 
 
 @pytest.mark.parametrize("name", ["adam.v2", "a" * 101, *HOSTILE])
-def test_other_name_is_refused(sections, name):
+def test_other_name_is_refused(section, name):
     with pytest.raises(ParametersError, match="expected a name of letters, digits, - and _, at most 100, got") as error:
-        sections(f'{{"{name}": {ADAM}}}')("optimizers")
+        section(f'{{"{name}": {ADAM}}}')()
     assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("name", ["5", "null", "true", "[a, b]"])
-def test_name_that_is_no_text_is_refused(sections, name):
+def test_name_that_is_no_text_is_refused(section, name):
     with pytest.raises(
         ParametersError, match=r"^params\.yaml: optimizers.*: input should be a valid string, got [^\n]*$"
     ):
-        sections(f"{{? {name} : {ADAM}}}")("optimizers")
+        section(f"{{? {name} : {ADAM}}}")()
 
 
-def test_no_optimizer_at_all_is_refused(sections):
+def test_no_optimizer_at_all_is_refused(section):
     with pytest.raises(ParametersError, match=r"params\.yaml: optimizers: dictionary should have at least 1 item"):
-        sections()("optimizers")
+        section()()
 
 
-@pytest.mark.parametrize(("section", "entry"), [("optimizers", ADAM), ("own_optimizers", LION)])
-def test_a_hundred_of_either_kind_are_taken_and_no_more(sections, section, entry):
+def test_a_hundred_are_taken_and_no_more(section):
     def of(many):
-        entries = "{" + ", ".join(f"o{number}: {entry}" for number in range(many)) + "}"
-        return sections(**{"own" if section.startswith("own") else "optimizers": entries})(section)
+        return section("{" + ", ".join(f"o{number}: {ADAM}" for number in range(many)) + "}")()
 
     assert len(of(100)) == 100
-    with pytest.raises(ParametersError, match=f"{section}: dictionary should have at most 100 items"):
+    with pytest.raises(ParametersError, match="optimizers: dictionary should have at most 100 items"):
         of(101)
 
 
-@pytest.mark.parametrize("file", ["lion.py", "optimizers/my-lion_2.py", "a/b/c.d/lion.py", "./lion.py"])
-def test_file_inside_the_repository_is_taken(sections, file):
-    assert (
-        sections(own=f"{{lion: {{class_name: Lion, config: {{}}, file: {file}}}}}")("own_optimizers")["lion"].file
-        == file
-    )
+@pytest.mark.parametrize("file", ["optimizers/my-lion_2.py", "optimizers/c.d/lion.py"])
+def test_file_in_the_folder_optimizers_is_taken(section, file):
+    assert section(f"{{lion: {{class_name: Lion, config: {{}}, file: {file}}}}}")()["lion"].file == file
 
 
 @pytest.mark.parametrize(
@@ -83,66 +78,59 @@ def test_file_inside_the_repository_is_taken(sections, file):
         *(f"{x}.py" for x in HOSTILE),
     ],
 )
-def test_other_file_is_refused_before_anything_looks_at_it(sections, file):
-    expected = r"^params\.yaml: own_optimizers\.lion\.file: expected a Python file in this repository: [^\n]*$"
+def test_other_file_is_refused_before_anything_looks_at_it(section, file):
+    expected = r"^params\.yaml: optimizers\.lion\.file: expected a Python file in this repository: [^\n]*$"
     with pytest.raises(ParametersError, match=expected):
-        sections(own=f'{{lion: {{class_name: Lion, config: {{}}, file: "{file}"}}}}')("own_optimizers")
+        section(f'{{lion: {{class_name: Lion, config: {{}}, file: "{file}"}}}}')()
 
 
-def test_entry_is_found_by_its_key_path_in_either_section(sections):
-    sections(f"{{adam: {ADAM}}}", f"{{lion: {LION}}}")
-    name, entry = entries.read_entry("params.yaml", "optimizers.adam")
-    assert (name, entry.class_name, entry.config) == ("adam", "Adam", {"learning_rate": 0.1})
-    name, entry = entries.read_entry("params.yaml", "own_optimizers.lion")
-    assert (name, entry.class_name, entry.file) == ("lion", "Lion", "optimizers/lion.py")
+@pytest.mark.parametrize("file", ["lion.py", "networks/lion.py", "./optimizers/lion.py"])
+def test_file_elsewhere_is_refused_since_check_would_not_see_it_change(section, file):
+    with pytest.raises(ParametersError, match=r"file: expected a Python file in the folder optimizers/, got"):
+        section(f"{{lion: {{class_name: Lion, config: {{}}, file: {file}}}}}")()
 
 
-def test_entry_is_found_beside_others_that_are_wrong(sections):
-    sections(f"{{adam: {ADAM}, 5: nonsense}}")
-    assert entries.read_entry("params.yaml", "optimizers.adam")[0] == "adam"
+def test_entry_is_found_by_its_name(section):
+    section(f"{{adam: {ADAM}, lion: {LION}}}")
+    entry = entries.read_optimizer("params.yaml", "adam")
+    assert (entry.class_name, entry.config, entry.file) == ("Adam", {"learning_rate": 0.1}, None)
+    entry = entries.read_optimizer("params.yaml", "lion")
+    assert (entry.class_name, entry.file) == ("Lion", "optimizers/lion.py")
+
+
+def test_entry_is_found_beside_others_that_are_wrong(section):
+    section(f"{{adam: {ADAM}, 5: nonsense}}")
+    assert entries.read_optimizer("params.yaml", "adam").class_name == "Adam"
 
 
 @pytest.mark.parametrize(
-    ("key", "message"),
-    [
-        ("adam", "expected the key path of an optimizer, optimizers.NAME or own_optimizers.NAME, got 'adam'"),
-        ("training.adam", "expected the key path of an optimizer, optimizers.NAME or own_optimizers.NAME, got 'trai"),
-        ("optimizers.adan", "optimizers: expected one of adam, sgd, got 'adan'"),
-        ("own_optimizers.lion", "own_optimizers: expected one of none, got 'lion'"),
-        ("optimizers.sgd", "optimizers.sgd.config: missing"),
-    ],
+    ("name", "message"),
+    [("adan", "optimizers: expected one of adam, sgd, got 'adan'"), ("sgd", "optimizers.sgd.config: missing")],
 )
-def test_key_path_that_leads_to_no_entry_is_refused(sections, key, message):
-    sections(f"{{adam: {ADAM}, sgd: {{class_name: SGD}}}}")
+def test_name_without_an_entry_is_refused(section, name, message):
+    section(f"{{adam: {ADAM}, sgd: {{class_name: SGD}}}}")
     with pytest.raises(ParametersError) as error:
-        entries.read_entry("params.yaml", key)
+        entries.read_optimizer("params.yaml", name)
     assert str(error.value).startswith(f"params.yaml: {message}")
 
 
-def test_names_that_are_one_in_a_folder_that_ignores_case_are_refused_with_both_key_paths():
-    entries.refuse_shared_names(["optimizers.adam", "optimizers.adam2", "own_optimizers.lion"], "params.yaml")
+def test_names_that_are_one_in_a_folder_that_ignores_case_are_refused_with_both():
+    entries.refuse_shared_names(["adam", "adam2", "lion"], "params.yaml: optimizers")
     with pytest.raises(ParametersError) as error:
-        entries.refuse_shared_names(
-            ["optimizers.adam", "optimizers.Adam", "own_optimizers.lion", "own_optimizers.adam"], "params.yaml"
-        )
-    assert str(error.value).splitlines() == [
-        "params.yaml: optimizers.adam and optimizers.Adam: expected names that differ, and not by case alone",
-        "params.yaml: optimizers.adam and own_optimizers.adam: expected names that differ, and not by case alone",
-    ]
+        entries.refuse_shared_names(["adam", "Adam", "lion"], "params.yaml: optimizers")
+    assert str(error.value) == (
+        "params.yaml: optimizers: adam and Adam: expected names that differ, and not by case alone"
+    )
 
 
-def test_rules_of_keras_2_that_an_entry_may_name_are_the_files_of_their_folder():
-    files = (Path(entries.__file__).parent / "keras2").glob("[!_]*.py")
-    assert {file.stem for file in files} == {name.lower() for name in entries.KERAS2}
-
-
-def test_rule_is_the_code_where_it_is_of_this_project_and_else_names_the_class():
-    def rule(class_name):
-        return entries.rule(entries.OptimizerEntry(class_name=class_name, config={}))
-
-    code = Path(entries.__file__).parent / "keras2/rmsprop.py"
-    assert rule("keras2>RMSprop") == code.read_text(encoding="utf-8")
-    assert rule("Adam") == "# Adam of keras.optimizers\n"
+def test_rule_is_the_text_of_the_file_and_else_names_the_class(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("optimizers").mkdir()
+    Path("optimizers/lion.py").write_bytes(b"# text\r\n")
+    lion = entries.OptimizerEntry(class_name="Lion", config={}, file="optimizers/lion.py")
+    assert entries.rule(lion) == b"# text\r\n"
+    adam = entries.OptimizerEntry(class_name="Adam", config={})
+    assert entries.rule(adam) == b"from keras.optimizers import Adam\n"
 
 
 STEPS = 2**31 - 1

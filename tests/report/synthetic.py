@@ -13,7 +13,7 @@ from descent.core import parameters, style
 from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import records
 from descent.report.settings import Conditions
-from descent.training.columns import HISTORY
+from descent.training.run import HISTORY
 from stages import compare
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 from descent.report import statistics, tables
-from descent.training.columns import DIAGNOSTICS
+from descent.training.run import DIAGNOSTICS
 
 
 def histories(**options):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import toy
 
-from descent.training import runs
+from descent.training import program
 
 pytestmark = pytest.mark.slow
 
@@ -15,7 +15,7 @@ def ema():
 
 
 class Halving(keras.optimizers.SGD):
-    """An optimizer of the user's own that is to be judged by half of its weights."""
+    """Your optimizer, which is to be scored on half of its weights."""
 
     def finalize_variable_values(self, var_list):
         for variable in var_list:
@@ -28,23 +28,23 @@ def halving():
 
 @pytest.mark.parametrize("fresh", [ema, halving])
 def test_every_epoch_is_measured_as_if_it_were_the_last(fresh):
-    _, long = toy.run(fresh, toy.SMALLEST, epochs=3)
-    short, _ = toy.run(fresh, toy.SMALLEST, epochs=2)
-    loss, accuracy = short.evaluate(toy.VALIDATION)
+    long = toy.train(fresh, toy.SMALLEST, epochs=3, seeds=[3]).figures()
+    short = toy.train(fresh, toy.SMALLEST, epochs=2, seeds=[3])
+    loss, accuracy = short.trainer.program.evaluate(toy.VALIDATION)
     np.testing.assert_allclose(long["val_loss"][1], loss, rtol=1e-6)
     np.testing.assert_allclose(long["val_accuracy"][1], accuracy)
 
 
 def test_judging_does_not_disturb_the_training():
-    _, judged = toy.run(halving, toy.SMALLEST, epochs=3)
-    _, plain = toy.run(lambda: keras.optimizers.SGD(0.1), toy.SMALLEST, epochs=3)
+    judged = toy.train(halving, toy.SMALLEST, epochs=3).figures()
+    plain = toy.train(lambda: keras.optimizers.SGD(0.1), toy.SMALLEST, epochs=3).figures()
     assert np.array_equal(judged["loss"], plain["loss"])
     assert not np.array_equal(judged["val_loss"], plain["val_loss"])
 
 
 def test_measured_weights_are_the_moving_average_of_keras():
     network = toy.mlp(dropout=0)
-    trained, _ = toy.run(ema, network=network, epochs=3, batch_size=50, seeds=[4])
+    trained = toy.train(ema, network, epochs=3, batch_size=50, seeds=[4])
     model = network(4)
     weights, average = model.get_weights(), None
     plain = keras.optimizers.SGD(0.1, momentum=0.9)
@@ -53,10 +53,10 @@ def test_measured_weights_are_the_moving_average_of_keras():
         model.fit(*toy.TRAIN, batch_size=50, epochs=1, verbose=0)
         weights = model.get_weights()
         average = weights if step == 0 else [0.9 * old + 0.1 * new for old, new in zip(average, weights, strict=True)]
-    for ours, theirs in zip(trained.weights()[0], average, strict=True):
+    for ours, theirs in zip(trained.weights[0], average, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
 
 
 @pytest.mark.parametrize(("optimizer", "kept"), [(ema(), True), (halving(), True), (keras.optimizers.Adam(), False)])
 def test_only_optimizers_with_other_weights_to_judge_pay_for_them(optimizer, kept):
-    assert runs.has_final_weights(optimizer) == kept
+    assert program.uses_averaged_weights(optimizer) == kept

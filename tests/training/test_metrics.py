@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from descent.data.datasets import Dataset, Split
 from descent.runs import metrics
-from descent.training.run import Epoch
+from descent.training.run import Run
 from descent.training.settings import TrainingParameters
 
 NAN = float("nan")
@@ -72,44 +73,47 @@ def test_one_run_has_no_spread():
     assert summary["epochs_to_target"] is None
 
 
-def epoch(val_accuracy, val_hits):
-    values = np.array(val_accuracy, dtype=float)
-    return Epoch(dict.fromkeys(metrics.MEASUREMENTS, values), np.array(val_hits, dtype=bool))
+def run(seed, accuracies, hits):
+    """A run whose every measurement is the accuracy of the epoch, and that classified these examples."""
+    values = np.array(accuracies, dtype=float)
+    history = dict.fromkeys(metrics.MEASUREMENTS, values)
+    last = values[-1]
+    return Run(seed, 1.0, 0.1, history, np.array(hits, dtype=bool), (1 - last, last), None, 1.0, {"device": "CPU"})
 
 
-def document(*epochs, last_epochs=2):
-    test = np.array([0.25, 0.5])
-    written = metrics.document(
-        epochs, test, test, {"train": 5, "test": 4}, settings(last_epochs, 0.6), {"device": "CPU"}
-    )
-    return json.loads(written)
+def document(*runs, last_epochs=2):
+    parameters = settings(last_epochs, 0.6)
+    examples = Split(np.zeros((3, 2), "float32"), np.zeros(3, "int32"))
+    return json.loads(metrics.document(runs, Dataset(examples, examples, examples, 2), parameters))
 
 
-def test_details_stand_in_a_list_and_count_the_hits_of_the_last_epochs():
-    none, one, both = [[0, 0, 0]] * 2, [[1, 0, 0], [0, 0, 0]], [[1, 1, 0]] * 2
-    written = document(epoch([0.1, 0.1], both), epoch([0.2, 0.3], one), epoch([0.4, 0.5], both), last_epochs=2)
+def test_validation_hits_are_counted_over_all_runs_in_the_last_epochs():
+    none, one, both = [False] * 3, [True, False, False], [True, True, False]
+    written = document(run(0, [0.1, 0.2, 0.4], [both, one, both]), run(1, [0.1, 0.3, 0.5], [both, none, both]))
     [details] = written["details"]
     assert details["val_hits"] == [3, 2, 0]
-    assert details["test_accuracy"] == [0.25, 0.5]
+    assert details["examples"] == {"train": 3, "validation": 3, "test": 3}
+    assert details["test_accuracy"] == [0.4, 0.5]
     assert details["environment"] == {"device": "CPU"}
-    assert written["val_accuracy"] == pytest.approx(0.35)
-    assert document(epoch([0.1, 0.1], none), last_epochs=1)["details"][0]["val_hits"] == [0, 0, 0]
 
 
-def test_hits_and_test_figures_of_a_diverged_run_are_not_told():
-    [details] = document(epoch([0.2, 0.3], [[1], [1]]), epoch([0.2, NAN], [[1], [0]]))["details"]
+def test_nothing_is_told_of_a_diverged_run():
+    [details] = document(run(0, [0.2, 0.2], [[1] * 3] * 2), run(1, [0.3, NAN], [[1] * 3] * 2))["details"]
     assert details["val_hits"] is None
-    assert details["test_accuracy"] == [0.25, None]
+    assert details["test_accuracy"] == [0.2, None]
 
 
-def test_history_rows_are_one_per_seed():
-    rows = metrics.history_rows(3, [0, 7], {"loss": np.array([0.123456789, NAN]), "accuracy": np.array([1, 0.5])})
-    assert rows == "0,3,0.123457,1\n7,3,nan,0.5\n"
+def test_history_has_a_row_for_each_epoch_and_seed():
+    lines = metrics.history_csv([run(0, [0.123456789, NAN], []), run(7, [1, 0.5], [])]).decode().splitlines()
+    assert (
+        lines[0]
+        == "seed,epoch,loss,accuracy,val_loss,val_accuracy,distance,weight_norm,relative_change,unchanged_weights"
+    )
+    assert [line.split(",")[:3] for line in lines[1:]] == [
+        ["0", "1", "0.123457"], ["7", "1", "1"], ["0", "2", "nan"], ["7", "2", "0.5"],
+    ]  # fmt: skip
 
 
-def test_progress_tells_the_time_left_once_an_epoch_ran_that_did_not_compile_and_who_diverged():
-    epochs = [epoch([1.0, 1.0], [[0], [0]]), *[epoch([0.5, NAN], [[0], [0]])] * 2]
-    line = metrics.progress_line("adam", epochs, 10, [30, 2, 2])
-    measured = "loss 0.5000  val_accuracy 0.5000  means over seeds, n = 1"
-    assert line == f"adam  epoch 3/10  {measured}  14 s left  1 of 2 runs diverged"
-    assert "left" not in metrics.progress_line("adam", epochs[:1], 10, [30])
+def test_machines_that_differ_are_all_named():
+    found = metrics.merged([{"cpu": "a", "python": "3"}, {"cpu": "b", "python": "3"}])
+    assert found == {"cpu": "a | b", "python": "3"}

@@ -53,10 +53,10 @@ def test_each_run_of_a_stack_is_its_network():
 @pytest.mark.parametrize("rate", [0.0, 0.5])
 def test_stacked_run_ends_as_in_turn_masks_and_all(rate):
     fresh, network = partial(keras.optimizers.SGD, 0.1), toy.mlp(dropout=rate)
-    stacked, together = toy.run(fresh, network, stacked=True, seeds=[3, 5, 8])
-    turned, alone = toy.run(fresh, network, seeds=[3, 5, 8])
-    for one, other in zip(stacked.weights(), turned.weights(), strict=True):
+    stacked = toy.train(fresh, network, stacked=True, seeds=[3, 5, 8])
+    turned = toy.train(fresh, network, seeds=[3, 5, 8])
+    for one, other in zip(stacked.weights, turned.weights, strict=True):
         for a, b in zip(one, other, strict=True):
             np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
-    for name, values in together.items():
-        np.testing.assert_allclose(values, alone[name], rtol=1e-4, atol=1e-6)
+    for name, values in stacked.figures().items():
+        np.testing.assert_allclose(values, turned.figures()[name], rtol=1e-4, atol=1e-6)

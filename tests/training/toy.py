@@ -1,10 +1,14 @@
 """What the tests of training share: small random examples, a small network, a quick way to train."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from descent.data.datasets import Split
-from descent.training import networks, runs
+from descent.data.datasets import Dataset, Split
+from descent.training import networks, stacking
+from descent.training.run import Run, Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
+from descent.training.trainer import Trainer
 
 SHAPE = (4, 3)
 CLASSES = 10
@@ -18,7 +22,8 @@ def split(examples, seed, shape=SHAPE):
     return Split((random.random((examples, *shape)) + brightness).astype("float32"), labels)
 
 
-TRAIN, VALIDATION, TEST = split(50, 1), split(30, 2), split(20, 3)
+DATA = Dataset(split(50, 1), split(30, 2), split(20, 3), CLASSES)
+TRAIN, VALIDATION, TEST = DATA[:3]
 
 
 def mlp(hidden_units=(16,), activation="relu", dropout=0.5, shape=SHAPE):
@@ -29,8 +34,6 @@ def mlp(hidden_units=(16,), activation="relu", dropout=0.5, shape=SHAPE):
 
 # Of a kernel and a bias, it compiles in half the time: where neither depth nor masks are the claim.
 SMALLEST = mlp((), dropout=0)
-# In one batch, a step is compiled once: where a loop over batches is not the claim.
-AT_ONCE = {"batch_size": len(TRAIN.labels)}
 
 
 def settings(**changes):
@@ -38,13 +41,42 @@ def settings(**changes):
     return TrainingParameters(**values | changes)
 
 
-def run(fresh_optimizer, network=None, stacked=False, train=TRAIN, validation=VALIDATION, **changes):
-    """Train; returns the runs and the measurements by name as [epochs, runs]."""
-    trained = runs.Runs(network or mlp(), fresh_optimizer, settings(**changes), train, validation, stacked)
-    epochs = list(trained.epochs())
-    return trained, {name: np.stack([epoch.measurements[name] for epoch in epochs]) for name in epochs[0].measurements}
+class Trained(NamedTuple):
+    """What a trainer made."""
+
+    trainer: Trainer
+    runs: list[Run]
+    weights: list[list[np.ndarray]]  # of each run, after it
+
+    def figures(self):
+        """Measurements by name, [epochs, runs] each."""
+        return {name: np.stack([run.history[name] for run in self.runs], 1) for name in self.runs[0].history}
+
+
+def trainer(fresh_optimizer, network=None, data=DATA, is_trusted=True, **changes):
+    return Trainer(network or mlp(), fresh_optimizer, settings(**changes), data, {"device": "toy"}, is_trusted)
+
+
+def train(fresh_optimizer, network=None, stacked=False, seeds=(3, 5), **options):
+    """Train the runs of these seeds, one after the other or stacked."""
+    made = trainer(fresh_optimizer, network, **options)
+    wanted = [Wanted(seed) for seed in seeds]
+    if stacked:
+        runs = made.train_stacked(wanted)
+        return Trained(made, runs, [stacking.unstack(made.program.model, number) for number in range(len(seeds))])
+    runs, weights = [], []
+    for run in wanted:
+        runs.append(made.train(run))
+        weights.append(made.program.model.get_weights())
+    return Trained(made, runs, weights)
 
 
 def equal(left, right):
     """Two lists of arrays are equal bit for bit."""
-    return all(np.array_equal(a, b) for a, b in zip(left, right, strict=True))
+    return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in zip(left, right, strict=True))
+
+
+def same(one, other):
+    """Two runs measured the same, bit for bit."""
+    arrays = ([*run.history.values(), run.hits, np.array(run.test)] for run in (one, other))
+    return equal(*arrays)

@@ -9,15 +9,15 @@ import tensorflow as tf
 
 from descent.core import user_code
 from descent.core.parameters import ParametersError
-from descent.training import graphs
-from descent.training import optimizer as optimizers
+from descent.training import graphs, optimizers
 from descent.training.settings import OptimizerEntry
 
+_SCALED_STEPS = 3  # a schedule may begin at zero
 _TRACED = 3  # tensors of weights in a traced step: a rule is the same for all, and they are many
 SMALL = (keras.Variable(tf.ones((4, 3)), name="kernel"), keras.Variable(tf.ones((3,)), name="bias"))
 
 
-def try_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.Variable], jit_compile: bool) -> None:
+def check_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.Variable], jit_compile: bool) -> None:
     """Build an optimizer and let it take steps, so that what fails in a training fails here.
 
     Args:
@@ -55,6 +55,22 @@ def try_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.Var
             raise ParametersError(f"{where}: {entry.class_name} starts differently at one seed; {graphs.SEEDED}")
 
 
+def is_scalable(entry: OptimizerEntry, where: str) -> bool:
+    """Tell whether an optimizer moves otherwise at twice its learning rate.
+
+    Every class of Keras does. One from a file takes a few steps to show it: a rule may have no learning rate, or keep
+    it where nobody can scale it.
+
+    Args:
+        entry: of an optimizer that can be built and take a step.
+        where: file and key path of the entry, for messages.
+    """
+    rate = optimizers.build(entry, where)._learning_rate  # Keras gives its schedule no public name
+    if not isinstance(rate, keras.Variable | keras.optimizers.schedules.LearningRateSchedule):
+        return False
+    return not entry.file or not np.array_equal(*(_moved(entry, where, factor) for factor in (1.0, 2.0)))
+
+
 def _fresh(entry: OptimizerEntry, where: str, weights: Sequence[keras.Variable]) -> keras.optimizers.Optimizer:
     keras.utils.set_random_seed(0)
     optimizer = optimizers.build(entry, where)
@@ -77,3 +93,11 @@ def _trace(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variab
 
 def _state(optimizer: keras.optimizers.Optimizer) -> list[np.ndarray]:
     return [variable.numpy() for variable in optimizer.variables]
+
+
+def _moved(entry: OptimizerEntry, where: str, factor: float) -> np.ndarray:
+    """Return weights that began at 1 after a few steps with a falling gradient, at a factor on the learning rate."""
+    optimizer, weight = optimizers.scale(optimizers.build(entry, where), factor), keras.Variable(tf.ones((2, 2)))
+    for step in range(1, _SCALED_STEPS * (optimizer.gradient_accumulation_steps or 1) + 1):
+        optimizer.apply_gradients([(tf.fill((2, 2), 1 / step), weight)])
+    return weight.numpy()

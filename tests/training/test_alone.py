@@ -1,0 +1,188 @@
+"""A run is what it is alone: the same bytes after other runs, at other factors before it, kept and read again.
+
+And its steps are Keras' own, taken eagerly on the same batches. One table: optimizers of params.yaml, all of Keras, all
+native ones of TensorFlow, and files with state, randomness and hooks of every kind that was seen to go wrong.
+"""
+
+from functools import partial
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+import toy
+
+from descent.core import parameters
+from descent.data.datasets import Dataset
+from descent.runs import store
+from descent.training import networks, optimizers, stacking
+from descent.training.run import Wanted
+from descent.training.settings import NetworkEntry, OptimizerEntry, Optimizers
+from descent.training.trainer import Trainer
+
+ROOT = Path(__file__).parents[2]
+MNIST = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)
+KERAS = [
+    name
+    for name, value in vars(keras.optimizers).items()
+    if isinstance(value, type)
+    and issubclass(value, keras.optimizers.Optimizer)
+    and name not in {"Optimizer", *optimizers.REFUSED}
+]
+NATIVE = {
+    "AdadeltaOptimizer": {}, "AdagradOptimizer": {}, "AdamOptimizer": {}, "FtrlOptimizer": {},
+    "GradientDescentOptimizer": {}, "MomentumOptimizer": {"momentum": 0.9}, "RMSPropOptimizer": {"momentum": 0.5},
+}  # fmt: skip
+# Files in tests/cases/optimizers that train; whether one program may serve all runs.
+FILES = {
+    "raw_handle": True, "counted_calls": True, "apply_gradients": True, "swap_average": True, "no_bias_decay": True,
+    "small_threshold": True, "layer_rates": True, "matrices_only": True, "own_rate": True, "parameter_free": True,
+    "infinite": True, "lookahead": False, "random_constant": False, "generators_in_list": False,
+}  # fmt: skip
+# Networks: file, config, whether one program may serve all runs, and whether it draws random numbers.
+NETWORKS = {
+    "mlp": ("networks/mlp.py", {"hidden_units": [8], "activation": "relu", "dropout": 0.5}, True, True),
+    "cnn": ("networks/cnn.py", {"filters": [2, 3]}, True, True),
+    "variable": ("tests/cases/networks/hidden_state.py", {"how": "variable"}, False, False),
+    "tensor": ("tests/cases/networks/hidden_state.py", {"how": "tensor"}, False, False),
+    "operation": ("tests/cases/networks/hidden_state.py", {"how": "op"}, False, False),
+    "no gradient": ("tests/cases/networks/no_gradient.py", {}, True, False),
+    "rotation": ("tests/cases/networks/rotation.py", {}, True, True),
+    "half": ("tests/cases/networks/half.py", {"penalty": 0.001}, True, False),
+    "half, convolved": ("tests/cases/networks/half.py", {"conv": True}, True, False),
+    "recurrent dropout": ("tests/cases/networks/recurrent_dropout.py", {}, True, True),
+    "subclassed": ("tests/cases/networks/built_later.py", {}, True, False),
+    "without input": ("tests/cases/networks/built_later.py", {"lazy": True}, True, False),
+}
+DATA = toy.DATA._replace(train=toy.split(48, 1))  # three full batches: the step stands once in the program
+QUICK = {"sgd", "tfoptimizer", "Adam", "raw_handle", "lookahead", "random_constant", "swap_average"}
+PLAIN = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [6], "activation": "relu", "dropout": 0.0})
+
+
+def entries():
+    """Every optimizer as entry, and whether one program may serve its runs."""
+    yield from ((name, entry, True) for name, entry in MNIST.items())
+    for name in KERAS:
+        yield name, OptimizerEntry(class_name=name, config={"learning_rate": 0.1}), True
+    for name, config in NATIVE.items():
+        config = {"optimizer": name, "learning_rate": 0.1} | config
+        yield name, OptimizerEntry(class_name="TFOptimizer", config=config, file="optimizers/tf1.py"), True
+    rates = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99}
+    yield "lion", OptimizerEntry(class_name="Lion", config=rates, file="optimizers/lion.py"), True
+    for name, shared in FILES.items():
+        yield name, case(name), shared
+
+
+def case(name):
+    """An entry for a file of tests/cases, which users would have in optimizers/; its class is the only one in it."""
+    file = f"tests/cases/optimizers/{name}.py"
+    [class_name] = [
+        node.name for node in __import__("ast").parse((ROOT / file).read_text()).body if hasattr(node, "bases")
+    ]
+    return OptimizerEntry.model_construct(class_name=class_name, config={}, file=file)
+
+
+def trainer(entry, network, data=DATA):
+    fresh_network = networks.builder(network, data.train.examples.shape[1:], data.classes)
+    fresh_optimizer = partial(optimizers.build, entry, "params.yaml: optimizers.mine")
+    return Trainer(fresh_network, fresh_optimizer, toy.settings(), data, {}, is_trusted=entry.file is None)
+
+
+def check_alone(entry, network, shared, data=DATA):
+    """Run seed 1 after others and alone; returns the trainer of the latter, whose program holds it still."""
+    company, alone = trainer(entry, network, data), trainer(entry, network, data)
+    company.train(Wanted(0))
+    company.train(Wanted(0, 0.5))  # as in the study
+    together, single = company.train(Wanted(1)), alone.train(Wanted(1))
+    assert toy.same(together, single)
+    assert toy.equal(company.program.model.get_weights(), alone.program.model.get_weights())
+    assert company.is_shared == shared
+    assert np.isfinite(single.history["loss"]).all()
+    return alone, single
+
+
+def eager(entry, network, data=DATA):
+    """Take the same steps with eager Keras; returns the weights."""
+    model = networks.builder(network, data.train.examples.shape[1:], data.classes)(1)
+    rule = optimizers.build(entry, "params.yaml: optimizers.mine")
+    rule.build(model.trainable_variables)
+    order = np.random.default_rng(1)
+    for _ in range(toy.settings().epochs):
+        rows = order.permutation(len(data.train.labels))
+        for batch in np.split(rows, range(16, len(rows), 16)):
+            with tf.GradientTape() as tape:
+                logits = tf.cast(model(data.train.examples[batch], training=True), tf.float32)
+                losses = tf.nn.sparse_softmax_cross_entropy_with_logits(data.train.labels[batch], logits)
+                loss = tf.reduce_mean(losses) + sum(tf.cast(penalty, tf.float32) for penalty in model.losses)
+            gradients = tape.gradient(loss, model.trainable_variables)
+            gradients = [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
+            rule.apply_gradients(zip(gradients, model.trainable_variables, strict=True))
+    rule.finalize_variable_values(model.trainable_variables)
+    return model.get_weights()
+
+
+def speed(name):
+    return () if name in QUICK else pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "shared"), [pytest.param(*row, marks=speed(row[0]), id=row[0]) for row in entries()]
+)
+def test_run_of_an_optimizer_is_the_same_in_company_and_alone_and_steps_as_eager_keras(name, entry, shared):
+    alone, single = check_alone(entry, PLAIN, shared)
+    if name != "generators_in_list":  # XLA makes other normal numbers of one seed
+        for ours, theirs in zip(alone.program.model.get_weights(), eager(entry, PLAIN), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5)
+
+    made = store.Made(entry, b"", PLAIN, toy.settings(), DATA)
+    kept = store.Store(made, {})
+    kept.keep(single)
+    assert toy.same(kept.find(Wanted(1)), single)
+
+    is_plain = not entry.file and entry.class_name in stacking.ELEMENTWISE
+    assert stacking.may_stack(alone.fresh_network(0), entry) == is_plain
+    if is_plain and name == entry.class_name:
+        stacked = trainer(entry, PLAIN).train_stacked([Wanted(0), Wanted(1)])[1]
+        for column, values in stacked.history.items():
+            np.testing.assert_allclose(values, single.history[column], rtol=1e-4, atol=1e-6, err_msg=column)
+
+
+@pytest.mark.parametrize(
+    ("file", "config", "shared", "draws"),
+    [
+        pytest.param(*row, marks=() if name in ("mlp", "tensor") else pytest.mark.slow, id=name)
+        for name, row in NETWORKS.items()
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Gradients do not exist:UserWarning")  # what eager Keras says of them, too
+def test_run_of_a_network_is_the_same_in_company_and_alone_and_steps_as_eager_keras(file, config, shared, draws):
+    network, entry = NetworkEntry(file=file, config=config), MNIST["adam"]
+    alone, _ = check_alone(entry, network, shared)
+    if not draws:
+        for ours, theirs in zip(alone.program.model.get_weights(), eager(entry, network), strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=0.02, atol=2e-3 if "half" in file else 2e-5)
+
+
+TOKENS = """
+from keras import Input, Sequential, layers
+
+def build(input_shape, classes):
+    stack = [layers.Embedding(5, 3), layers.GlobalAveragePooling1D(), layers.Dense(classes)]
+    return Sequential([Input(input_shape), *stack])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["adagrad", "rmsprop", "tfoptimizer"])
+def test_gradient_of_an_embedding_is_the_sum_of_its_slices(name, tmp_path, monkeypatch):
+    """A token twice in a batch has one gradient, and a rule for squares squares the sum."""
+    monkeypatch.chdir(tmp_path)
+    Path("tokens.py").write_text(TOKENS)
+    (tmp_path / "optimizers").symlink_to(ROOT / "optimizers")
+    random, network = np.random.default_rng(0), NetworkEntry(file="tokens.py", config={})
+    splits = [toy.Split(random.integers(0, 5, (50, 7)).astype("float32"), random.integers(0, 3, 50, "int32"))] * 3
+    data = Dataset(*splits, 3)
+    alone, _ = check_alone(MNIST[name], network, True, data)
+    for ours, theirs in zip(alone.program.model.get_weights(), eager(MNIST[name], network, data), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-5)

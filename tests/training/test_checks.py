@@ -1,0 +1,103 @@
+"""What is refused before training: steps that a compiled program would freeze, and hooks that Keras never calls."""
+
+import keras
+import pytest
+import tensorflow as tf
+from tensorflow.python.framework import config
+from test_alone import FILES, case
+
+from descent.checks import network_check, optimizer_check
+from descent.core.parameters import ParametersError
+from descent.training import networks
+from descent.training.settings import NetworkEntry, OptimizerEntry
+
+WEIGHTS = networks.builder(NetworkEntry(file="networks/cnn.py", config={"filters": [2]}), (6, 6), 3)(
+    0
+).trainable_variables
+REFUSED = {
+    "counter": "cannot take a step twice: Python code in it counts",
+    "numpy_noise": "cannot take a step twice: Python code in it counts",
+    "tf_noise": "draws random numbers by RandomStandardNormal, which no seed resets",
+    "tf_generator": "cannot be called when determinism is enabled",
+    "get_gradients": "GCRMSprop defines get_gradients, which Keras 3 never calls",
+    "matrices_only": "cannot take a step: ValueError: too many values to unpack",
+}
+
+
+@pytest.fixture(autouse=True)
+def deterministic():
+    tf.config.experimental.enable_op_determinism()
+    yield
+    config.disable_op_determinism()  # or other tests of this process had it
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_optimizer_is_refused_with_the_reason(name):
+    entry = case(name).model_copy(update={"config": {"learning_rate": 0.1}})
+    with pytest.raises(ParametersError, match=f"^optimizers.mine: .*{REFUSED[name]}"):
+        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
+
+
+@pytest.mark.parametrize("name", sorted({*FILES} - {"matrices_only"}))
+def test_optimizer_is_taken(name):
+    optimizer_check.check_optimizer(case(name), "optimizers.mine", WEIGHTS, jit_compile=True)
+
+
+def test_state_that_starts_differently_at_one_seed_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(
+        "import keras\nimport numpy as np\nclass Mine(keras.optimizers.SGD):\n"
+        "    def build(self, variables):\n        super().build(variables)\n"
+        "        self.start = self.add_variable((), 'zeros')\n"
+        "        self.start.assign(np.random.default_rng().random())\n"
+    )
+    entry = OptimizerEntry.model_construct(class_name="Mine", config={}, file="mine.py")
+    with pytest.raises(ParametersError, match="Mine starts differently at one seed"):
+        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
+
+
+def test_accumulation_is_tried_to_its_end():
+    rates = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "gradient_accumulation_steps": 4}
+    lion = OptimizerEntry(class_name="Lion", config=rates, file="optimizers/lion.py")
+    before = [weight.numpy() for weight in WEIGHTS]
+    optimizer_check.check_optimizer(lion, "optimizers.lion", WEIGHTS, jit_compile=True)
+    assert any((weight.numpy() != old).any() for weight, old in zip(WEIGHTS, before, strict=True))
+
+
+NOISE = """
+import keras, tensorflow as tf
+class Noise(keras.layers.Layer):
+    calls = 0
+    def call(self, x):
+        self.calls += 1
+        return x * {noise}
+def build(input_shape, classes):
+    return keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), Noise(), keras.layers.Dense(classes)])
+"""
+
+
+@pytest.mark.parametrize(
+    ("noise", "reason"),
+    [
+        ("tf.random.normal(())", "draws random numbers by RandomStandardNormal"),
+        ("self.calls", "another program the second"),
+    ],
+)
+def test_network_whose_randomness_or_counting_would_be_frozen_is_refused(noise, reason, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(NOISE.format(noise=noise))
+    with pytest.raises(ParametersError, match=reason):
+        network_check.check_network(NetworkEntry(file="mine.py", config={}), (4,), 3)
+
+
+def test_weight_without_gradient_is_named(capsys):
+    network_check.check_network(NetworkEntry(file="tests/cases/networks/no_gradient.py", config={}), (4, 3), 3)
+    assert "no gradient for sequential/scale/variable" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["rotation", "half", "recurrent_dropout", "built_later", "hidden_state"])
+def test_network_is_taken(name):
+    assert isinstance(
+        network_check.check_network(NetworkEntry(file=f"tests/cases/networks/{name}.py", config={}), (6, 6), 3),
+        keras.Model,
+    )
