@@ -23,8 +23,8 @@ class Trainer:
     At seed s every optimizer gets the same initial weights, order of batches and dropout masks.
 
     One compiled program serves one run after the other where that is proven to be the same as a program for each: it
-    must be closed (`Program.is_closed`), and where code of the user's takes part, the program that is traced for a
-    second run must equal the first one, so that no number drawn or counted while it is built is a part of it.
+    must be closed (`Program.is_closed`). Where code from your files takes part, the program traced for a second run
+    must also equal the first one, so that no number drawn or counted while it is built is a part of it.
     """
 
     def __init__(
@@ -44,13 +44,14 @@ class Trainer:
             parameters: epochs and batch size.
             data: examples to train on, to evaluate on after every epoch and, if there are any, to test with.
             environment: stated with every run.
-            is_trusted: the optimizer is a class of Keras' or of ours, not of the user's own.
+            is_trusted: the optimizer is a class of Keras; else a second trace must prove that one program will do.
         """
         self.fresh_network, self._fresh_optimizer = fresh_network, fresh_optimizer
         self._parameters, self._data = parameters, data
         self._environment, self._is_trusted = environment, is_trusted
         self.program: Program | None = None  # the one that holds the last run
         self.is_shared: bool | None = None  # whether one program serves all runs; None while that is unknown
+        self._jit_compile = True  # with XLA, as far as the network allows it
 
     def train(self, run: Wanted, keep_weights: bool = False, after_epoch: AfterEpoch | None = None) -> Run:
         """Train one run from its start to its end, or until it diverges.
@@ -99,14 +100,15 @@ class Trainer:
 
     def _put(self, run: Wanted) -> None:
         """Put a run at its start, in the program that is there where that may serve it."""
-        if self.program is None:  # tried on a network of its own, since a step moves the states of layers
-            tried = self.fresh_network(run.seed)
-            self._jit_compile = networks.should_jit_compile(tried, self._data.train.examples.shape[1:])
         model = self.fresh_network(run.seed)
+        is_plain = networks.is_plain(model)
+        if self.program is None and not is_plain:
+            self._jit_compile = networks.should_jit_compile(model, self._data.train.examples.shape[1:])
+            model = self.fresh_network(run.seed)  # anew, since the trial may have moved the states of its layers
         optimizer = self._optimizer(model, run.factor)
         if self.program is not None and self.is_shared is None:
             self.is_shared = self.program.is_closed
-            if self.is_shared and not (self._is_trusted and networks.is_plain(model)):
+            if self.is_shared and not (self._is_trusted and is_plain):
                 other = self._compile(model, optimizer, self._jit_compile)
                 self.is_shared = graphs.text_of(other.graph) == graphs.text_of(self.program.graph)
                 if not self.is_shared:
