@@ -1,5 +1,6 @@
 """docs/own.md is true: its way from nothing to an answer, and its conversions, run as they are written."""
 
+import csv
 import re
 import shlex
 import subprocess
@@ -79,20 +80,37 @@ def test_plots_of_other_data_are_shown_without_the_tutorial_and_none_fails(answe
 
 
 @pytest.mark.slow
-def test_study_of_ones_own_case_runs(answered, tmp_path):
-    project = answered.duplicate(tmp_path / "project")
-    project.edit(lambda parameters: parameters["optimizers"].clear())
-    with Repo(str(project.folder)) as repo:
+def test_study_of_ones_own_case_runs(answered):
+    with Repo(str(answered.folder)) as repo:
         stages = [stage for stage in repo.index.stages if "tuning" in stage.path_in_repo]
         commands = [shlex.split(stage.cmd)[3:] for stage in stages]
-    assert [command[0] for command in commands] == ["stages.tune", "stages.follow", "stages.compare_tuning"]
+    assert [command[0] for command in commands] == [
+        "stages.tune", "stages.tune", "stages.follow", "stages.compare_tuning"
+    ]  # fmt: skip
     # As `dvc repro tuning/dvc.yaml` runs them, but in one process, which loads TensorFlow once.
     calls = [f"import {module}; {module}.main(*{keys})" for module, *keys in commands]
-    project.run(shlex.join(["python", "-c", "\n".join(calls)]))
-    outs = [project.folder / out.def_path for stage in stages for out in stage.outs]
+    answered.run(shlex.join(["python", "-c", "\n".join(calls)]))
+    outs = [answered.folder / out.def_path for stage in stages for out in stage.outs]
     assert len(outs) > 6
     assert all(path.exists() for path in outs)  # of the optimizer of one's own too; DVC refuses one that is not made
-    assert "signed" in (project.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
+    assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
+
+    # And its runs are a chart: a point each, against its rate on a logarithmic scale.
+    answered.run("dvc plots show results/tuning/runs/signed.csv")
+    visit = browser.visit(answered.folder / "dvc_plots/index.html")
+    ends = [row for row in read_csv(answered.folder / "results/tuning/runs/signed.csv") if row["epoch"] == "5"]
+    drawn = re.findall(r'aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="point"', visit.html)
+    tuned = {row["optimizer"]: row for row in read_csv(answered.folder / "results/tuning/report/tuned.csv")}["signed"]
+    assert int(tuned["trials"]) in (3 * 2, 4 * 2)  # a factor beyond an end of the grid, where the best was there
+    assert len(drawn) == len(ends) == int(tuned["trials"]) + 5
+    assert sum("; run: report; " in label for label in drawn) == 5
+    assert "X-axis titled 'learning_rate' for a log scale" in visit.html.replace("&#39;", "'")
+    assert visit.console == []
+
+
+def read_csv(path):
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 HOST = """
