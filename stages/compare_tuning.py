@@ -39,7 +39,12 @@ def main() -> None:
             *map(read, where), tuple(map(str, where)), conditions.training, conditions.data.validation_size
         )
         where = (TUNING / "runs" / f"{name}.csv", TUNING / "metrics" / f"{name}.json")
-        tunings[name] = columns.parse(*map(read, where), tuple(map(str, where)))
+        if tuned := columns.parse(*map(read, where), tuple(map(str, where))):
+            tunings[name] = tuned
+        else:
+            print(f"{name}: left out of the study, since its steps do not follow its learning rate")
+    if not tunings:
+        raise parameters.InputError("params.yaml: optimizers: expected one whose learning rate can be tuned, got none")
     traced = paths.parse(read(TUNING / "paths.csv"), str(TUNING / "paths.csv"))
     defaults = tables.endpoints(trainings, conditions)
 

@@ -48,6 +48,11 @@ def main(name: str) -> None:
         tried.extend(runs)
         return accuracy_of(runs)
 
+    if study.is_rateless(train(task._replace(selects=True), study.ends(tuning))):
+        print(f"{name}: its steps do not follow its learning rate: left out of the study", flush=True)
+        process.write_file(RESULTS / "runs" / f"{name}.csv", columns.runs_csv([], []))
+        process.write_file(RESULTS / "metrics" / f"{name}.json", study.LEFT_OUT)
+        return
     factors, accuracy, best = study.select(tuning, select)
     fresh = [] if best is None else train(task, [Wanted(seed, factors[best]) for seed in training.seeds])
     written = study.document(

@@ -41,7 +41,7 @@ def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-def parse(runs: str, metrics: str, where: tuple[str, str]) -> Tuning:
+def parse(runs: str, metrics: str, where: tuple[str, str]) -> Tuning | None:
     """Read the two files of one optimizer.
 
     Args:
@@ -49,11 +49,16 @@ def parse(runs: str, metrics: str, where: tuple[str, str]) -> Tuning:
         metrics: content of its metrics.
         where: names of the two files, for messages.
 
+    Returns:
+        None for an optimizer that was left out of the study.
+
     Raises:
         InputError: if a file is damaged.
     """
     try:
         numbers = json.loads(metrics)
+        if "left_out" in numbers:
+            return None
         table = list(csv.DictReader(io.StringIO(runs)))
         of_role = {role: [row for row in table if row["role"] == role] for role in (SELECTION, REPORT)}
         factors = sorted({float(row["factor"]) for row in of_role[SELECTION]})

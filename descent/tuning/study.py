@@ -13,6 +13,9 @@ from descent.tuning import choice, grid
 from descent.tuning.settings import TuningParameters
 
 
+LEFT_OUT = b'{"left_out": true}\n'  # metrics of an optimizer without a learning rate that scales its steps
+
+
 def select(
     parameters: TuningParameters, accuracy_of: Callable[[Sequence[Wanted]], np.ndarray]
 ) -> tuple[list[float], np.ndarray, int | None]:
@@ -46,6 +49,18 @@ def select(
             return factors, accuracy, best
         tried[upwards] += 1
         look([further])
+
+
+def ends(parameters: TuningParameters) -> list[Wanted]:
+    """The runs of the first seed at both ends of the grid."""
+    factors = grid.factors(parameters)
+    return [Wanted(parameters.seeds[0], factor) for factor in (factors[0], factors[-1])]
+
+
+def is_rateless(runs: Sequence[Run]) -> bool:
+    """Tell whether two runs with one seed and different learning rates are the same run: then there is none to tune."""
+    first, second = (run.history["loss"] for run in runs)
+    return bool(np.isfinite(first).all()) and np.array_equal(first, second)
 
 
 def document(

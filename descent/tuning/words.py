@@ -48,6 +48,8 @@ def reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
     text += NOISY * any(row.may_be_best == "noisy" for row in rows)
     if edges := [row.optimizer for row in rows if row.at_edge]:
         text += f" Still best at the end of the grid, so that another rate may be better yet: {', '.join(edges)}."
+    if left_out := sorted(conditions.optimizers.keys() - {row.optimizer for row in rows}):
+        text += f" Left out, since their steps do not follow their learning rates: {', '.join(left_out)}."
     return text
 
 
