@@ -128,6 +128,6 @@ def test_training_ends_with_the_dvc_that_started_it(tmp_path, mnist_archive):
 
 def trainings_in(folder):
     """Return the trainings that run in a folder."""
-    command = ["pgrep", "--full", "stages.train optimizers.adam"]
+    command = ["pgrep", "--full", "stages.train adam"]
     found = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     return [int(pid) for pid in found if Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()]

@@ -33,7 +33,7 @@ def document():
     found = yaml.load(ROOT / "params.yaml")
     shrink(found)
     lion = {"class_name": "Lion", "config": {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99}}
-    found["own_optimizers"] = {"lion": {"file": "optimizers/lion.py", **lion}}
+    found["optimizers"]["lion"] = {"file": "optimizers/lion.py", **lion}
     decay = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9}
     found["optimizers"]["sgd"]["config"]["learning_rate"] = {"class_name": "ExponentialDecay", "config": decay}
     return YAML(typ="safe").load(text_of(found))

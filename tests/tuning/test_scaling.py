@@ -7,22 +7,24 @@ import numpy as np
 import pytest
 
 from descent.core.parameters import ParametersError, validate
-from descent.optimizers import build
-from descent.optimizers.entries import OptimizerEntry
+from descent.training import optimizer as optimizers
+from descent.training import scaling
+from descent.training.settings import OptimizerEntry
 from descent.trajectories.paths import follow
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import grid, scaling
+from descent.tuning import grid
 from descent.tuning.settings import TuningParameters
 
 DECAY = {
     "class_name": "ExponentialDecay",
     "config": {"initial_learning_rate": 0.1, "decay_steps": 2, "decay_rate": 0.5},
 }
+FILES = {"Nadam": "optimizers/keras2_nadam.py", "TFOptimizer": "optimizers/tf1.py"}
 ENTRIES = {
     "SGD": {"learning_rate": 0.1},
     "Adam": {"learning_rate": 0.01},
-    "keras2>Nadam": {"learning_rate": 0.01},
-    "keras2>TFOptimizer": {"optimizer": "MomentumOptimizer", "learning_rate": 0.1, "momentum": 0.9},
+    "Nadam": {"learning_rate": 0.01},
+    "TFOptimizer": {"optimizer": "MomentumOptimizer", "learning_rate": 0.1, "momentum": 0.9},
 }
 
 
@@ -30,9 +32,10 @@ def followed(class_name, config, factor=None):
     """The path of an optimizer over a bowl, with its learning rate scaled or not."""
     surface = {"curvatures": [1.0, 2.0], "angle_degrees": 0.0, "start": [-0.2, 0.1], "noise": 0.0}
     settings = {"steps": 6, "seed": 0, "half_width": 0.3, "constant_gradient": 0.3, "surfaces": {"bowl": surface}}
-    fresh = partial(build.build, OptimizerEntry(class_name=class_name, config=config), "mine")
+    entry = OptimizerEntry(file=FILES.get(class_name), class_name=class_name, config=config)
+    fresh = partial(optimizers.build, entry, "mine")
     made = fresh if factor is None else lambda: scaling.scale(fresh(), factor)
-    return follow(made, TrajectoryParameters(**settings)).paths["bowl"]
+    return follow(made, TrajectoryParameters(**settings), "mine").paths["bowl"]
 
 
 @pytest.mark.parametrize(("class_name", "config"), ENTRIES.items(), ids=ENTRIES)
