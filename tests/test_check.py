@@ -129,6 +129,15 @@ def test_change_of_a_rule_makes_the_trainings_that_use_it_out_of_date_and_no_oth
     assert {name for name in changed if not name.startswith("tuning/")} == {"train@nadam", "trace"}
 
 
+@pytest.mark.slow
+def test_anything_in_tuning_makes_the_study_out_of_date_and_nothing_else(project):
+    project.edit(lambda parameters: parameters["tuning"].update(step_decades=0.25))
+    assert project.repro("check") == ["check"]
+    changed = json.loads(project.run("dvc status --json"))
+    names = {f"tuning/dvc.yaml:{name}" for name in ("tune@adam", "tune@nadam", "tune@sgd", "follow", "compare_tuning")}
+    assert changed.keys() == names
+
+
 def test_every_stage_waits_for_the_check():
     with Repo(str(ROOT)) as repo:
         stages = [stage for stage in repo.index.stages if stage.cmd and stage.name != "check"]

@@ -18,13 +18,14 @@ entry = settings.read_optimizer("params.yaml", name)
 training = parameters.read("params.yaml", "training", TrainingParameters)
 network = parameters.read("params.yaml", "network", NetworkEntry)
 data = datasets.load(Path("data/prepared/splits.npz"))
-code = [path.read_text() for path in (Path(network.file), settings.rule_path(name))]
+texts = [path.read_text() for path in (Path(network.file), settings.rule_path(name))]
+code = [[line for line in text.splitlines() if not line.startswith("#")] for text in texts]  # as little as it computes
 inputs = repr((entry, training, network, code, zlib.crc32(data.train.examples), len(data.validation.labels)))
 random = np.random.default_rng(zlib.crc32(inputs.encode()))
 
 
 def run(seed):
-    hits = random.random((training.epochs, len(data.validation.labels))) < 0.9
+    hits = random.random((training.epochs, len(data.validation.labels))) < random.uniform(0.5, 1)
     history = {column: random.random(training.epochs) for column in columns.MEASUREMENTS}
     history["val_accuracy"] = hits.mean(axis=1)
     return Run(seed, 1.0, 0.1, history, hits, (random.random(), random.random()), None, 0.0, {"device": "none"})
