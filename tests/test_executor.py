@@ -61,7 +61,8 @@ def test_what_is_finished_is_kept_whatever_comes_next(asked):
     assert asked == [WANTED, WANTED[1:]]
 
 
-def test_lines_say_which_run_how_far_and_when_all_are_done(asked, capsys):
+@pytest.mark.usefixtures("asked")
+def test_lines_say_which_run_how_far_and_when_all_are_done(capsys):
     list(executor.obtain(synthetic_runs.task(), [Wanted(0), Wanted(1, 10**-0.5)]))
     first, second = (synthetic_runs.run(seed).history["val_accuracy"][-1] for seed in (0, 1))
     assert capsys.readouterr().out.splitlines() == [
@@ -72,7 +73,8 @@ def test_lines_say_which_run_how_far_and_when_all_are_done(asked, capsys):
     ]
 
 
-def test_time_left_is_that_of_the_runs_so_far(asked, capsys, monkeypatch):
+@pytest.mark.usefixtures("asked")
+def test_time_left_is_that_of_the_runs_so_far(capsys, monkeypatch):
     clock = iter([100.0, 101.0, 103.0, 104.0])  # the start; is a line due; the first line; the second
     monkeypatch.setattr(executor.time, "monotonic", lambda: next(clock))
     progress = executor._Progress(synthetic_runs.task(epochs=4), 3)
@@ -82,7 +84,8 @@ def test_time_left_is_that_of_the_runs_so_far(asked, capsys, monkeypatch):
     assert lefts == ["33 s left", "8 s left"]
 
 
-def test_diverged_run_is_said_to_be_one(asked, capsys):
+@pytest.mark.usefixtures("asked")
+def test_diverged_run_is_said_to_be_one(capsys):
     progress = executor._Progress(synthetic_runs.task(), 1)
     run = synthetic_runs.run(3)
     run.history["val_accuracy"][:] = np.nan
@@ -91,7 +94,8 @@ def test_diverged_run_is_said_to_be_one(asked, capsys):
     assert capsys.readouterr().out == "adam  run 1/1  seed 3  diverged  0 s left\n"
 
 
-def test_folder_of_the_kept_runs_is_not_one_of_git(asked):
+@pytest.mark.usefixtures("asked")
+def test_folder_of_the_kept_runs_is_not_one_of_git():
     list(executor.obtain(synthetic_runs.task(), WANTED))
     assert len(list(Path(".dvc/tmp/runs").glob("*.npz"))) == 3
     assert "/tmp" in (Path(__file__).parents[1] / ".dvc/.gitignore").read_text().splitlines()

@@ -99,7 +99,7 @@ FAILS = """
 import keras
 
 class Fails(keras.layers.Layer):
-    def call(self, values, training):
+    def call(self, values, training=False):
         if training:
             raise ValueError("not this one")
         return values

@@ -36,7 +36,8 @@ def record():
     return path
 
 
-def test_run_comes_back_to_the_bit(folder):
+@pytest.mark.usefixtures("folder")
+def test_run_comes_back_to_the_bit():
     run = synthetic_runs.run(7, factor=10**-0.5, weights=b"weights")
     run.history["loss"][-1] = np.nan
     opened().keep(run)
@@ -48,14 +49,16 @@ def test_run_comes_back_to_the_bit(folder):
     assert all(found.history[name].tobytes() == values.tobytes() for name, values in run.history.items())
 
 
-def test_run_without_test_and_of_a_schedule_comes_back_as_well(folder):
+@pytest.mark.usefixtures("folder")
+def test_run_without_test_and_of_a_schedule_comes_back_as_well():
     opened().keep(synthetic_runs.run()._replace(test=None, learning_rate=float("nan")))
     found = opened().find(Wanted(0))
     assert found.test is None
     assert np.isnan(found.learning_rate)
 
 
-def test_only_a_run_with_weights_is_found_where_they_are_wanted(folder):
+@pytest.mark.usefixtures("folder")
+def test_only_a_run_with_weights_is_found_where_they_are_wanted():
     opened().keep(synthetic_runs.run())
     assert opened().find(Wanted(0))
     assert opened().find(Wanted(0), with_weights=True) is None
@@ -63,13 +66,15 @@ def test_only_a_run_with_weights_is_found_where_they_are_wanted(folder):
     assert opened().find(Wanted(0), with_weights=True).weights == b"weights"
 
 
-def test_nothing_is_found_of_another_seed_or_factor(folder):
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_found_of_another_seed_or_factor():
     opened().keep(synthetic_runs.run(0))
     assert opened().find(Wanted(1)) is None
     assert opened().find(Wanted(0, 2.0)) is None
 
 
-def test_damaged_record_counts_for_nothing(folder):
+@pytest.mark.usefixtures("folder")
+def test_damaged_record_counts_for_nothing():
     opened().keep(synthetic_runs.run())
     whole, path = record().read_bytes(), record()
     for size in (0, 1, len(whole) // 2, len(whole) - 1):
@@ -80,11 +85,14 @@ def test_damaged_record_counts_for_nothing(folder):
     for place in range(0, len(whole), 7):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         found = reader.find(Wanted(0))  # a date of a member, say, is no part of a run
-        assert found is None or all(np.array_equal(found.history[name], expected.history[name]) for name in found.history)
+        assert found is None or all(
+            np.array_equal(found.history[name], expected.history[name]) for name in found.history
+        )
         assert found is None or np.array_equal(found.hits, expected.hits)
 
 
-def test_renamed_record_counts_for_nothing(folder):
+@pytest.mark.usefixtures("folder")
+def test_renamed_record_counts_for_nothing():
     reader = opened()
     reader.keep(synthetic_runs.run(0))
     first = record()
@@ -94,7 +102,8 @@ def test_renamed_record_counts_for_nothing(folder):
     assert reader.find(Wanted(1)) is None
 
 
-def test_record_of_another_environment_counts_on_a_cluster_alone(folder):
+@pytest.mark.usefixtures("folder")
+def test_record_of_another_environment_counts_on_a_cluster_alone():
     opened().keep(synthetic_runs.run(environment={"cpu": "another"}))
     assert opened().find(Wanted(0)) is None
     assert opened({"cpu": "another"}).find(Wanted(0))
@@ -129,23 +138,27 @@ def test_record_of_other_settings_code_or_data_of_the_users_counts_for_nothing(f
 
 
 @pytest.mark.parametrize("change", [{"epochs": 3}, {"batch_size": 10}])
-def test_record_of_other_epochs_or_batches_counts_for_nothing(folder, change):
+@pytest.mark.usefixtures("folder")
+def test_record_of_other_epochs_or_batches_counts_for_nothing(change):
     opened().keep(synthetic_runs.run())
     assert opened(**change).find(Wanted(0)) is None
 
 
 @pytest.mark.parametrize("change", [{"seeds": [0, 5]}, {"last_epochs": 2}, {"target_val_accuracy": 0.5}])
-def test_settings_that_change_no_run_need_no_training(folder, change):
+@pytest.mark.usefixtures("folder")
+def test_settings_that_change_no_run_need_no_training(change):
     opened().keep(synthetic_runs.run())
     assert opened(**change).find(Wanted(0))
 
 
-def test_record_of_another_optimizer_counts_for_nothing(folder):
+@pytest.mark.usefixtures("folder")
+def test_record_of_another_optimizer_counts_for_nothing():
     opened().keep(synthetic_runs.run())
     assert opened(name="sgd").find(Wanted(0)) is None
 
 
-def test_record_of_other_code_counts_for_nothing(folder, monkeypatch):
+@pytest.mark.usefixtures("folder")
+def test_record_of_other_code_counts_for_nothing(monkeypatch):
     opened().keep(synthetic_runs.run())
     monkeypatch.setattr(store, "code_digest", lambda: "another")
     assert opened().find(Wanted(0)) is None
@@ -166,7 +179,8 @@ def test_code_is_that_which_computes_runs(tmp_path, monkeypatch):
     assert store.code_digest() != before
 
 
-def test_the_500_that_were_used_last_stay(folder, monkeypatch):
+@pytest.mark.usefixtures("folder")
+def test_the_500_that_were_used_last_stay(monkeypatch):
     assert store.MOST == 500
     monkeypatch.setattr(store, "MOST", 3)
     kept = opened()
@@ -204,7 +218,9 @@ def trained(tmp_path_factory, mnist_archive):
 
 def progress(output, name):
     """What a training printed of its runs."""
-    return [re.split("  seed|  val_", line)[0] for line in re.findall(rf"^{name}(?:  run|: \d).*", output, re.MULTILINE)]
+    return [
+        re.split("  seed|  val_", line)[0] for line in re.findall(rf"^{name}(?:  run|: \d).*", output, re.MULTILINE)
+    ]
 
 
 @pytest.mark.slow

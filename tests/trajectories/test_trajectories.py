@@ -60,9 +60,7 @@ def test_path_uses_the_hyperparameters_of_the_entry():
 
 def test_noise_is_the_same_for_every_optimizer_and_another_for_another_seed():
     def moved(learning_rate, seed=0):
-        path = follow(partial(sgd, learning_rate), settings(surfaces={"flat": FLAT}, seed=seed)).paths[
-            "flat"
-        ]
+        path = follow(partial(sgd, learning_rate), settings(surfaces={"flat": FLAT}, seed=seed)).paths["flat"]
         return path[1:] - path[0]
 
     np.testing.assert_allclose(moved(0.02), 2 * moved(0.01), atol=1e-6)
@@ -109,7 +107,10 @@ def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
     ("make", "expected"),
     [
         (sgd, lambda t: 0.05 * 0.5 + 0 * t),
-        (built("Adagrad", "optimizers/keras2_adagrad.py", learning_rate=0.01, epsilon=1e-7), lambda t: 0.01 / np.sqrt(t)),
+        (
+            built("Adagrad", "optimizers/keras2_adagrad.py", learning_rate=0.01, epsilon=1e-7),
+            lambda t: 0.01 / np.sqrt(t),
+        ),
         (built("SGD", learning_rate=0.1, momentum=0.9), lambda t: 0.1 * 0.5 * (1 - 0.9**t) / (1 - 0.9)),
     ],
     ids=["sgd", "adagrad", "momentum"],
