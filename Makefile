@@ -64,8 +64,8 @@ lint: $(TEST_STAMP)  ## Check style and formatting
 bench: $(TEST_STAMP)  ## Measure speed: pipeline, training, other frameworks, sizes, DVC (an hour and a half, alone on the machine)
 	@python -m tools.bench
 
-clean:  ## Remove what tools leave behind; results, data, the DVC cache and .venv stay
-	@rm -rf .coverage* .pytest_cache .ruff_cache dvc_plots logs
+clean:  ## Remove what tools leave behind, and the kept runs; results, data, the DVC cache and .venv stay
+	@rm -rf .coverage* .pytest_cache .ruff_cache dvc_plots logs .dvc/tmp/runs
 	@find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 readme: $(TEST_STAMP)  ## Write the committed results into README.md

@@ -9,6 +9,7 @@ from dvc.repo import Repo
 from pipeline import ROOT, Project, shrink, stages_run, yaml
 
 from descent.core import parameters
+from descent.training import environment
 from stages import check, repro
 
 MARK, RULES = "results/checked.txt", "results/rules"
@@ -20,7 +21,7 @@ def own(file):
 
 
 def with_nadam(parameters):
-    """Shrink the parameters, but keep an optimizer whose rule is descent's own."""
+    """Shrink the parameters, but keep an optimizer whose rule is in a file."""
     nadam = parameters["optimizers"]["nadam"]
     shrink(parameters)
     parameters["optimizers"]["nadam"] = nadam
@@ -95,17 +96,6 @@ def test_aliases_that_multiply_never_reach_dvc_by_make_repro(tmp_path, monkeypat
 
 
 @pytest.mark.slow
-def test_one_name_in_both_sections_stops_dvc_before_any_stage(project):
-    project.edit(lambda parameters: parameters.update(own_optimizers={"sgd": own("mine.py")}))
-    before = state(project)
-    done = project.attempt("dvc repro")
-    assert done.returncode != 0
-    assert stages_run(done.stdout) == []
-    assert state(project) == before
-    assert {"train@sgd", "train_own@sgd"} <= set(done.stderr.split())
-
-
-@pytest.mark.slow
 def test_own_optimizer_with_dataclasses_is_understood_and_leaves_the_rules_of_the_others(project, monkeypatch, capsys):
     code = """
 from __future__ import annotations
@@ -120,21 +110,32 @@ class Mine(keras.optimizers.SGD):
     pass
 """
     (project.folder / "optimizers/mine.py").write_text(code)
-    project.edit(lambda parameters: parameters.update(own_optimizers={"mine": own("mine.py")}))
+    project.edit(lambda parameters: parameters["optimizers"].update(mine=own("mine.py")))
     before = {path: path.read_bytes() for path in (project.folder / RULES).iterdir()}
     monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(environment, "configure", str)  # what it sets is set for the whole process, where others test
     check.main()
     assert "params.yaml: 4 optimizers, 2 seeds of 2 epochs, networks/mlp.py: understood" in capsys.readouterr().out
-    assert {path: path.read_bytes() for path in (project.folder / RULES).iterdir()} == before
+    after = {path: path.read_bytes() for path in (project.folder / RULES).iterdir()}
+    assert after == before | {project.folder / RULES / "mine.py": code.encode()}
 
 
 @pytest.mark.slow
 def test_change_of_a_rule_makes_the_trainings_that_use_it_out_of_date_and_no_others(project):
-    with (project.folder / "descent/optimizers/keras2/nadam.py").open("a") as file:
+    with (project.folder / "optimizers/keras2_nadam.py").open("a") as file:
         file.write("# another Nadam\n")
     assert project.repro("check") == ["check"]
     changed = json.loads(project.run("dvc status --json"))
     assert {name for name in changed if not name.startswith("tuning/")} == {"train@nadam", "trace"}
+
+
+@pytest.mark.slow
+def test_anything_in_tuning_makes_the_study_out_of_date_and_nothing_else(project):
+    project.edit(lambda parameters: parameters["tuning"].update(step_decades=0.25))
+    assert project.repro("check") == ["check"]
+    changed = json.loads(project.run("dvc status --json"))
+    names = {f"tuning/dvc.yaml:{name}" for name in ("tune@adam", "tune@nadam", "tune@sgd", "follow", "compare_tuning")}
+    assert changed.keys() == names
 
 
 def test_every_stage_waits_for_the_check():
@@ -145,21 +146,11 @@ def test_every_stage_waits_for_the_check():
         assert MARK in [dep.def_path for dep in stage.deps], stage.name
 
 
-def try_here(attempt, cases, _):
-    """Try the cases in this process, which has loaded TensorFlow already."""
-    lines = []
-    for case in cases.values():
-        with parameters.gathered(lines):
-            attempt(*case)
-    if lines:
-        raise parameters.ParametersError("\n".join(lines))
-
-
 @pytest.fixture
 def faults(tmp_path, monkeypatch):
     """Changes the small parameters, runs the stage in this process, and returns the lines with which it ends."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(check.apart, "refuse", try_here)
+    monkeypatch.setattr(environment, "configure", str)  # what it sets is set for the whole process, where others test
     for folder in ("networks", "optimizers"):
         shutil.copytree(ROOT / folder, folder)
 
@@ -184,32 +175,40 @@ def test_faults_of_all_sections_are_told_at_once(faults):
         parameters["training"]["last_epochs"] = 3
         parameters["optimizers"]["adam"]["class_name"] = "Adm"
         parameters["optimizers"]["sgd"]["config"]["momentum"] = "high"
-        parameters["own_optimizers"] = {"mine": own("../../mine.py")}
+        parameters["optimizers"]["mine"] = own("../../mine.py")
+        parameters["own_optimizers"] = {"mine": own("mine.py")}
 
     lines = faults(spoil)
     assert [line.removeprefix("params.yaml: ").split(":")[0] for line in lines] == [
-        "unknown section 'optimiser'; allowed are download, data, network, training, optimizers, own_optimizers, "
+        "unknown section 'optimiser'; allowed are download, data, network, training, optimizers, "
         "report, trajectories, tuning; did you mean optimizers?",
+        "own_optimizers",
         "data.train_size",
         "training.last_epochs",
-        "own_optimizers.mine.file",
+        "optimizers.mine.file",
         "report",
+    ]
+    assert lines[1] == "params.yaml: own_optimizers: move its entries to optimizers: the section is gone"
+    assert lines[3] == "params.yaml: training.last_epochs: expected 1 to epochs, 2, got 3"
+
+
+def test_faults_of_all_optimizers_are_told_at_once(faults):
+    def spoil(parameters):
+        parameters["optimizers"]["adam"]["class_name"] = "Adm"
+        parameters["optimizers"]["sgd"]["config"]["momentum"] = "high"
+        parameters["optimizers"]["mine"] = own("nowhere.py")
+
+    lines = faults(spoil)
+    assert [line.removeprefix("params.yaml: ").split(":")[0] for line in lines] == [
         "optimizers.sgd.config.momentum",
         "optimizers.adam.class_name",
-    ]
-    assert lines[2] == "params.yaml: training.last_epochs: expected 1 to epochs, 2, got 3"
-
-
-def test_one_name_in_both_sections_is_refused_with_both_key_paths(faults):
-    Path("optimizers/mine.py").write_text("import keras\nclass Mine(keras.optimizers.SGD): pass\n")
-    assert faults(lambda parameters: parameters.update(own_optimizers={"SGD": own("mine.py")})) == [
-        "params.yaml: optimizers.sgd and own_optimizers.SGD: expected names that differ, and not by case alone"
+        "optimizers.mine.file",
     ]
 
 
 def test_names_that_differ_by_case_alone_are_refused_since_some_file_systems_take_them_for_one(faults):
     assert faults(lambda parameters: parameters["optimizers"].update(Adam=SGD)) == [
-        "params.yaml: optimizers.adam and optimizers.Adam: expected names that differ, and not by case alone"
+        "params.yaml: optimizers: adam and Adam: expected names that differ, and not by case alone"
     ]
 
 
@@ -218,28 +217,30 @@ def test_own_optimizers_that_fail_are_refused_with_reason_and_line(faults):
     Path("optimizers/late.py").write_text(late)
     Path("optimizers/early.py").write_text("import nowhere")
     entries = {"late": own("late.py"), "early": own("early.py")}
-    assert faults(lambda parameters: parameters.update(own_optimizers=entries)) == [
-        "params.yaml: own_optimizers.late.config: SystemExit: 0 (optimizers/late.py, line 3). Mine takes ; got {}",
-        "params.yaml: own_optimizers.early.file: 'optimizers/early.py' cannot be run: "
+    assert faults(lambda parameters: parameters["optimizers"].update(entries)) == [
+        "params.yaml: optimizers.late.config: SystemExit: 0 (optimizers/late.py, line 3). Mine takes ; got {}",
+        "params.yaml: optimizers.early.file: 'optimizers/early.py' cannot be run: "
         "ModuleNotFoundError: No module named 'nowhere' (optimizers/early.py, line 1)",
     ]
 
 
-def test_own_optimizers_that_the_study_could_not_tune_are_refused_with_the_reason(faults):
+def test_own_optimizers_that_the_study_could_not_tune_are_understood_and_named(faults, capsys):
     deaf = "import keras\nclass Mine(keras.optimizers.SGD):\n"
     deaf += "    def update_step(self, gradient, variable, rate): variable.assign_sub(0.1 * gradient)\n"
     called = "import keras\nclass Mine(keras.optimizers.SGD):\n"
     called += "    def __init__(self, **config): super().__init__(learning_rate=lambda: 0.1, **config)\n"
     Path("optimizers/deaf.py").write_text(deaf)
     Path("optimizers/called.py").write_text(called)
-    entries = {"deaf": own("deaf.py"), "called": own("called.py")}
-    deaf_line, called_line = faults(lambda parameters: parameters.update(own_optimizers=entries))
-    expected = "expected an optimizer whose learning rate tuning/ can scale, "
-    assert deaf_line == (
-        f"params.yaml: own_optimizers.deaf: {expected}got one that moves as far at twice the rate: Mine"
-    )
-    called_start = f"params.yaml: own_optimizers.called: {expected}a number or a schedule of Keras, got <function "
-    assert called_line.startswith(called_start)
+
+    def add(parameters):
+        parameters["optimizers"].update(deaf=own("deaf.py"), called=own("called.py"))
+        parameters["report"]["confidence"] = 2  # the only fault
+
+    [fault] = faults(add)
+    assert "report.confidence" in fault
+    told = "no learning rate that scales its steps: compared, and left out of the study"
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.endswith(told)]
+    assert lines == [f"params.yaml: optimizers.{name}: {told}" for name in ("deaf", "called")]
 
 
 def test_file_of_the_network_is_inside_the_repository(faults):

@@ -63,6 +63,17 @@ def test_user_of_a_container_gets_a_home_and_a_name(tmp_path):
     assert done.stdout == f"{tmp_path / '.dvc/tmp'} {os.getuid()}\n"
 
 
+def test_clean_forgets_the_kept_runs_and_leaves_results_data_and_the_cache(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    left = [".dvc/cache/files/md5/00/1", ".dvc/config", "data/raw/mnist.npz", "results/metrics/adam.json"]
+    for name in [*left, ".dvc/tmp/runs/1.npz", "logs/train@adam.log"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {*left, "Makefile"}
+
+
 @pytest.mark.slow
 def test_venv_whose_making_was_stopped_is_completed_by_the_next_make(make, tmp_path):
     left = f"{sys.executable} -m venv --without-pip .venv"  # by Ctrl-C

@@ -282,12 +282,13 @@ def test_long_value_is_shown_in_part(refusal):
         ("5", "unknown section 5; allowed are home, garden"),
         ("null", "unknown section None; allowed are home, garden"),
         ("[1, a]", "unknown section (1, 'a'); allowed are home, garden"),
+        ("cellar", "cellar: it is a part of home"),
     ],
 )
 def test_unknown_section_is_refused_whatever_it_is(home, key, message):
     home(**{f"pets: []\n? {key}\n": "1"} | {"pets": None})
     with pytest.raises(ParametersError) as error:
-        refuse_unknown_sections("params.yaml", ["home", "garden"])
+        refuse_unknown_sections("params.yaml", ["home", "garden"], {"cellar": "it is a part of home"})
     assert str(error.value) == f"params.yaml: {message}"
 
 
@@ -305,7 +306,7 @@ def test_input_error_ctrl_c_and_a_full_disk_end_a_stage_with_a_line_and_any_othe
     stage = tmp_path / "stage.py"
     stage.write_text(
         "import sys\n"
-        "from descent import parameters\n"
+        "from descent.core import parameters\n"
         "@parameters.end_with_message\n"
         "def main(name):\n"
         "    known = {'ctrl_c': KeyboardInterrupt(), 'full': OSError(28, 'full', 'a/file'), 'gone': OSError(2, 'x')}\n"

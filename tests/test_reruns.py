@@ -22,6 +22,12 @@ def assign(path, value):
     return change
 
 
+def append_comment(project, name):
+    """Change a file of code, but nothing that it does."""
+    with (project.folder / name).open("a") as file:
+        file.write("# a comment\n")
+
+
 @pytest.fixture
 def project(light, tmp_path):
     """A copy to change: what reruns is DVC's to decide, and the stages are tested elsewhere."""
@@ -55,10 +61,11 @@ def test_added_optimizer_reruns_itself_and_compare(project):
     assert "lion" in (project.folder / "results/report/ranking.md").read_text()
 
 
-def test_removed_optimizer_reruns_compare_and_leaves_no_file(project):
+def test_removed_optimizer_reruns_compare_and_leaves_its_files_unread(project):
+    before = (project.folder / "results/metrics/sgd.json").read_bytes()
     project.edit(lambda parameters: parameters["optimizers"].pop("sgd"))
     assert project.repro() == ["check", "compare", "trace"]
-    assert not list(project.folder.glob("results/*/sgd.*"))
+    assert (project.folder / "results/metrics/sgd.json").read_bytes() == before
     assert "sgd" not in (project.folder / "results/report/ranking.md").read_text()
 
 
@@ -66,11 +73,13 @@ def test_removed_optimizer_reruns_compare_and_leaves_no_file(project):
 def test_own_optimizer_and_its_file_rerun_that_optimizer_and_compare(project):
     entry = {"file": "optimizers/lion.py", "class_name": "Lion"}
     entry["config"] = {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
-    project.edit(lambda parameters: parameters.update(own_optimizers={"my-lion": entry}))
-    assert project.repro() == ["check", "compare", "train_own@my-lion"]
+    project.edit(assign("optimizers.my-lion", entry))
+    assert project.repro() == ["check", "compare", "trace", "train@my-lion"]
     path = project.folder / "optimizers/lion.py"
     path.write_text(path.read_text().replace("* direction)", "* direction * 2)"))
-    assert project.repro() == ["compare", "train_own@my-lion"]
+    assert project.repro() == ["check", "compare", "trace", "train@my-lion"]
+    path.write_text("# a comment\n" + path.read_text())
+    assert project.repro() == ["check", "trace", "train@my-lion"]  # and not compare: equal bytes came out
 
 
 def test_order_spelling_and_comments_rerun_nothing(project):
@@ -85,6 +94,19 @@ def test_order_spelling_and_comments_rerun_nothing(project):
     assert text.index("adam:") < text.index("sgd:")
     path.write_text("# a comment\n" + text.replace("learning_rate: 0.001", "learning_rate: 1e-3"))
     assert project.repro() == []
+
+
+@pytest.mark.slow
+def test_anything_in_tuning_is_checked_and_reruns_nothing_else(project):
+    project.edit(lambda parameters: parameters["tuning"].update(points=5, extension=0, seeds=[200, 201]))
+    assert project.repro() == ["check"]
+
+
+@pytest.mark.slow
+def test_further_seeds_rerun_every_train_and_compare(project):
+    """Of which each trains the further runs alone: tests/test_store.py."""
+    project.edit(lambda parameters: parameters["training"]["seeds"].extend([2, 3, 4, 5, 6]))
+    assert project.repro() == ["check", "compare", *TRAINS]
 
 
 @pytest.mark.slow
@@ -121,16 +143,29 @@ def test_network_reruns_every_train_and_compare(project):
 def test_report_option_and_figures_rerun_compare(project):
     project.edit(assign("report.confidence", 0.9))
     assert project.repro() == ["check", "compare"]
-    with (project.folder / "descent/report/figures.py").open("a") as file:
-        file.write("# another figure\n")
-    assert project.repro() == ["compare"]
+    append_comment(project, "descent/report/figures.py")
+    assert project.repro() == ["check", "compare"]
 
 
 @pytest.mark.slow
 def test_code_that_changes_no_result_stops_at_training(project):
-    with (project.folder / "descent/optimizers/build.py").open("a") as file:
-        file.write("# no other result\n")
-    assert project.repro() == ["check", "trace", *TRAINS]  # and not compare: equal bytes came out
+    append_comment(project, "stages/train.py")
+    assert project.repro() == TRAINS  # and not compare: equal bytes came out
+
+
+@pytest.mark.slow
+def test_module_that_computes_no_run_reruns_what_may_import_it(project):
+    """Of which no training trains: tests/test_store.py."""
+    append_comment(project, "descent/runs/executor.py")
+    assert project.repro() == ["compare", *TRAINS]
+    append_comment(project, "descent/core/process.py")
+    assert project.repro() == ["check", "compare", "download@mnist", "prepare", "trace", *TRAINS]
+
+
+@pytest.mark.slow
+def test_code_that_computes_runs_reruns_every_train_and_what_may_import_it(project):
+    append_comment(project, "descent/training/program.py")
+    assert project.repro() == ["check", "compare", "trace", *TRAINS]
 
 
 @pytest.mark.slow

@@ -8,13 +8,11 @@ import pytest
 from pipeline import ROOT
 
 CODE = """
-import time
-started = time.monotonic()
 from descent.core import process
 process.load_tensorflow("adam")
 import tensorflow as tf
 print(tf.function(lambda x: x * 2, jit_compile=True)(tf.constant(4)).numpy())
-print(startup.os.environ["KERAS_BACKEND"], startup.os.environ["TF_NUM_INTRAOP_THREADS"])
+print(process.os.environ["KERAS_BACKEND"], process.os.environ["TF_NUM_INTRAOP_THREADS"])
 """
 NOISY = """
 import os, sys

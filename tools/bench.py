@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from descent.core import parameters, process
-from descent.training import device
+from descent.training import environment
 
 PAGE = Path("docs/experiments/benchmark.md")
 PARTS = {
@@ -31,7 +31,7 @@ def machine() -> str:
     """Say what computes, and with which versions."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     versions = ", ".join(f"{name} {version(name.lower())}" for name in ("TensorFlow", "Keras", "NumPy", "DVC"))
-    return f"{device.configure()}, {cores} cores; Python {platform.python_version()}, {versions}."
+    return f"{environment.configure()}, {cores} cores; Python {platform.python_version()}, {versions}."
 
 
 @parameters.end_with_message

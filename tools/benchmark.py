@@ -8,16 +8,14 @@ second's rest before each. The task is that of params.yaml with the optimizer `a
 
 import sys
 from collections.abc import Callable
-from unittest import mock
 
 import keras
 import numpy as np
 
 from descent.core import parameters
 from descent.data import datasets
-from descent.optimizers.entries import OptimizerEntry
-from descent.training import device, networks
-from descent.training.settings import NetworkEntry
+from descent.training import environment
+from descent.training.settings import NetworkEntry, Optimizers
 from tools.rounds import measure, table
 from tools.task import Task
 
@@ -48,7 +46,7 @@ def epoch_of_products(model: keras.Model, data: datasets.Dataset, batch_size: in
 
 def main(rounds: int) -> None:
     """Time every contender in every round, and print medians, spread and ratios."""
-    device.configure()
+    environment.configure()
     task = Task()
     mlp, epochs = task.network(), task.settings.epochs
     products = epoch_of_products(mlp(0), task.data, task.settings.batch_size)
@@ -67,15 +65,13 @@ def main(rounds: int) -> None:
     pairs = [("model.fit", "descent"), ("descent", "matrix products alone")]
     print(table(seconds, [*pairs, ("3 seeds in turn", "descent"), ("3 seeds stacked", "descent")]))
 
-    read = parameters.read("params.yaml", "optimizers", dict[str, OptimizerEntry])
-    steps = {name: task.descent(mlp, [0], optimizer=name) for name in read}
+    read = parameters.read("params.yaml", "optimizers", Optimizers)
+    steps = {name: task.descent(mlp, [0], name=name) for name in read}
     print(f"\nFive epochs with every optimizer, n = {rounds} rounds:\n")
     print(table(measure(steps, 5, rounds), [(name, "sgd") for name in read if name != "sgd"]))
 
     cnn = task.network(NetworkEntry(file="networks/cnn.py", config={}))
-    without = task.descent(cnn, [0])
-    with mock.patch.object(networks, "suits_xla", return_value=True):
-        with_xla = task.descent(cnn, [0])
+    without, with_xla = task.descent(cnn, [0]), task.descent(cnn, [0], jit_compile=True)
     contenders = {"model.fit": task.fit(cnn), "descent, without XLA": without, "descent, with XLA": with_xla}
     seconds = measure(contenders, 1, rounds)
     print(f"\nOne epoch of `networks/cnn.py`, n = {rounds} rounds:\n")

@@ -1,6 +1,6 @@
 """Measures one study here and on 1, 2 and 4 workers of one thread on this machine; says whether the bytes are equal.
 
-Usage: python -m tools.cluster_benchmark [KEY]        (optimizers.adam unless told; five minutes, alone on the machine)
+Usage: python -m tools.cluster_benchmark [NAME]        (adam unless told; five minutes, alone on the machine)
 
 The study is that of params.yaml, with five epochs a run. It runs in copies of the repository.
 """
@@ -23,7 +23,7 @@ EPOCHS = 5
 PARTS = ("descent", "stages", "networks", "optimizers", "params.yaml", "data/prepared")
 
 
-def measure(folder: Path, key: str, workers: int) -> tuple[float, float, dict[str, bytes]]:
+def measure(folder: Path, optimizer: str, workers: int) -> tuple[float, float, dict[str, bytes]]:
     """Run the study in a folder; returns seconds, CPU seconds of all processes, and what it wrote by name."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -41,10 +41,12 @@ def measure(folder: Path, key: str, workers: int) -> tuple[float, float, dict[st
     try:
         if workers:
             environment |= {"DESCENT_CLUSTER": address}
-            wait = f"import time; from descent.training import where\nwhile where.room() < {workers}: time.sleep(0.1)"
+            wait = (
+                f"import time; from descent.cluster import client\nwhile client.workers() < {workers}: time.sleep(0.1)"
+            )
             subprocess.run([sys.executable, "-c", wait], cwd=folder, env=environment, check=True)
         start = time.monotonic()
-        command = [sys.executable, "-m", "stages.tune", key]
+        command = [sys.executable, "-m", "stages.tune", optimizer]
         subprocess.run(command, cwd=folder, env=environment, stdout=sys.stderr, check=True)
         seconds = time.monotonic() - start
     finally:
@@ -56,7 +58,7 @@ def measure(folder: Path, key: str, workers: int) -> tuple[float, float, dict[st
     return seconds, end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime, written
 
 
-def main(key: str = "optimizers.adam") -> None:
+def main(optimizer: str = "adam") -> None:
     """Measure with each number of workers, and print a table."""
     rows, first = [], None
     for workers in WORKERS:
@@ -68,10 +70,10 @@ def main(key: str = "optimizers.adam") -> None:
             parameters = yaml.load(Path(name, "params.yaml"))
             parameters["training"].update(epochs=EPOCHS, last_epochs=1)
             yaml.dump(parameters, Path(name, "params.yaml"))
-            seconds, cpu, written = measure(Path(name), key, workers)
+            seconds, cpu, written = measure(Path(name), optimizer, workers)
         first = first or written
         rows.append([workers or "here", f"{seconds:.1f}", f"{cpu:.1f}", "equal" if written == first else "OTHERS"])
-    print(f"The study of `{key}`, {EPOCHS} epochs a run, threads of one, n = 1:\n")
+    print(f"The study of `{optimizer}`, {EPOCHS} epochs a run, threads of one, n = 1:\n")
     print(tabulate(rows, ["Workers", "s", "CPU s of all processes", "Bytes"], "pipe"))
 
 

@@ -34,12 +34,12 @@ EXPERIMENTS = {
     ],
     "keras3-defaults": [
         "dvc exp run --temp -n keras3-defaults"
-        " -S optimizers.rmsprop.class_name=RMSprop"
-        " -S optimizers.adagrad.class_name=Adagrad -S optimizers.adagrad.config.learning_rate=0.001"
+        " -S '~optimizers.rmsprop.file'"
+        " -S '~optimizers.adagrad.file' -S optimizers.adagrad.config.learning_rate=0.001"
         " -S '+optimizers.adagrad.config.initial_accumulator_value=0.1'"
         " -S optimizers.adadelta.config.learning_rate=0.001"
         " -S optimizers.adamax.config.learning_rate=0.001"
-        " -S optimizers.nadam.class_name=Nadam -S optimizers.nadam.config.learning_rate=0.001"
+        " -S '~optimizers.nadam.file' -S optimizers.nadam.config.learning_rate=0.001"
         " -S '~optimizers.nadam.config.schedule_decay'",
         "python -m stages.diff main keras3-defaults --md",
     ],

@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from descent.training import device
+from descent.training.environment import configure
 from tools.rounds import measure, table
 from tools.task import SPLITS, Task
 
@@ -49,7 +49,7 @@ def version(name: str, python: Path) -> str:
 
 def main(rounds: int = 7, folder: str | None = None) -> None:
     """Time every contender in every round, and print medians, spread and ratios."""
-    device.configure()
+    configure()
     task = Task()
     mlp, epochs = task.network(), task.settings.epochs
     with tempfile.TemporaryDirectory() as thrown_away:

@@ -54,7 +54,7 @@ CHECKED = [Size((384,) * 3, 4096), Size((768,) * 2, 16384), Size((256,) * 6, 122
 def train(size: Size) -> Iterator[object]:
     """Start a training on made-up examples, and compile it; each item to come is an epoch of all runs."""
     from descent.data.datasets import Split
-    from descent.training import networks, runs
+    from descent.training import networks
     from descent.training.settings import NetworkEntry
     from tools.task import Task
 
@@ -66,9 +66,8 @@ def train(size: Size) -> Iterator[object]:
         file="networks/mlp.py",
         config={"hidden_units": list(size.hidden_units), "activation": "relu", "dropout": 0.2},
     )
-    settings = task.settings.model_copy(update={"seeds": list(range(size.runs)), "epochs": sys.maxsize})
     fresh = networks.builder(entry, (28, 28), 10)
-    training = runs.Runs(fresh, task.optimizer("adam"), settings, split, task.data.validation, size.stacked).epochs()
+    training = task.epochs(fresh, list(range(size.runs)), stacked=size.stacked, train=split)
     next(training)
     return training
 
@@ -101,12 +100,9 @@ def main() -> None:
     """Measure all sizes, fit the formula, say how well it predicts what it has not seen."""
     rows = []
     for runs in RUNS:
-        turn, stacked = elsewhere(Size(runs=runs)), elsewhere(Size(runs=runs, stacked=True))
-        cells = [f"{of['seconds'] / runs:.2f}" for of in (turn, stacked)] + [
-            f"{of['gib']:.2f}" for of in (turn, stacked)
-        ]
-        rows.append([runs, *cells])
-    heads = ["Runs", "in turn, s an epoch of a run", "stacked", "in turn, GiB at most", "stacked"]
+        found = elsewhere(Size(runs=runs, stacked=runs > 1))
+        rows.append([runs, f"{found['seconds'] / runs:.2f}", f"{found['gib']:.2f}"])
+    heads = ["Runs, stacked", "s an epoch of a run", "GiB at most"]  # one after the other, they take what one takes
     print(tabulate(rows, heads, "pipe", disable_numparse=True) + "\n")
 
     sizes = FITTED + CHECKED

@@ -1,7 +1,7 @@
 """The training that benchmarks time: that of params.yaml, in descent's program and in model.fit."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import keras
 
 from descent.core import parameters
 from descent.data import datasets
-from descent.optimizers import build, entries
-from descent.training import networks, runs
+from descent.data.datasets import Split
+from descent.training import networks, optimizers, settings, stacking
+from descent.training.program import Program
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 SPLITS = Path("data/prepared/splits.npz")
@@ -30,14 +31,65 @@ class Task:
         return networks.builder(entry, self.data.train.examples.shape[1:], self.data.classes)
 
     def descent(
-        self, fresh: Callable[[int], keras.Model], seeds: list[int], *, stacked: bool = False, optimizer: str = "adam"
+        self,
+        fresh: Callable[[int], keras.Model],
+        seeds: list[int],
+        *,
+        stacked: bool = False,
+        name: str = "adam",
+        jit_compile: bool | None = None,
     ) -> Callable[[int], object]:
-        """Return descent's training, which goes on where it is when called again."""
-        changes = {"seeds": seeds, "epochs": sys.maxsize}
-        settings = self.settings.model_copy(update=changes)
-        fresh_optimizer = self.optimizer(optimizer)
-        endless = runs.Runs(fresh, fresh_optimizer, settings, self.data.train, self.data.validation, stacked).epochs()
-        return lambda epochs: [next(endless) for _ in range(epochs)]
+        """Return descent's training of an optimizer.
+
+        One run, or several stacked ones, go on where they are when it is called again; several runs without
+        `stacked` train one after the other, each from its start.
+        """
+        if stacked or len(seeds) == 1:
+            endless = self.epochs(fresh, seeds, stacked=stacked, name=name, jit_compile=jit_compile)
+            return lambda epochs: [next(endless) for _ in range(epochs)]
+        program = self._program(fresh(seeds[0]), name, jit_compile)
+
+        def train(epochs: int) -> None:
+            for seed in seeds:
+                model = fresh(seed)
+                program.restart(model, self._built(model, name))
+                list(program.epochs([seed], epochs))
+
+        return train
+
+    def epochs(
+        self,
+        fresh: Callable[[int], keras.Model],
+        seeds: list[int],
+        *,
+        stacked: bool = False,
+        name: str = "adam",
+        jit_compile: bool | None = None,
+        train: Split | None = None,
+    ) -> Iterator[object]:
+        """Train one run, or several stacked ones, without an end; each item is an epoch of all of them."""
+        model = stacking.stack([fresh(seed) for seed in seeds]) if stacked else fresh(*seeds)
+        runs = len(seeds) if stacked else None
+        return self._program(model, name, True if stacked else jit_compile, train, runs).epochs(seeds, sys.maxsize)
+
+    def _program(
+        self,
+        model: keras.Model,
+        name: str,
+        jit_compile: bool | None,
+        train: Split | None = None,
+        stacked: int | None = None,
+    ) -> Program:
+        if jit_compile is None:
+            jit_compile = networks.should_jit_compile(model, self.data.train.examples.shape[1:])
+        train, batch_size = train or self.data.train, self.settings.batch_size
+        made = self._built(model, name)
+        return Program(model, made, batch_size, train, self.data.validation, jit_compile, stacked)
+
+    def _built(self, model: keras.Model, name: str) -> keras.optimizers.Optimizer:
+        made = self.optimizer(name)()
+        made.build(model.trainable_variables)
+        return made
 
     def fit(self, fresh: Callable[[int], keras.Model]) -> Callable[[int], object]:
         """Return Keras' own training."""
@@ -53,5 +105,6 @@ class Task:
 
     def optimizer(self, name: str) -> Callable[[], keras.optimizers.Optimizer]:
         """Return what makes an optimizer of params.yaml anew."""
-        _, entry = entries.read_entry("params.yaml", f"optimizers.{name}")
-        return partial(build.build, entry, f"params.yaml: optimizers.{name}")
+        return partial(
+            optimizers.build, settings.read_optimizer("params.yaml", name), f"params.yaml: optimizers.{name}"
+        )

@@ -60,7 +60,15 @@ def workers() -> int:
 
 
 def run(task: Callable[..., Iterator[Any]], shares: Sequence[tuple], files: Sequence[str]) -> Iterator[Any]:
-    """Run tasks there; see `where.run`. Whatever ends this, the tasks there end too, each with its epoch."""
+    """Run tasks there, and yield what they yield as it comes; whatever ends this, the tasks there end too.
+
+    What a task yielded before its worker was lost comes again, from its beginning.
+
+    Args:
+        task: a generator function.
+        shares: its arguments, for each call.
+        files: that the tasks read.
+    """
     client, topic = _connect(), f"descent-{uuid.uuid4().hex}"
     workers()
     read = {path: _send(client, path) for path in files}

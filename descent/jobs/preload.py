@@ -11,7 +11,7 @@ import dvc.repo.experiments  # noqa: F401
 import networkx  # noqa: F401  DVC loads it when it draws its graph
 
 import descent.jobs.processes
-import descent.training.where  # noqa: F401  with what else `stages.repro` imports: every process imports that anew
+import descent.runs.executor  # noqa: F401  with what else `stages.repro` imports: every process imports that anew
 from descent.jobs import memo
 
 memo.install()

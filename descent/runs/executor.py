@@ -48,11 +48,16 @@ def obtain(
     progress = _Progress(task, len(missing))
     if cluster:
         parts = min(parts or cluster.workers(), len(missing))
+        missing.sort(key=lambda run: run.seed == weights_of)  # what holds weights comes late, and holds up what follows
         shares = [(task, missing[part::parts], weights_of) for part in range(parts)]
         trained = cluster.run(training.train, shares, task.files())
     else:
         trained = training.train(task, missing, weights_of, progress.after_epoch)
+    awaited = set(missing)
     for run in trained:
+        if Wanted(run.seed, run.factor) not in awaited:  # again, since a worker was lost after it
+            continue
+        awaited.remove(Wanted(run.seed, run.factor))
         store.keep(run)
         progress.after_run(run)
         yield run

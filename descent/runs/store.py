@@ -7,8 +7,10 @@ from other settings, code, data or another machine is never found; a damaged fil
 import hashlib
 import io
 import json
+import os
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -80,7 +82,8 @@ class Store:
         for path in sorted(_folder().glob(f"{name}-{machine}.npz")):
             run = _read(path, wanted)
             if run and not (with_weights and run.weights is None):
-                path.touch()
+                with suppress(OSError):  # another process may have dropped it
+                    os.utime(path)
                 return run
         return None
 
@@ -88,7 +91,7 @@ class Store:
         """Keep a run, and drop what is too many."""
         name = self._name(Wanted(run.seed, run.factor))
         process.write_file(_folder() / f"{name}-{_short(json.dumps(run.environment))}.npz", _bytes(run, name))
-        newest = sorted(_folder().glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+        newest = sorted(_folder().glob("*.npz"), key=_last_used, reverse=True)
         for path in newest[MOST:]:
             path.unlink(missing_ok=True)
 
@@ -101,6 +104,13 @@ def _folder() -> Path:
     here = Path.cwd()
     outer = [folder for folder in here.parents if folder.parts[-3:] == (".dvc", "tmp", "exps")]
     return outer[0].parent / "runs" if outer else here / ".dvc/tmp/runs"
+
+
+def _last_used(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # another process dropped it
+        return 0.0
 
 
 def _short(text: str) -> str:
@@ -123,7 +133,10 @@ def _bytes(run: Run, name: str) -> memoryview:
 
 def _read(path: Path, wanted: Wanted) -> Run | None:
     try:
-        with np.load(io.BytesIO(path.read_bytes())) as kept:
+        content = path.read_bytes()
+        if zipfile.ZipFile(io.BytesIO(content)).testzip():  # NumPy may read a part only, and compares no sum then
+            return None
+        with np.load(io.BytesIO(content)) as kept:
             facts = json.loads(str(kept["facts"]))
             if not path.name.startswith(facts["name"]):  # renamed
                 return None
@@ -139,5 +152,5 @@ def _read(path: Path, wanted: Wanted) -> Run | None:
                 float(facts["seconds"]),
                 dict(facts["environment"]),
             )
-    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile):
+    except Exception:  # what is damaged may raise anything
         return None

@@ -12,7 +12,6 @@ from descent.training.run import Run, Wanted
 from descent.tuning import choice, grid
 from descent.tuning.settings import TuningParameters
 
-
 LEFT_OUT = b'{"left_out": true}\n'  # metrics of an optimizer without a learning rate that scales its steps
 
 

@@ -6,22 +6,19 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import dask
 import light_tasks
-import numpy as np
 import psutil
 import pytest
+import synthetic_runs
 from distributed.security import Security
 from loopback import Cluster
 from pipeline import ROOT
 
 from descent.cluster import address, client
 from descent.core.parameters import InputError
-from descent.runs import metrics
-from descent.runs import task as training
-from descent.training import columns, where
+from descent.runs import executor
 from stages import repro, train
 
 pytestmark = pytest.mark.slow
@@ -51,23 +48,23 @@ def test_task_has_its_files_alone_and_its_errors_arrive_as_they_are(cluster, tmp
     Path("networks/mine.py").write_text("text")
     cluster.worker()
 
-    assert list(where.run(light_tasks.read, [("networks/mine.py",)], ["networks/mine.py"])) == [
+    assert list(client.run(light_tasks.read, [("networks/mine.py",)], ["networks/mine.py"])) == [
         (["networks/mine.py"], "text")
     ]
     with pytest.raises(InputError, match=r"^params.yaml: it does not train$"):
-        list(where.run(light_tasks.fail, [("input",)], []))
+        list(client.run(light_tasks.fail, [("input",)], []))
     with pytest.raises(ZeroDivisionError, match=r"^by nothing$"):
-        list(where.run(light_tasks.fail, [("other",)], []))
+        list(client.run(light_tasks.fail, [("other",)], []))
     with pytest.raises(InputError, match=r"^nothing.py: not readable: No such file or directory$"):
-        list(where.run(light_tasks.read, [("nothing.py",)], ["nothing.py"]))
+        list(client.run(light_tasks.read, [("nothing.py",)], ["nothing.py"]))
 
-    events = where.run(light_tasks.count, [(1000, 0.1)], [])
+    events = client.run(light_tasks.count, [(1000, 0.1)], [])
     _, process, _ = next(events)
     os.kill(process, signal.SIGKILL)  # as Linux does when memory is short; the worker stays
     with pytest.raises(InputError, match="ended with code -9"):
         list(events)
 
-    events = where.run(light_tasks.count, [(1000, 0.1)], [])
+    events = client.run(light_tasks.count, [(1000, 0.1)], [])
     _, process, _ = next(events)
     assert psutil.pid_exists(process)
     events.close()  # as Ctrl-C does
@@ -76,9 +73,9 @@ def test_task_has_its_files_alone_and_its_errors_arrive_as_they_are(cluster, tmp
 
 def test_shares_fill_the_workers_and_the_share_of_a_killed_worker_begins_anew_on_another(cluster):
     workers = [cluster.worker(), cluster.worker()]
-    while where.room() < 2:
+    while client.workers() < 2:
         time.sleep(0.1)
-    events, begun, told = where.run(light_tasks.count, [(8, 0.25), (8, 0.25)], []), [], []
+    events, begun, told = client.run(light_tasks.count, [(8, 0.25), (8, 0.25)], []), [], []
     for event in events:
         told.append(event)
         if isinstance(event, tuple):
@@ -99,7 +96,7 @@ def test_task_whose_workers_are_lost_again_and_again_is_given_up_in_one_line(tmp
     lost = []
 
     def lose_workers():
-        for event in where.run(light_tasks.count, [(1000, 0.1)], []):
+        for event in client.run(light_tasks.count, [(1000, 0.1)], []):
             if isinstance(event, tuple):
                 lost.append(event[2])
                 workers[event[2]].kill()
@@ -124,11 +121,11 @@ def test_tls_as_the_page_sets_it_up_and_who_has_no_certificate_is_told_so(tmp_pa
     try:
         cluster.worker()
         monkeypatch.setenv("DESCENT_CLUSTER", cluster.address)
-        assert list(where.run(light_tasks.count, [(2, 0)], []))[1:] == [0, 1]
+        assert list(client.run(light_tasks.count, [(2, 0)], []))[1:] == [0, 1]
         cluster.disconnect()
         dask.config.refresh()
         with pytest.raises(InputError, match=r"^DESCENT_CLUSTER: tls://127\.0\.0\.1:\d+: TLS expects"):
-            list(where.run(light_tasks.count, [(2, 0)], []))
+            list(client.run(light_tasks.count, [(2, 0)], []))
     finally:
         cluster.close()
         dask.config.refresh()
@@ -136,7 +133,7 @@ def test_tls_as_the_page_sets_it_up_and_who_has_no_certificate_is_told_so(tmp_pa
 
 def test_lost_scheduler_is_one_line(cluster):
     cluster.worker()
-    events = where.run(light_tasks.count, [(1000, 0.1)], [])
+    events = client.run(light_tasks.count, [(1000, 0.1)], [])
     _, process, _ = next(events)
     cluster.scheduler.kill()
     with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: the scheduler is gone"):
@@ -152,10 +149,10 @@ def test_worker_with_other_code_or_packages_refuses_and_says_which(cluster, tmp_
         folder.mkdir(parents=True)
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.1\n")
     shutil.copytree(ROOT / "descent", tmp_path / "copy/descent", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "copy/descent/training/runs.py").write_text("")
+    (tmp_path / "copy/descent/training/program.py").write_text("")
     cluster.worker(tmp_path / "others", root=tmp_path / "copy")
     with pytest.raises(InputError) as raised:
-        list(where.run(light_tasks.count, [(1, 0)], []))
+        list(client.run(light_tasks.count, [(1, 0)], []))
     message = str(raised.value)
     assert message.startswith("the worker tcp://127.0.0.1:")
     for name in ("descent's code", "TensorFlow 0.1", "Keras 0.1", "NumPy 0.1"):
@@ -168,13 +165,13 @@ def test_worker_without_tensorflow_or_descent_says_so(cluster, tmp_path):
     (tmp_path / "without/sitecustomize.py").write_text("import sys; sys.modules['tensorflow'] = None\n")
     worker = cluster.worker(tmp_path / "without")
     with pytest.raises(InputError, match=r"refuses the task: it has no TensorFlow$"):
-        list(where.run(light_tasks.count, [(1, 0)], []))
+        list(client.run(light_tasks.count, [(1, 0)], []))
     worker.kill()
     worker.wait()
 
     cluster.worker(root=tmp_path)
     with pytest.raises(InputError, match="a worker has No module named 'descent'"):
-        list(where.run(light_tasks.count, [(1, 0)], []))
+        list(client.run(light_tasks.count, [(1, 0)], []))
 
 
 def test_cluster_that_is_not_there_is_waited_for_a_while(cluster, monkeypatch):
@@ -182,10 +179,10 @@ def test_cluster_that_is_not_there_is_waited_for_a_while(cluster, monkeypatch):
     assert client._connect()  # a scheduler, and no worker
     monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "1")
     with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no worker within 1 s$"):
-        where.room()
+        client.workers()
     cluster.close()
     with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no Dask scheduler answered within 1 s"):
-        where.room()
+        client.workers()
 
 
 @pytest.mark.parametrize("good", ["tls://far:8786", "tcp://127.0.0.1:8786", "tcp://localhost:8786", "tcp://[::1]:8786"])
@@ -215,31 +212,29 @@ def test_resources_are_names_and_amounts(monkeypatch):
         client._resources()
 
 
-def test_history_starts_over_where_a_training_does(tmp_path, monkeypatch):
-    entry, network = SimpleNamespace(), SimpleNamespace(file="networks/mlp.py")
-    settings = SimpleNamespace(seeds=[0, 1], epochs=2, last_epochs=1, target_val_accuracy=0.5)
-    read = {"network": network, "training": settings}
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(train.entries, "read_entry", lambda *_: ("adam", entry))
-    monkeypatch.setattr(train.parameters, "read", lambda _, key, __: read[key])
-    numbers = np.array([0.25, 0.5])
-    epochs = [metrics.Epoch(dict.fromkeys(columns.MEASUREMENTS, n * numbers), np.ones((2, 3), bool)) for n in (1, 2)]
-    trained = training.Trained(numbers, numbers, {"test": 3}, {"cpu": "another"}, b"weights")
-    once = ["compiling", (1, epochs[0], 9.0), (2, epochs[1], 2.0), trained]
+def test_runs_of_a_share_that_began_anew_count_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(synthetic_runs.folder(tmp_path))
+    monkeypatch.setenv("DESCENT_CLUSTER", "tls://far:8786")
+    monkeypatch.setattr(client, "workers", lambda: 1)
+    first, second = (synthetic_runs.run(seed, environment={"cpu": "another"}) for seed in (0, 1))
+    first = first._replace(weights=b"weights")
 
-    def made(events):
-        monkeypatch.setattr(where, "run", lambda *_: iter(events))
-        train.main("optimizers.adam")
-        return [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("*.*"))]
+    def made(*events):
+        shutil.rmtree(".dvc", ignore_errors=True)
+        monkeypatch.setattr(client, "run", lambda *_: iter(events))
+        train.main("adam")
+        return [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("results/*/adam.*"))]
 
-    expected = made(once)
+    expected = made(first, second)
     # Of the machine that trained, not of this one.
     assert any(b'"cpu": "another"' in content for _, content in expected)
-    assert made([*once[:2], *once]) == expected  # lost after an epoch
-    assert made([*once[:3], *once]) == expected
+    capsys.readouterr()
+    assert made(first, first, second) == expected  # lost after a run
+    shown = [line.split("  seed")[0] for line in capsys.readouterr().out.splitlines()]
+    assert shown == ["adam  run 1/2", "adam  run 2/2"]
 
 
 def test_jobs_are_one_a_worker(monkeypatch):
     monkeypatch.setenv("DESCENT_CLUSTER", "tls://far:8786")
-    monkeypatch.setattr(where, "room", lambda: 7)
+    monkeypatch.setattr(executor, "max_parallel", lambda: 7)
     assert repro.default_jobs(cores=2) == 7

@@ -11,7 +11,7 @@ from descent.jobs import graph
 # DVC 3.67 calls pygtrie in a way that its newest release deprecates.
 @pytest.mark.filterwarnings("ignore:_NoneStep.value will soon raise:DeprecationWarning")
 def test_comparison_waits_for_every_training(monkeypatch):
-    monkeypatch.chdir(ROOT)  # it deletes what removed optimizers left, and may not run beside trainings
+    monkeypatch.chdir(ROOT)  # it reads what they leave
     stages = graph.read("dvc.yaml")
     trainings = {name for name in stages if name.startswith("train")}
     assert len(trainings) > 1

@@ -5,9 +5,9 @@ import pytest
 from descent.jobs import logs
 
 RAN = """Running stage 'train@adam':
-> python -m stages.train optimizers.adam
+> exec python -m stages.train 'adam'
 adam: loading TensorFlow
-adam  epoch 3/20  loss 0.1541  val_accuracy 0.9251  34 s left
+adam  run 2/5  seed 1  val_accuracy 0.9251  34 s left
 """
 RECORDED = """Updating lock file 'dvc.lock'
 
@@ -19,11 +19,11 @@ Use `dvc push` to send your updates to remote storage.
 
 
 def test_last_line_is_the_commands_without_the_name_that_stands_beside_it():
-    line = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  34 s left"
+    line = "run 2/5  seed 1  val_accuracy 0.9251  34 s left"
     assert logs.last_line(RAN, "train@adam") == line
     assert logs.last_line(RAN + RECORDED, "train@adam") == line
     assert logs.last_line(RAN + RECORDED.splitlines()[-1], "train@adam") == line  # the lock file stayed as it was
-    assert logs.last_line(RAN.partition("adam  epoch")[0], "train@adam") == "loading TensorFlow"
+    assert logs.last_line(RAN.partition("adam  run")[0], "train@adam") == "loading TensorFlow"
     assert logs.last_line(RAN.replace("34 s", "0 s"), "train@adam") == line.removesuffix("  34 s left")
     assert logs.last_line(RAN.partition("adam: ")[0], "train@adam") == logs.last_line("", "train@adam") == ""
     assert logs.last_line("Running stage 'a':\n> fetch\n  5 %\r 50 %\r100 %", "a") == "100 %"

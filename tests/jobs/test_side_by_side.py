@@ -274,7 +274,7 @@ def test_stage_of_another_run_is_told_by_the_command_that_began_it():
 
 
 def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
-    do(project, slow="echo 'slow  epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left'; sleep 1.2")
+    do(project, slow="echo 'slow  run 2/5  epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left'; sleep 1.2")
     ours, theirs = pty.openpty()
     environment = {"PATH": BINARIES, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
     process = subprocess.Popen(
@@ -287,7 +287,7 @@ def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
     os.close(ours)
     assert process.wait() == 0
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
-    epoch = "epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left"
+    epoch = "run 2/5  epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left"
     assert re.search(rf"middle@slow +\d+ s  {epoch}\s+0 of 2 done, about \d\d s left", shown)
     assert "0 of 2 done, about 49 s left" in shown  # it counts down between two lines
     assert re.search(rf"middle@slow +\d+ s  done  {epoch}\s", shown)

@@ -10,10 +10,10 @@ from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
 from descent.core import parameters, style
-from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import records
 from descent.report.settings import Conditions
 from descent.training.run import HISTORY
+from descent.training.settings import OptimizerEntry
 from stages import compare
 
 ROOT = Path(__file__).parents[2]
@@ -28,12 +28,11 @@ def conditions(seeds=(0, 1, 2), names=tuple(LEVELS), **report) -> Conditions:
         key: parameters.read(ROOT / "params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()
     }
     entry = OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
-    own = OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py")
+    own = OptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py")
     smaller = {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
     return Conditions(**sections)._replace(
         training=sections["training"].model_copy(update=smaller),
-        optimizers={name: entry for name in names if name != "own"},
-        own_optimizers={name: own for name in names if name == "own"},
+        optimizers={name: own if name == "own" else entry for name in names},
         report=sections["report"].model_copy(update=report),
     )
 
@@ -87,9 +86,8 @@ def printed():
 def project(folder, names=tuple(LEVELS), seeds=(0, 1, 2)):
     """A folder in which the stage can run: parameters, the tutorial's numbers, template, what the trainings left."""
     document = YAML(typ="safe").load(ROOT / "params.yaml")
-    document["optimizers"] = {name: {"class_name": "SGD", "config": {}} for name in names if name != "own"}
-    own = {"class_name": "X", "config": {}, "file": "x.py"}
-    document["own_optimizers"] = {name: own for name in names if name == "own"}
+    of_keras, own = {"class_name": "SGD", "config": {}}, {"class_name": "X", "config": {}, "file": "optimizers/x.py"}
+    document["optimizers"] = {name: dict(own if name == "own" else of_keras) for name in names}
     document["training"] |= {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
     YAML().dump(document, folder / "params.yaml")
     shutil.copytree(ROOT / "data/reference", folder / "data/reference")

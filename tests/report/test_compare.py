@@ -1,7 +1,6 @@
-"""The stage `compare`: what it writes, prints, deletes and refuses."""
+"""The stage `compare`: what it writes, prints and refuses."""
 
 import contextlib
-import hashlib
 import html
 import os
 import subprocess
@@ -82,43 +81,15 @@ def test_order_of_seeds_changes_no_byte_of_the_report_but_the_parameter_that_it_
     assert page.replace("[1, 2, 0]", "[0, 1, 2]") == other
 
 
-def lock(folder, stage, *paths, **others):
-    """Write a dvc.lock in which a stage made these files as they are; others: path -> MD5."""
-    sums = {path: hashlib.md5((folder / path).read_bytes()).hexdigest() for path in paths} | others
-    outs = [{"path": path, "hash": "md5", "md5": checksum, "size": 1} for path, checksum in sums.items()]
-    YAML().dump({"schema": "2.0", "stages": {stage: {"cmd": "true", "outs": outs}}}, folder / "dvc.lock")
-
-
-def test_only_unchanged_files_that_a_removed_optimizers_training_made_are_deleted_and_named(tmp_path, capsys):
-    folder = synthetic.project(tmp_path, ["adam"])
-    made = ["results/history/sgd.csv", "results/models/sgd.weights.h5"]
-    others = ["results/history/notes.txt", "results/metrics/adam-backup.json", "results/models/README"]
-    others += ["results/history/old/sgd.csv", "results/metrics/ghost.json"]
-    for path in [*made, *others, "results/metrics/sgd.json"]:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (folder / path).write_text(path, encoding="utf-8")
-    lock(folder, "train@sgd", *made, **{"results/metrics/sgd.json": "of another content", "results/models/x": "gone"})
+def test_files_of_an_optimizer_that_is_no_longer_listed_stay_and_count_for_nothing(compared, tmp_path):
+    folder = synthetic.project(tmp_path, ["sgd", "adam", "own"])
+    left = [folder / "results/history/ghost.csv", folder / "results/metrics/ghost.json"]
+    for path in left:
+        path.write_text("damaged", encoding="utf-8")
     with contextlib.chdir(folder):
         compare.main()
-    assert not any((folder / path).exists() for path in made)
-    assert all((folder / path).exists() for path in [*others, "results/metrics/sgd.json", "results/history/adam.csv"])
-    removed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("Removed ")]
-    assert removed == [f"Removed {path}, since params.yaml no longer lists its optimizer" for path in made]
-
-
-def test_files_of_a_listed_optimizer_stay(tmp_path, capsys):
-    folder = synthetic.project(tmp_path, ["adam"])
-    lock(folder, "train@adam", "results/history/adam.csv")
-    with contextlib.chdir(folder):
-        compare.main()
-    assert (folder / "results/history/adam.csv").exists()
-    assert "Removed" not in capsys.readouterr().out
-
-
-def removed_optimizer(folder):
-    """Leave a file of a removed optimizer that a run which ends well would delete."""
-    (folder / "results/history/ghost.csv").touch()
-    lock(folder, "train@ghost", "results/history/ghost.csv")
+    assert all(path.read_text(encoding="utf-8") == "damaged" for path in left)
+    assert synthetic.report(folder) == synthetic.report(compared[0])
 
 
 @pytest.mark.parametrize(
@@ -130,40 +101,34 @@ def removed_optimizer(folder):
         ("results/history/sgd.csv", "damaged"),
         ("data/reference/tutorial_history.csv", "optimizer\nsgd\n"),
         ("descent/report/page.html", None),
-        ("dvc.lock", "stages: ["),
     ],
 )
 def test_a_missing_or_damaged_file_is_named_and_nothing_is_touched(path, content, tmp_path, monkeypatch):
     monkeypatch.chdir(synthetic.project(tmp_path, ["adam", "sgd"]))
-    removed_optimizer(tmp_path)
     Path(path).unlink() if content is None else Path(path).write_text(content, encoding="utf-8")
     with pytest.raises(SystemExit, match=f"^{path}: "):
         compare.main()
-    assert Path("results/history/ghost.csv").exists()
     assert not Path("results/report").exists()
 
 
-def test_bad_parameters_are_refused_before_anything_is_deleted(tmp_path, monkeypatch):
+def test_bad_parameters_are_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.chdir(synthetic.project(tmp_path, ["adam"]))
-    removed_optimizer(tmp_path)
     document = YAML(typ="safe").load(Path("params.yaml"))
     document["report"]["confidence"] = 95
     YAML().dump(document, Path("params.yaml"))
     with pytest.raises(SystemExit, match=r"^params\.yaml: report\.confidence: .*got 95"):
         compare.main()
-    assert Path("results/history/ghost.csv").exists()
+    assert not Path("results/report").exists()
 
 
 def test_a_failure_while_drawing_leaves_the_old_report_whole(tmp_path, monkeypatch):
     monkeypatch.chdir(synthetic.project(tmp_path, ["adam"]))
-    removed_optimizer(tmp_path)
     Path("results/report").mkdir()
     Path("results/report/ranking.md").write_text("old", encoding="utf-8")
     monkeypatch.setattr(figures, "tutorial", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         compare.main()
     assert synthetic.report(tmp_path) == {"ranking.md": b"old"}
-    assert Path("results/history/ghost.csv").exists()
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1)])

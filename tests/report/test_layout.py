@@ -5,8 +5,8 @@ import math
 import pytest
 import synthetic
 
-from descent.optimizers.entries import OptimizerEntry, OwnOptimizerEntry
 from descent.report import layout, planning, tables, tutorial
+from descent.training.settings import OptimizerEntry
 
 
 def findings(seeds=(0, 1, 2), **options):
@@ -44,7 +44,7 @@ def test_ranking_says_who_is_out_by_how_much_and_what_each_costs_at_most():
 def test_wrapper_is_named_with_what_it_wraps_wherever_its_name_stands_in_params():
     ranking, leads, conditions = findings()
     config = {"optimizer": "MomentumOptimizer", "learning_rate": 0.01, "momentum": 0.9}
-    entry = OptimizerEntry(class_name="keras2>TFOptimizer", config=config)
+    entry = OptimizerEntry(file="optimizers/tf1.py", class_name="TFOptimizer", config=config)
     conditions = conditions._replace(optimizers=conditions.optimizers | {"sgd": entry})
     name = "sgd: TensorFlow's MomentumOptimizer, momentum 0.9"
     assert list(cells(layout.ranking(ranking, conditions))) == ["rmsprop", "adam", "own", name]
@@ -106,19 +106,19 @@ def test_settings_are_every_key_of_the_sections_that_hold_for_all():
     rows = dict(layout.settings(synthetic.conditions()).rows)
     assert rows["training.seeds"] == "[0, 1, 2]"
     assert rows["network.file"] == '"networks/mlp.py"'
-    assert not any(key.startswith(("optimizers", "own_optimizers")) for key in rows)
+    assert not any(key.startswith("optimizers") for key in rows)
 
 
 def test_optimizers_name_their_class_and_their_own_file():
     entries = {
-        "sgd": OptimizerEntry(class_name="keras2>RMSprop", config={"rho": 0.9, "epsilon": 1e-07}),
-        "own": OwnOptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
+        "sgd": OptimizerEntry(class_name="RMSprop", config={"rho": 0.9, "epsilon": 1e-07}),
+        "own": OptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
         "adam": OptimizerEntry(class_name="Lion", config={"name": "x"}),
     }
     assert layout.optimizers(entries).rows == [
         ["adam", "Lion", 'name "x"'],
         ["own", "Mine of optimizers/mine.py", ""],
-        ["sgd", "keras2>RMSprop", "epsilon 1e-07, rho 0.9"],
+        ["sgd", "RMSprop", "epsilon 1e-07, rho 0.9"],
     ]
 
 

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from descent.core import parameters, process
-from descent.report import leftovers
 from descent.report.settings import Conditions
 
 read = {key: parameters.read("params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()}
-names = sorted(read["optimizers"] | read["own_optimizers"])
+names = sorted(read["optimizers"])
 paths = [f"results/{kind}" for name in names for kind in (f"history/{name}.csv", f"metrics/{name}.json")]
 left = [Path(path).read_bytes() for path in paths]
 inputs = repr((names, read, left)).encode()
@@ -15,4 +14,3 @@ tables = [f"{name}.csv" for name in ("curves", "diagnostics", "ranking", "tutori
 for name in ("index.html", "ranking.md", "summary.md", *tables, "figures/curves.svg"):
     process.write_file(Path("results/report", name), inputs)
 process.write_file(Path("results/report/accuracy.json"), b"{}")
-leftovers.delete(leftovers.find(Path("dvc.lock"), names))

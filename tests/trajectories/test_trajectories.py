@@ -9,8 +9,8 @@ import pytest
 
 from descent.core import parameters, style
 from descent.core.parameters import ParametersError
-from descent.optimizers import build
-from descent.optimizers.entries import OptimizerEntry
+from descent.training import optimizers
+from descent.training.settings import OptimizerEntry
 from descent.trajectories import figure as trajectory_figure
 from descent.trajectories import paths as trajectories
 from descent.trajectories import surfaces
@@ -27,12 +27,16 @@ def settings(**changes):
     return parameters.validate(values | changes, TrajectoryParameters, "params.yaml: trajectories")
 
 
+def follow(make, chosen):
+    return trajectories.follow(make, chosen, "mine")
+
+
 def sgd(learning_rate=0.05):
     return keras.optimizers.SGD(learning_rate)
 
 
-def built(class_name, **config):
-    return partial(build.build, OptimizerEntry(class_name=class_name, config=config), "mine")
+def built(class_name, file=None, **config):
+    return partial(optimizers.build, OptimizerEntry(file=file, class_name=class_name, config=config), "mine")
 
 
 def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
@@ -43,22 +47,20 @@ def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
 
 
 def test_path_of_sgd_is_that_of_its_equation():
-    path = trajectories.follow(sgd, settings()).paths["valley"]
+    path = follow(sgd, settings()).paths["valley"]
     step = np.eye(2) - 0.05 * surfaces.hessian(Surface(**VALLEY))
     expected = [np.linalg.matrix_power(step, t) @ VALLEY["start"] for t in range(21)]
     np.testing.assert_allclose(path, expected, atol=1e-6)
 
 
 def test_path_uses_the_hyperparameters_of_the_entry():
-    path = trajectories.follow(built("Adam", learning_rate=0.02), settings(steps=1)).paths["valley"]
+    path = follow(built("Adam", learning_rate=0.02), settings(steps=1)).paths["valley"]
     np.testing.assert_allclose(np.abs(path[1] - path[0]), 0.02, rtol=1e-4)  # Adam's first step, whatever the gradient
 
 
 def test_noise_is_the_same_for_every_optimizer_and_another_for_another_seed():
     def moved(learning_rate, seed=0):
-        path = trajectories.follow(partial(sgd, learning_rate), settings(surfaces={"flat": FLAT}, seed=seed)).paths[
-            "flat"
-        ]
+        path = follow(partial(sgd, learning_rate), settings(surfaces={"flat": FLAT}, seed=seed)).paths["flat"]
         return path[1:] - path[0]
 
     np.testing.assert_allclose(moved(0.02), 2 * moved(0.01), atol=1e-6)
@@ -69,8 +71,21 @@ def test_noise_is_the_same_for_every_optimizer_and_another_for_another_seed():
 @pytest.mark.parametrize("rule", [("Lamb", {}), ("SGD", {"global_clipnorm": 0.1})], ids=["lamb", "clipped"])
 def test_surfaces_do_not_share_an_optimizers_state(rule):
     make = built(rule[0], learning_rate=0.01, **rule[1])  # its norms would mix them, too
-    both = trajectories.follow(make, settings(surfaces={"saddle": SADDLE, "valley": VALLEY})).paths
-    assert np.array_equal(both["valley"], trajectories.follow(make, settings()).paths["valley"])
+    both = follow(make, settings(surfaces={"saddle": SADDLE, "valley": VALLEY})).paths
+    assert np.array_equal(both["valley"], follow(make, settings()).paths["valley"])
+
+
+def test_rule_that_fails_on_two_weights_is_left_out_with_the_reason(capsys):
+    class Square(keras.optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            if len(variable.shape) != 2:
+                raise ValueError("no matrix")
+            super().update_step(gradient, variable, learning_rate)
+
+    assert follow(Square, settings()) is None
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("mine: left out, since it does not work on two weights: ")
+    assert "ValueError: no matrix" in line
 
 
 def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
@@ -83,22 +98,25 @@ def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
             noise = keras.random.normal(variable.shape, seed=self.generator)
             super().update_step(gradient + noise, variable, learning_rate)
 
-    first, second = (trajectories.follow(Noisy, settings()).paths["valley"] for _ in range(2))
+    first, second = (follow(Noisy, settings()).paths["valley"] for _ in range(2))
     assert np.array_equal(first, second)
-    assert not np.allclose(first, trajectories.follow(partial(sgd, 0.1), settings()).paths["valley"])
+    assert not np.allclose(first, follow(partial(sgd, 0.1), settings()).paths["valley"])
 
 
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
         (sgd, lambda t: 0.05 * 0.5 + 0 * t),
-        (built("keras2>Adagrad", learning_rate=0.01, epsilon=1e-7), lambda t: 0.01 / np.sqrt(t)),
+        (
+            built("Adagrad", "optimizers/keras2_adagrad.py", learning_rate=0.01, epsilon=1e-7),
+            lambda t: 0.01 / np.sqrt(t),
+        ),
         (built("SGD", learning_rate=0.1, momentum=0.9), lambda t: 0.1 * 0.5 * (1 - 0.9**t) / (1 - 0.9)),
     ],
     ids=["sgd", "adagrad", "momentum"],
 )
 def test_update_sizes_under_a_constant_gradient_are_those_of_the_equations(make, expected):
-    np.testing.assert_allclose(trajectories.follow(make, settings()).sizes, expected(np.arange(1, 21)), rtol=1e-4)
+    np.testing.assert_allclose(follow(make, settings()).sizes, expected(np.arange(1, 21)), rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +150,8 @@ def test_table_of_updates_counts_steps_from_one():
 def draw(**changes):
     chosen = settings(surfaces={"narrow_valley": VALLEY, "saddle": SADDLE}, steps=40, **changes)
     makes = {"sgd": sgd, "adam": built("Adam", learning_rate=0.001), "wild": partial(sgd, 1.5)}
-    paths = {name: trajectories.follow(make, chosen).paths for name, make in makes.items()}
-    sizes = {name: trajectories.follow(make, chosen).sizes for name, make in makes.items()}
+    paths = {name: follow(make, chosen).paths for name, make in makes.items()}
+    sizes = {name: follow(make, chosen).sizes for name, make in makes.items()}
     return trajectory_figure.trajectories(paths, sizes, chosen)
 
 

@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from descent.optimizers.entries import OptimizerEntry
-from descent.tuning import choice, inclusions, resume, study
+from descent.tuning import choice, study
 from descent.tuning.settings import TuningParameters
 
 NAN = np.nan
@@ -64,30 +63,8 @@ def settings(**changes):
 @pytest.mark.parametrize(("best", "expected"), [(0, 1.0), (2, 100.0), (-2, 0.01), (9, 1000.0)])
 def test_grid_goes_on_beyond_an_end_where_the_best_is_as_far_as_it_may(best, expected):
     factors, accuracy, chosen = study.select(
-        settings(), lambda runs: np.array([-abs(np.log10(factor) - best) for factor, _ in runs])
+        settings(), lambda runs: np.array([-abs(np.log10(factor) - best) for _, factor in runs])
     )
     assert factors[chosen] == pytest.approx(expected)
     assert accuracy.shape == (len(factors), 2)
     assert len(factors) <= 5
-
-
-def test_kept_runs_count_for_the_same_conditions_only_and_come_back_to_the_bit(tmp_path):
-    path, result = tmp_path / "kept.json", {"loss": [0.1 + 0.2, 1e-320, 1 / 3]}
-    resume.Kept(path, "these").keep("a run", result)
-    assert resume.Kept(path, "these").runs == {"a run": result}
-    assert resume.Kept(path, "others").runs == {}
-    path.write_text(path.read_text()[:-5])
-    assert resume.Kept(path, "these").runs == {}
-
-
-def test_inclusion_is_found_by_the_entries_and_a_loss_beyond_noise_is_seen():
-    entries = {
-        "heavy": OptimizerEntry(class_name="SGD", config={"learning_rate": 0.1, "momentum": 0.9}),
-        "plain": OptimizerEntry(class_name="SGD", config={"learning_rate": 0.1, "momentum": 0.0}),
-        "native": OptimizerEntry(class_name="keras2>TFOptimizer", config={"optimizer": "MomentumOptimizer"}),
-        "adaptive": OptimizerEntry(class_name="Adam", config={}),
-    }
-    noise = np.array([-1, 0, 1]) / 1000
-    runs = {"heavy": 0.9 + noise, "plain": 0.95 + noise, "native": 0.96 + noise, "adaptive": 0.9 + noise}
-    found = {(row.general, row.special): row.p_value < 0.05 for row in inclusions.check(runs, entries, 1e-4)}
-    assert found == {("heavy", "plain"): True, ("native", "plain"): False}

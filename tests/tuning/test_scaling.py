@@ -7,22 +7,23 @@ import numpy as np
 import pytest
 
 from descent.core.parameters import ParametersError, validate
-from descent.optimizers import build
-from descent.optimizers.entries import OptimizerEntry
+from descent.training import optimizers
+from descent.training.settings import OptimizerEntry
 from descent.trajectories.paths import follow
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import grid, scaling
+from descent.tuning import grid
 from descent.tuning.settings import TuningParameters
 
 DECAY = {
     "class_name": "ExponentialDecay",
     "config": {"initial_learning_rate": 0.1, "decay_steps": 2, "decay_rate": 0.5},
 }
+FILES = {"Nadam": "optimizers/keras2_nadam.py", "TFOptimizer": "optimizers/tf1.py"}
 ENTRIES = {
     "SGD": {"learning_rate": 0.1},
     "Adam": {"learning_rate": 0.01},
-    "keras2>Nadam": {"learning_rate": 0.01},
-    "keras2>TFOptimizer": {"optimizer": "MomentumOptimizer", "learning_rate": 0.1, "momentum": 0.9},
+    "Nadam": {"learning_rate": 0.01},
+    "TFOptimizer": {"optimizer": "MomentumOptimizer", "learning_rate": 0.1, "momentum": 0.9},
 }
 
 
@@ -30,9 +31,10 @@ def followed(class_name, config, factor=None):
     """The path of an optimizer over a bowl, with its learning rate scaled or not."""
     surface = {"curvatures": [1.0, 2.0], "angle_degrees": 0.0, "start": [-0.2, 0.1], "noise": 0.0}
     settings = {"steps": 6, "seed": 0, "half_width": 0.3, "constant_gradient": 0.3, "surfaces": {"bowl": surface}}
-    fresh = partial(build.build, OptimizerEntry(class_name=class_name, config=config), "mine")
-    made = fresh if factor is None else lambda: scaling.scale(fresh(), factor)
-    return follow(made, TrajectoryParameters(**settings)).paths["bowl"]
+    entry = OptimizerEntry(file=FILES.get(class_name), class_name=class_name, config=config)
+    fresh = partial(optimizers.build, entry, "mine")
+    made = fresh if factor is None else lambda: optimizers.scale(fresh(), factor)
+    return follow(made, TrajectoryParameters(**settings), "mine").paths["bowl"]
 
 
 @pytest.mark.parametrize(("class_name", "config"), ENTRIES.items(), ids=ENTRIES)
@@ -49,7 +51,7 @@ def test_schedule_is_scaled_as_a_whole():
 
 def test_scaled_optimizer_is_still_the_same_one():
     optimizer = keras.optimizers.SGD(0.1)
-    assert scaling.scale(optimizer, 10.0) is optimizer
+    assert optimizers.scale(optimizer, 10.0) is optimizer
     assert float(optimizer.learning_rate) == pytest.approx(1.0)
 
 

@@ -1,0 +1,252 @@
+"""Finished runs are kept: what comes back is what was kept, under the very same conditions only."""
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import synthetic_runs
+from pipeline import Project
+
+from descent.data import archives
+from descent.runs import store
+from descent.runs.store import Store
+from descent.runs.task import SPLITS
+from descent.training.run import Wanted
+
+RUNS = Path(".dvc/tmp/runs")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder that holds what a training reads, as the current one."""
+    monkeypatch.chdir(synthetic_runs.folder(tmp_path))
+    return tmp_path
+
+
+def opened(environment=synthetic_runs.ENVIRONMENT, name="adam", **changes):
+    """The store of an optimizer, as a stage opens it in this folder."""
+    return Store(synthetic_runs.task(name, **changes).made(), environment)
+
+
+def record():
+    """The only file that is there."""
+    [path] = RUNS.iterdir()
+    return path
+
+
+@pytest.mark.usefixtures("folder")
+def test_run_comes_back_to_the_bit():
+    run = synthetic_runs.run(7, factor=10**-0.5, weights=b"weights")
+    run.history["loss"][-1] = np.nan
+    opened().keep(run)
+    found = opened().find(Wanted(7, 10**-0.5))
+    assert found._replace(history={}, hits=None) == run._replace(history={}, hits=None)
+    assert found.hits.dtype == bool
+    assert np.array_equal(found.hits, run.hits)
+    assert found.history.keys() == run.history.keys()
+    assert all(found.history[name].tobytes() == values.tobytes() for name, values in run.history.items())
+
+
+@pytest.mark.usefixtures("folder")
+def test_run_without_test_and_of_a_schedule_comes_back_as_well():
+    opened().keep(synthetic_runs.run()._replace(test=None, learning_rate=float("nan")))
+    found = opened().find(Wanted(0))
+    assert found.test is None
+    assert np.isnan(found.learning_rate)
+
+
+@pytest.mark.usefixtures("folder")
+def test_only_a_run_with_weights_is_found_where_they_are_wanted():
+    opened().keep(synthetic_runs.run())
+    assert opened().find(Wanted(0))
+    assert opened().find(Wanted(0), with_weights=True) is None
+    opened().keep(synthetic_runs.run(weights=b"weights"))
+    assert opened().find(Wanted(0), with_weights=True).weights == b"weights"
+
+
+@pytest.mark.usefixtures("folder")
+def test_nothing_is_found_of_another_seed_or_factor():
+    opened().keep(synthetic_runs.run(0))
+    assert opened().find(Wanted(1)) is None
+    assert opened().find(Wanted(0, 2.0)) is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_damaged_record_counts_for_nothing():
+    opened().keep(synthetic_runs.run())
+    whole, path = record().read_bytes(), record()
+    for size in (0, 1, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert opened().find(Wanted(0)) is None
+    expected = synthetic_runs.run()
+    reader = opened()  # which digests the examples once
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        found = reader.find(Wanted(0))  # a date of a member, say, is no part of a run
+        assert found is None or all(
+            np.array_equal(found.history[name], expected.history[name]) for name in found.history
+        )
+        assert found is None or np.array_equal(found.hits, expected.hits)
+
+
+@pytest.mark.usefixtures("folder")
+def test_renamed_record_counts_for_nothing():
+    reader = opened()
+    reader.keep(synthetic_runs.run(0))
+    first = record()
+    reader.keep(synthetic_runs.run(1))
+    [second] = {*RUNS.iterdir()} - {first}
+    first.replace(second)
+    assert reader.find(Wanted(1)) is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_record_of_another_environment_counts_on_a_cluster_alone():
+    opened().keep(synthetic_runs.run(environment={"cpu": "another"}))
+    assert opened().find(Wanted(0)) is None
+    assert opened({"cpu": "another"}).find(Wanted(0))
+    assert opened(None).find(Wanted(0)).environment == {"cpu": "another"}  # whose machines may differ
+
+
+def other_examples(folder):
+    arrays = archives.read(folder / SPLITS, ["x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test"])
+    arrays["x_train"] = np.nextafter(arrays["x_train"], np.float32(2))
+    archives.write(folder / SPLITS, arrays | {"classes": np.array(10)})
+
+
+CHANGES = {
+    "rule": lambda folder: (folder / "results/rules/adam.py").write_text("another"),
+    "network": lambda folder: (folder / "networks/mlp.py").write_text("another"),
+    "examples": other_examples,
+    "hyperparameter": lambda folder: Project(folder).edit(
+        lambda parameters: parameters["optimizers"]["adam"]["config"].update(learning_rate=0.002)
+    ),
+    "units": lambda folder: Project(folder).edit(
+        lambda parameters: parameters["network"]["config"].update(hidden_units=[9])
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_record_of_other_settings_code_or_data_of_the_users_counts_for_nothing(folder, change):
+    opened().keep(synthetic_runs.run())
+    assert opened().find(Wanted(0))
+    change(folder)
+    assert opened().find(Wanted(0)) is None
+
+
+@pytest.mark.parametrize("change", [{"epochs": 3}, {"batch_size": 10}])
+@pytest.mark.usefixtures("folder")
+def test_record_of_other_epochs_or_batches_counts_for_nothing(change):
+    opened().keep(synthetic_runs.run())
+    assert opened(**change).find(Wanted(0)) is None
+
+
+@pytest.mark.parametrize("change", [{"seeds": [0, 5]}, {"last_epochs": 2}, {"target_val_accuracy": 0.5}])
+@pytest.mark.usefixtures("folder")
+def test_settings_that_change_no_run_need_no_training(change):
+    opened().keep(synthetic_runs.run())
+    assert opened(**change).find(Wanted(0))
+
+
+@pytest.mark.usefixtures("folder")
+def test_record_of_another_optimizer_counts_for_nothing():
+    opened().keep(synthetic_runs.run())
+    assert opened(name="sgd").find(Wanted(0)) is None
+
+
+@pytest.mark.usefixtures("folder")
+def test_record_of_other_code_counts_for_nothing(monkeypatch):
+    opened().keep(synthetic_runs.run())
+    monkeypatch.setattr(store, "code_digest", lambda: "another")
+    assert opened().find(Wanted(0)) is None
+
+
+def test_code_is_that_which_computes_runs(tmp_path, monkeypatch):
+    names = ["descent/training/program.py", "descent/training/settings.py", "descent/runs/store.py"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(store, "__file__", str(tmp_path / names[-1]))
+    before = store.code_digest()
+    for name, counts in zip(names, (True, False, False), strict=True):  # a schema and the store compute none
+        (tmp_path / name).write_text("# changed")
+        assert (store.code_digest() != before) is counts
+        (tmp_path / name).write_text("")
+    (tmp_path / names[0]).rename(tmp_path / "descent/training/renamed.py")
+    assert store.code_digest() != before
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_500_that_were_used_last_stay(monkeypatch):
+    assert store.MOST == 500
+    monkeypatch.setattr(store, "MOST", 3)
+    kept = opened()
+    for seed in range(3):
+        kept.keep(synthetic_runs.run(seed))
+        for path in RUNS.iterdir():  # or they might be of one moment
+            os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 10))
+    assert kept.find(Wanted(0))  # which uses it
+    kept.keep(synthetic_runs.run(3))
+    assert [seed for seed in range(4) if kept.find(Wanted(seed))] == [0, 2, 3]
+    assert len(list(RUNS.iterdir())) == 3
+
+
+def test_experiment_in_a_folder_of_its_own_uses_the_runs_of_its_repository(folder, monkeypatch):
+    opened().keep(synthetic_runs.run())
+    inner = folder / ".dvc/tmp/exps/standalone/one"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(synthetic_runs.folder(inner))
+    assert opened().find(Wanted(0))
+    opened().keep(synthetic_runs.run(1))
+    assert not RUNS.exists()
+    monkeypatch.chdir(folder)
+    assert opened().find(Wanted(1))
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, mnist_archive):
+    """A small project in which real trainings ran; the other stages are light stand-ins."""
+    folder = tmp_path_factory.mktemp("trained") / "project"
+    project = Project.copy(folder, mnist_archive, stubs=["check", "trace", "compare"])
+    project.repro()
+    project.commit("Reproduce")
+    return project
+
+
+def progress(output, name):
+    """What a training printed of its runs."""
+    return [
+        re.split("  seed|  val_", line)[0] for line in re.findall(rf"^{name}(?:  run|: \d).*", output, re.MULTILINE)
+    ]
+
+
+@pytest.mark.slow
+def test_module_that_computes_no_run_trains_nothing(trained, tmp_path):
+    project = trained.duplicate(tmp_path / "project")
+    with (project.folder / "descent/runs/executor.py").open("a") as file:
+        file.write("# a comment\n")
+    output = project.run("dvc repro")
+    assert "Running stage 'train@adam'" in output
+    assert [progress(output, name) for name in ("adam", "sgd")] == [
+        [f"{name}: 2 of 2 runs were kept"] for name in ("adam", "sgd")
+    ]
+    assert "loading TensorFlow" not in output
+    assert project.run("git status --porcelain results") == ""
+
+
+@pytest.mark.slow
+def test_one_more_seed_trains_one_more_run_of_each_optimizer(trained, tmp_path):
+    project = trained.duplicate(tmp_path / "project")
+    project.edit(lambda parameters: parameters["training"]["seeds"].append(2))
+    output = project.run("dvc repro")
+    for name in ("adam", "sgd"):
+        assert progress(output, name) == [f"{name}: 2 of 3 runs were kept", f"{name}  run 1/1"]
+        before, after = (
+            (folder / f"results/history/{name}.csv").read_text().splitlines()
+            for folder in (trained.folder, project.folder)
+        )
+        assert [line for line in after if not line.startswith("2,")] == before
+        assert len(after) == len(before) + 2  # epochs
