@@ -13,7 +13,6 @@ from descent.training import graphs, optimizers
 from descent.training.settings import OptimizerEntry
 
 _SCALED_STEPS = 3  # a schedule may begin at zero
-_TRACED = 3  # tensors of weights in a traced step: a rule is the same for all, and they are many
 SMALL = (keras.Variable(tf.ones((4, 3)), name="kernel"), keras.Variable(tf.ones((3,)), name="bias"))
 
 
@@ -27,11 +26,13 @@ def check_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.V
         jit_compile: the training will be compiled with XLA.
 
     Raises:
-        ParametersError: as `optimizer.build`; for whatever a step raises; for a class from a file, if a step could not
+        ParametersError: as `optimizers.build`; for whatever a step raises; for a class from a file, if a step could not
             be traced once and serve a whole training, or if its state starts differently at one seed.
     """
     cannot = f"{where}: {entry.class_name} cannot take a step"
-    small = sorted(weights, key=lambda variable: int(np.prod(variable.shape)))[:_TRACED]
+    by_size = sorted(weights, key=lambda variable: int(np.prod(variable.shape)))
+    matrices, others = ([v for v in by_size if (len(v.shape) > 1) == wanted] for wanted in (True, False))
+    small = [*matrices[:1], *others[:1]]  # a traced step of more takes longer and shows no more
     with user_code.refused(lambda reason: f"{cannot}: {reason}"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Gradients do not exist", UserWarning)
         if entry.file:
