@@ -56,7 +56,7 @@ NETWORKS = {
     "without input": ("tests/cases/networks/built_later.py", {"lazy": True}, True, False),
 }
 DATA = toy.DATA._replace(train=toy.split(48, 1))  # three full batches: the step stands once in the program
-QUICK = {"sgd", "tfoptimizer", "Adam", "raw_handle", "lookahead", "random_constant", "swap_average"}
+QUICK = {"sgd", "tfoptimizer", "lookahead", "swap_average"}
 PLAIN = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [6], "activation": "relu", "dropout": 0.0})
 
 
@@ -150,10 +150,7 @@ def test_run_of_an_optimizer_is_the_same_in_company_and_alone_and_steps_as_eager
 
 @pytest.mark.parametrize(
     ("file", "config", "shared", "draws"),
-    [
-        pytest.param(*row, marks=() if name in ("mlp", "tensor") else pytest.mark.slow, id=name)
-        for name, row in NETWORKS.items()
-    ],
+    [pytest.param(*row, marks=() if name == "mlp" else pytest.mark.slow, id=name) for name, row in NETWORKS.items()],
 )
 @pytest.mark.filterwarnings("ignore:Gradients do not exist:UserWarning")  # what eager Keras says of them, too
 def test_run_of_a_network_is_the_same_in_company_and_alone_and_steps_as_eager_keras(file, config, shared, draws):

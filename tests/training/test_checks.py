@@ -38,11 +38,13 @@ def test_optimizer_is_refused_with_the_reason(name):
         optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*FILES} - {"matrices_only"}))
 def test_optimizer_is_taken(name):
     optimizer_check.check_optimizer(case(name), "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
+@pytest.mark.slow
 def test_state_that_starts_differently_at_one_seed_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.py").write_text(
@@ -95,6 +97,7 @@ def test_weight_without_gradient_is_named(capsys):
     assert "no gradient for sequential/scale/variable" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rotation", "half", "recurrent_dropout", "built_later", "hidden_state"])
 def test_network_is_taken(name):
     assert isinstance(

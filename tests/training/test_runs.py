@@ -38,6 +38,7 @@ def test_runs_of_two_seeds_differ_from_the_start():
     assert not equal(toy.mlp()(0).get_weights(), toy.mlp()(1).get_weights())
 
 
+@pytest.mark.slow
 def test_training_twice_gives_equal_bytes():
     first, second = train(sgd, MLP), train(sgd, MLP)
     assert all(map(toy.same, first.runs, second.runs))
@@ -66,7 +67,9 @@ def test_incomplete_last_batch_counts_each_image_once():
     np.testing.assert_allclose(trained.figures()["accuracy"][0, 1], accuracy[0], rtol=1e-6)
 
 
-@pytest.mark.parametrize("batch_size", [1, 25, 50, 64])
+@pytest.mark.parametrize(
+    "batch_size", [pytest.param(1, marks=pytest.mark.slow), pytest.param(25, marks=pytest.mark.slow), 64]
+)
 def test_any_batch_size_makes_as_many_updates_as_there_are_batches(batch_size):
     trained = train(sgd, toy.SMALLEST, epochs=1, batch_size=batch_size, seeds=[0])
     assert int(trained.trainer.program.optimizer.iterations.numpy()) == -(-50 // batch_size)
@@ -93,7 +96,7 @@ def test_update_and_losses_match_plain_keras(fresh_network):
 
 # Keras 3.15's Variable.__array__ lacks NumPy 2's argument `copy`, which h5py asks for when it saves.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-@pytest.mark.parametrize("network", [MLP, normalized], ids=["mlp", "normalized"])
+@pytest.mark.parametrize("network", [MLP, pytest.param(normalized, marks=pytest.mark.slow)], ids=["mlp", "normalized"])
 def test_weights_of_a_run_saved_by_the_network_score_as_the_run_does(network, tmp_path):
     trained = toy.trainer(sgd, network, is_trusted=False).train(Wanted(3), keep_weights=True)
     (tmp_path / "first.weights.h5").write_bytes(trained.weights)
@@ -115,7 +118,9 @@ def test_hits_are_those_of_each_image_after_the_epoch():
         )
 
 
-@pytest.mark.parametrize("examples", [7, 8, 20])
+@pytest.mark.parametrize(
+    "examples", [pytest.param(7, marks=pytest.mark.slow), pytest.param(8, marks=pytest.mark.slow), 20]
+)
 def test_scores_in_chunks_are_those_of_all_examples_at_once(examples, monkeypatch):
     monkeypatch.setattr(program, "_CHUNK", 8)
 
@@ -135,6 +140,7 @@ def test_scores_in_chunks_are_those_of_all_examples_at_once(examples, monkeypatc
     assert trained.figures()["val_loss"][0, 0] == pytest.approx(loss, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_shipped_convolutional_network_learns():
     cnn = networks.builder(NetworkEntry(file="networks/cnn.py", config={}), (28, 28), toy.CLASSES)
     data = DATA._replace(**dict.fromkeys(("train", "validation", "test"), toy.split(300, 0, (28, 28))))
@@ -143,6 +149,7 @@ def test_shipped_convolutional_network_learns():
     assert figures["val_accuracy"][-1, 0] > 0.2
 
 
+@pytest.mark.slow
 def test_convolutions_train_without_xla_on_a_cpu_and_their_statistics_are_kept():
     def network(seed):
         keras.utils.set_random_seed(seed)
@@ -167,6 +174,7 @@ def test_diagnostics_are_those_of_the_whole_epoch():
     assert figures["unchanged_weights"] == pytest.approx(np.mean(after == before))
 
 
+@pytest.mark.slow
 def test_step_stands_once_in_the_program_unless_a_batch_is_left_over():
     for examples, steps in ((48, 1), (50, 2)):
         data = DATA._replace(train=toy.split(examples, 1))
@@ -183,6 +191,7 @@ def test_diverged_run_stays_diverged_and_the_next_one_is_what_it_is_alone():
     assert toy.same(after, toy.trainer(partial(keras.optimizers.SGD, 0.1), epochs=3).train(Wanted(5)))
 
 
+@pytest.mark.slow
 def test_diverged_run_in_a_stack_leaves_the_others_as_they_are():
     # A rate for each run: the first run leaves the range of float32.
     rates = keras.ops.reshape(keras.ops.convert_to_tensor([1e38, 0.1]), (2, 1, 1))
@@ -193,6 +202,7 @@ def test_diverged_run_in_a_stack_leaves_the_others_as_they_are():
         assert np.array_equal(figures[name][:, 1], single[name][:, 0]), name
 
 
+@pytest.mark.slow
 def test_no_number_of_python_makes_an_epoch_compile_again():
     trained = train(sgd, toy.SMALLEST, epochs=4)
     assert trained.trainer.program._epoch.experimental_get_tracing_count() == 1
@@ -224,6 +234,7 @@ def test_impossible_training_is_refused(change):
         parameters.validate(settings().model_dump() | change, TrainingParameters, "training")
 
 
+@pytest.mark.slow
 def test_eight_layers_without_dropout_train():
     figures = train(sgd, toy.mlp([8] * 8, "tanh", 0), epochs=1, **AT_ONCE).figures()
     assert np.isfinite(figures["val_loss"]).all()
