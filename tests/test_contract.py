@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from subprocess import PIPE
 
@@ -192,7 +193,7 @@ def test_cluster_makes_the_bytes_that_are_made_here(cluster, reproduced, tmp_pat
     there = f"export DESCENT_CLUSTER={cluster.address}"
     (project.folder / "results/metrics/adam.json").unlink()
     shown = project.run(f"{there}; python -m stages.repro train@adam")
-    assert re.search(r"train@adam +\d+ s  done  run 2/2  seed 1  val_accuracy ", shown)  # as for those that train here
+    assert re.search(r"train@adam +\d+ s  done  run 2/2  seed 0  val_accuracy ", shown)  # as for those that train here
 
     assert results(project.folder) == here
     logs = "".join(path.read_text() for path in cluster.folder.glob("*.log"))
@@ -200,20 +201,25 @@ def test_cluster_makes_the_bytes_that_are_made_here(cluster, reproduced, tmp_pat
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, reproduced):
-    before = results(reproduced.folder)
-    worker = psutil.Process(cluster.worker(root=reproduced.folder).pid)
+def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, reproduced, tmp_path):
+    project = reproduced.duplicate(tmp_path / "project")
+    project.edit(lambda parameters: parameters["training"].update(epochs=10**5))  # so that it is at work for minutes
+    before = results(project.folder)
+    worker = psutil.Process(cluster.worker(root=project.folder).pid)
     command = [sys.executable, "-m", "stages.train", "adam"]
-    options = {"cwd": reproduced.folder, "env": os.environ | {"DESCENT_CLUSTER": cluster.address}}
+    options = {"cwd": project.folder, "env": os.environ | {"DESCENT_CLUSTER": cluster.address}}
     with subprocess.Popen(command, **options, stdout=PIPE, stderr=PIPE, text=True) as stage:
-        assert any("run 1/" in line for line in stage.stdout)
-        [training] = [child for child in worker.children() if "descent.cluster.process" in child.cmdline()]
+        deadline, trainings = time.monotonic() + 60, []
+        while not trainings:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+            trainings = [child for child in worker.children() if "descent.cluster.process" in child.cmdline()]
         stage.send_signal(signal.SIGINT)
         told = stage.communicate()[1]
     assert (stage.returncode, told) == (130, "Stopped\n")
-    training.wait(timeout=20)
+    trainings[0].wait(timeout=20)
     assert worker.is_running()
-    assert results(reproduced.folder) == before
+    assert results(project.folder) == before
 
 
 def _take(paths: list[str], source: Path, target: Path) -> None:
