@@ -9,9 +9,8 @@ import numpy as np
 from descent.core import parameters, process
 from descent.data import datasets
 from descent.runs import metrics
-from descent.training import run as columns
 from descent.training import settings
-from descent.training.run import Run
+from descent.training.run import MEASUREMENTS, Run
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 name = sys.argv[1]
@@ -27,7 +26,7 @@ random = np.random.default_rng(zlib.crc32(inputs.encode()))
 
 def run(seed):
     hits = random.random((training.epochs, len(data.validation.labels))) < random.uniform(0.5, 1)
-    history = {column: random.random(training.epochs) for column in columns.MEASUREMENTS}
+    history = {column: random.random(training.epochs) for column in MEASUREMENTS}
     history["val_accuracy"] = hits.mean(axis=1)
     return Run(seed, 1.0, 0.1, history, hits, (random.random(), random.random()), None, 0.0, {"device": "none"})
 

@@ -12,7 +12,7 @@ from descent.training.run import MEASUREMENTS, Run
 from stages import compare_tuning, tune
 
 
-def runs_that_ignore_the_rate(task, wanted, **_):
+def runs_that_ignore_the_rate(_, wanted, **__):
     for run in wanted:
         history = dict.fromkeys(MEASUREMENTS, np.array([0.5, 0.6]))
         yield Run(run.seed, run.factor, 0.1, history, np.ones((2, 3), bool), None, None, 1.0, {"device": "CPU"})
