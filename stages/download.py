@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from descent.core import parameters
-from descent.data import archives, sources
-from descent.data.download import Downloads
+from descent.data import archives
+from descent.data.download import Downloads, fetch
 
 
 @parameters.end_with_message
 def main(name: str) -> None:
     """Read the entry, fetch, write the four arrays."""
     settings = getattr(parameters.read("params.yaml", "download", Downloads), name)
-    archives.write(Path("data/raw", f"{name}.npz"), sources.fetch(name, settings))
+    archives.write(Path("data/raw", f"{name}.npz"), fetch(name, settings))
 
 
 if __name__ == "__main__":

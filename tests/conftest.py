@@ -7,8 +7,8 @@ import pytest
 from pipeline import HIDING, ROOT, STUBS, Project
 
 from descent.core import parameters
-from descent.data import archives, sources
-from descent.data.download import Downloads
+from descent.data import archives
+from descent.data.download import Downloads, fetch
 
 os.environ["PYTHONPATH"] = str(HIDING)  # for the processes that tests start
 signal.signal(signal.SIGINT, signal.default_int_handler)  # that it is ignored, as after a shell's &, they would inherit
@@ -32,7 +32,7 @@ def mnist_archive(tmp_path_factory):
     settings = parameters.read(ROOT / "params.yaml", "download", Downloads).mnist
     own, path = ROOT / "data/raw/mnist.npz", tmp_path_factory.mktemp("raw") / "mnist.npz"
     places = settings.sources.model_copy(update={"file": str(own)} if own.exists() else {})
-    archives.write(path, sources.fetch("mnist", settings.model_copy(update={"sources": places})))
+    archives.write(path, fetch("mnist", settings.model_copy(update={"sources": places})))
     return path
 
 

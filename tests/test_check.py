@@ -8,9 +8,8 @@ import pytest
 from dvc.repo import Repo
 from pipeline import ROOT, Project, shrink, stages_run, yaml
 
-from descent.core import parameters
 from descent.training import environment
-from stages import check, repro
+from stages import check
 
 MARK, RULES = "results/checked.txt", "results/rules"
 SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1}}
@@ -81,18 +80,6 @@ def test_experiment_with_bad_settings_stops_and_the_way_back_runs_nothing(projec
     assert project.repro() == []
     assert project.run("git status --porcelain") == ""
     assert (project.folder / MARK).exists()
-
-
-def test_aliases_that_multiply_never_reach_dvc_by_make_repro(tmp_path, monkeypatch, capsys):
-    lists = [f"a{n}: &a{n} [{','.join(10 * [f'*a{n - 1}'])}]" for n in range(1, 10)]
-    (tmp_path / "params.yaml").write_text("\n".join(["a0: &a0 [1]", *lists]))
-    monkeypatch.chdir(tmp_path)  # where no pipeline is: DVC would say so
-    monkeypatch.setattr("sys.argv", ["stages.repro"])
-    with pytest.raises(
-        parameters.InputError, match=r"^params.yaml: more than 20000 values, aliases \(\*\) counted where they stand$"
-    ):
-        repro.main()
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.slow

@@ -1,54 +1,211 @@
-"""Runs all benchmarks and writes what they print -> docs/experiments/benchmark.md.
+"""Measures the whole pipeline, one training, and what stages take but for training -> docs/experiments/benchmark.md.
 
-Usage: python -m tools.bench [PART ...]        (all unless told: an hour and a half, alone on the machine)
+Usage: python -m tools.bench [--rounds N] [PART ...]
+
+The parts are pipeline, training and stages; by default all, with 3 rounds: about 50 minutes, alone on the machine.
+Every round times each contender once, in an order that rotates; a ratio is taken within a round. Each part replaces
+its own section of the page, and a section of the page that has no part was measured by an earlier version.
 """
 
+import argparse
 import datetime
 import os
 import platform
 import re
+import resource
+import shutil
 import subprocess
 import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ruamel.yaml import YAML
 
 from descent.core import parameters, process
-from descent.training import environment
 
 PAGE = Path("docs/experiments/benchmark.md")
+SPLITS = Path("data/prepared/splits.npz")
+EPOCHS = 20  # of the tutorial
+TUTORIAL = "tutorial's script"
+
+Contender = Callable[[], object]
+
+
+def cpu_seconds() -> float:
+    """Return the CPU seconds of this process and of all its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def timed(contend: Contender) -> tuple[float, float]:
+    """Return seconds and CPU seconds of a call."""
+    start, start_cpu = time.perf_counter(), cpu_seconds()
+    contend()
+    return time.perf_counter() - start, cpu_seconds() - start_cpu
+
+
+def measure(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Time every contender once in every round, after a second's rest; returns seconds and CPU seconds by name."""
+    found, names = {name: [] for name in contenders}, list(contenders)
+    for turn in range(rounds):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            time.sleep(1)
+            found[name].append(timed(contenders[name]))
+    return found
+
+
+def table(found: Mapping[str, list[tuple[float, float]]], baseline: str | None = None) -> str:
+    """Write medians and ranges as Markdown, and the ratio of each contender to the baseline."""
+    rows = {name: (np.array(times), " s") for name, times in found.items()}
+    if baseline:
+        for name in found.keys() - {baseline}:
+            rows[f"{name} / {baseline}"] = np.array(found[name]) / np.array(found[baseline]), ""
+    lines = ["| | median | range | CPU, median | range |", "|---|---:|---:|---:|---:|"]
+    for name, (times, unit) in rows.items():
+        cells = [
+            f"{np.median(column):.2f}{unit} | {column.min():.2f} to {column.max():.2f}{unit}" for column in times.T
+        ]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def run(command: list[str], folder: Path) -> None:
+    """Run a program of this environment in a folder; what it prints goes to standard error."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=True)
+
+
+def python(*arguments: str) -> list[str]:
+    """Return the command line of a module of this repository."""
+    return [sys.executable, "-m", *arguments]
+
+
+@contextmanager
+def fresh_clone(change: Callable[[Any], None]) -> Iterator[Path]:
+    """Yield a clone of what is committed, without a cache, with MNIST from data/raw and a changed params.yaml."""
+    with tempfile.TemporaryDirectory() as folder:
+        clone = Path(folder, "descent")
+        run(["git", "clone", "--quiet", str(Path.cwd()), str(clone)], Path.cwd())
+        yaml = YAML()
+        settings = yaml.load(clone / "params.yaml")
+        settings["download"]["mnist"]["sources"] = {"file": str(Path("data/raw/mnist.npz").resolve())}
+        settings["training"]["epochs"] = EPOCHS
+        change(settings)
+        yaml.dump(settings, clone / "params.yaml")
+        yield clone
+
+
+def as_the_tutorial(settings: Any) -> None:
+    """Leave the tutorial's seven optimizers, and one seed."""
+    del settings["optimizers"]["tfoptimizer"]
+    settings["training"]["seeds"] = [0]
+
+
+def pipeline(rounds: int) -> str:
+    """Measure the whole pipeline from a fresh clone against the tutorial's script."""
+
+    def contender(command: list[str], change: Callable[[Any], None]) -> Contender:
+        def contend() -> None:
+            with fresh_clone(change) as clone:
+                run(command, clone)
+
+        return contend
+
+    contenders = {
+        TUTORIAL: lambda: run(python("tools.tutorial", str(EPOCHS)), Path.cwd()),
+        "the same seven, one seed, one by one": contender(["dvc", "repro"], as_the_tutorial),
+        "the same seven, one seed, in parallel": contender(python("stages.repro"), as_the_tutorial),
+        "params.yaml as it is, in parallel": contender(python("stages.repro"), lambda _: None),
+    }
+    title = f"The whole pipeline from a fresh clone, {EPOCHS} epochs, n = {rounds} rounds:"
+    return f"{title}\n\n{table(measure(contenders, rounds), TUTORIAL)}"
+
+
+def training(rounds: int) -> str:
+    """Measure one training of params.yaml with Adam against Keras' own `model.fit`, compilation excluded."""
+    import keras
+
+    from descent.data import datasets
+    from descent.training import networks, optimizers, settings
+    from descent.training.program import Program
+
+    data = datasets.load(SPLITS)
+    entry = settings.read_optimizer("params.yaml", "adam")
+    batch_size = parameters.read("params.yaml", "training", settings.TrainingParameters).batch_size
+    shape = data.train.examples.shape[1:]
+    fresh = networks.builder(parameters.read("params.yaml", "network", settings.NetworkEntry), shape, data.classes)
+
+    ours, made = fresh(0), optimizers.build(entry, "params.yaml: optimizers.adam")
+    made.build(ours.trainable_variables)
+    program = Program(ours, made, batch_size, data.train, data.validation, networks.should_jit_compile(ours, shape))
+    epochs = program.epochs([0], sys.maxsize)
+
+    theirs = fresh(0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    theirs.compile(optimizers.build(entry, "params.yaml: optimizers.adam"), loss, metrics=["accuracy"])
+
+    def fit(number: int) -> None:
+        options = {"batch_size": batch_size, "validation_data": tuple(data.validation), "verbose": 0}
+        theirs.fit(*data.train, epochs=number, **options)
+
+    next(epochs), fit(1)  # both compile
+    contenders = {"descent": lambda: [next(epochs) for _ in range(EPOCHS)], "model.fit": lambda: fit(EPOCHS)}
+    title = f"Adam, {EPOCHS} epochs of {len(data.train.labels)} examples, n = {rounds} rounds:"
+    return f"{title}\n\n{table(measure(contenders, rounds), 'descent')}"
+
+
+def stages(rounds: int) -> str:
+    """Measure each stage as a process of its own, and a training whose run is kept: all but compiling and epochs."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    with fresh_clone(as_the_tutorial) as clone:
+        run(python("stages.repro"), clone)  # makes what each stage reads
+        for _ in range(rounds):
+            shutil.rmtree(clone / ".dvc/tmp/runs")
+            contenders = {name: python(f"stages.{name}") for name in ("check", "trace", "compare")}
+            contenders["train adam"] = python("stages.train", "adam")
+            contenders["train adam, its run kept"] = contenders["train adam"]
+            for name, command in contenders.items():
+                found.setdefault(name, []).append(timed(lambda command=command: run(command, clone)))
+    return f"Seven optimizers, one seed, {EPOCHS} epochs, n = {rounds} rounds:\n\n{table(found)}"
+
+
 PARTS = {
-    "pipeline": ("The whole pipeline", "tools.pipeline_benchmark 2"),
-    "start": ("What stages take but for epochs", "tools.start_benchmark"),
-    "training": ("One training", "tools.benchmark 3"),
-    "frameworks": ("Other frameworks", "tools.framework_benchmark 3"),
-    "scaling": ("Many runs, other sizes", "tools.scaling"),
-    "cluster": ("On a Dask cluster", "tools.cluster_benchmark"),
-    "dvc": ("DVC, as optimizers grow in number", "tools.dvc_benchmark 2"),
+    "pipeline": ("The whole pipeline", pipeline),
+    "training": ("One training against model.fit", training),
+    "stages": ("What stages take but for epochs", stages),
 }
 
 
-def machine() -> str:
-    """Say what computes, and with which versions."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    versions = ", ".join(f"{name} {version(name.lower())}" for name in ("TensorFlow", "Keras", "NumPy", "DVC"))
-    return f"{environment.configure()}, {cores} cores; Python {platform.python_version()}, {versions}."
-
-
 @parameters.end_with_message
-def main(*asked: str) -> None:
-    """Run the benchmarks that are asked for; each replaces its own section of the page."""
-    for name in asked:
+def main() -> None:
+    """Run the parts that are asked for; each replaces its section of the page."""
+    parser = argparse.ArgumentParser(prog="python -m tools.bench", description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help="pipeline, training or stages; all by default")
+    parser.add_argument("--rounds", type=int, default=3)
+    asked = parser.parse_args()
+    for name in asked.parts:
         if name not in PARTS:
             known = ", ".join(PARTS) + parameters.did_you_mean(name, PARTS)
-            raise parameters.InputError(f"no benchmark {name!r}; there are {known}")
-    for name in asked or PARTS:
-        title, command = PARTS[name]
-        printed = subprocess.run(
-            [sys.executable, "-m", *command.split()], check=True, stdout=subprocess.PIPE, text=True,
-            env=os.environ | {"PYTHONPATH": str(Path("tests/hiding").resolve())},
-        ).stdout  # fmt: skip
-        heading = f"## {title}\n\n`python -m {command}`, {datetime.date.today()}. {machine()}"
-        section = f"{heading}\n\n{printed.strip()}\n\n"
+            raise parameters.InputError(f"no part {name!r}; there are {known}")
+    os.environ["PYTHONPATH"] = str(Path("tests/hiding").resolve())  # scikit-learn, which Keras would load
+    process.load_tensorflow("bench")
+    from descent.training import environment
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    versions = ", ".join(f"{name} {version(name.lower())}" for name in ("TensorFlow", "Keras", "NumPy", "DVC"))
+    machine = f"{environment.configure()}, {cores} cores; Python {platform.python_version()}, {versions}."
+    for name in asked.parts or PARTS:
+        title, part = PARTS[name]
+        command = f"python -m tools.bench --rounds {asked.rounds} {name}"
+        printed = part(asked.rounds)
+        section = f"## {title}\n\n`{command}`, {datetime.date.today()}. {machine}\n\n{printed}\n\n"
         page = PAGE.read_text(encoding="utf-8")
         here = re.compile(rf"^## {re.escape(title)}\n.*?(?=^## |\Z)", re.DOTALL | re.MULTILINE)
         page = here.sub(lambda _, new=section: new, page) if here.search(page) else f"{page.rstrip()}\n\n{section}"
@@ -56,4 +213,4 @@ def main(*asked: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

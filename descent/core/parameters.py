@@ -14,10 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 from pydantic_core import PydanticCustomError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
 
-# Far beyond what an experiment needs, and what ruamel.yaml reads in seconds.
-_MOST_BYTES, _MOST_VALUES, _DEEPEST = 200_000, 20_000, 50
 _LONGEST_SHOWN = 200  # letters of a value that a message repeats
 _DISK_IS_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
@@ -68,17 +65,9 @@ Finite = Annotated[float, Field(ge=-1e30, le=1e30, allow_inf_nan=False)]
 
 
 def read(path: str | Path, key: str, schema: Any) -> Any:
-    """Read one top-level key of a YAML file and check it against a schema.
+    """Read one top-level key of a YAML file, and check it against a schema: a `Section`, or any type of pydantic's.
 
     The file is read as YAML 1.2, as DVC reads and writes it: `1e-05` is a number there, and a string in YAML 1.1.
-
-    Args:
-        path: the YAML file, for instance `params.yaml`.
-        key: top-level key of the section, for instance `training`.
-        schema: a `Section`, or any type that pydantic understands, such as `dict[str, Entry]`.
-
-    Returns:
-        An instance of `schema`.
 
     Raises:
         ParametersError: with one line for each thing that is wrong.
@@ -91,35 +80,32 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
 
 def refuse_unknown_sections(path: str | Path, known: Collection[str], moved: Mapping[str, str]) -> None:
     """Raise ParametersError if a YAML file has a top-level key that nothing reads; `moved` says what became of some."""
-    if unknown := [key for key in _load(path) if key not in known]:
-        allowed = f"allowed are {', '.join(known)}"
-        lines = [
-            f"{path}: {key}: {moved[key]}"
-            if key in moved
-            else f"{path}: unknown section {key!r}; {allowed}{did_you_mean(key, known)}"
-            for key in unknown
-        ]
+    lines, allowed = [], f"allowed are {', '.join(known)}"
+    for key in _load(path):
+        if key in moved:
+            lines.append(f"{path}: {key}: {moved[key]}")
+        elif key not in known:
+            lines.append(f"{path}: unknown section {key!r}; {allowed}{did_you_mean(key, known)}")
+    if lines:
         raise ParametersError("\n".join(lines))
 
 
 def _load(path: str | Path) -> dict[Any, Any]:
     try:
-        with Path(path).open("rb") as file:
-            text = file.read(_MOST_BYTES + 1)
+        text = Path(path).read_bytes()
     except FileNotFoundError:
         raise ParametersError(f"{path}: no such file; run this from the root of the repository") from None
     except OSError as error:
         raise ParametersError(f"{path}: not readable: {error.strerror}") from None
-    if len(text) > _MOST_BYTES:
-        raise ParametersError(f"{path}: more than {_MOST_BYTES} bytes")
+    if conflict := re.search(rb"^(<{7}|={7}|>{7})( .*)?$", text, re.MULTILINE):
+        line = text.count(b"\n", 0, conflict.start()) + 1
+        raise ParametersError(f"{path}: line {line}: unresolved merge conflict; keep one side and remove the markers")
     try:
         document = _parse(text)
-    except ParametersError as error:
-        raise ParametersError(f"{path}: {error}") from None
     except MarkedYAMLError as error:
         problem = " ".join(str(error.problem).split())
         raise ParametersError(f"{path}: line {error.problem_mark.line + 1}: {problem}") from None
-    except Exception as error:  # YAMLError; and ruamel.yaml lets others through, for a bad !!int
+    except Exception as error:  # ruamel.yaml lets other errors through, such as ValueError for a bad !!int
         raise ParametersError(f"{path}: not readable as YAML: {one_line(error)}") from None
     if not isinstance(document, dict):
         raise ParametersError(f"{path}: expected a mapping of sections, got {_shown(document)}")
@@ -128,39 +114,7 @@ def _load(path: str | Path) -> dict[Any, Any]:
 
 @lru_cache(maxsize=1)  # the sections of a file are read one by one
 def _parse(text: bytes) -> Any:
-    _refuse_endless(text)
     return YAML(typ="safe").load(text)
-
-
-def _refuse_endless(text: bytes) -> None:
-    """Refuse a small text that stands for very much, by its events alone: to build its values would take for ever.
-
-    An alias (*) counts as the values that it stands for, in a merge (<<) too; one that contains itself has no end.
-    """
-    sizes: dict[str, int] = {}  # by anchor
-    inside: list[tuple[str | None, int]] = []  # anchor of every collection that is open, and the size up to it
-    size = 0
-    for event in YAML(typ="safe").parse(text):
-        line = f"line {event.start_mark.line + 1}"
-        if isinstance(event, CollectionEndEvent):
-            anchor, before = inside.pop()
-            sizes[anchor] = size - before
-        elif isinstance(event, AliasEvent):
-            size += sizes.get(event.anchor, 0)  # of an unknown one, loading tells
-            if event.anchor in [anchor for anchor, _ in inside]:
-                raise ParametersError(f"{line}: *{event.anchor} stands inside of itself")
-        elif isinstance(event, CollectionStartEvent | ScalarEvent):
-            size += 1
-            if event.anchor and (event.anchor in sizes or event.anchor in [anchor for anchor, _ in inside]):
-                raise ParametersError(f"{line}: expected an anchor once, got &{event.anchor} again")
-            if isinstance(event, ScalarEvent):
-                sizes[event.anchor] = 1
-            else:
-                inside.append((event.anchor, size - 1))
-        if len(inside) > _DEEPEST:
-            raise ParametersError(f"{line}: more than {_DEEPEST} levels, one inside the other")
-        if size > _MOST_VALUES:
-            raise ParametersError(f"more than {_MOST_VALUES} values, aliases (*) counted where they stand")
 
 
 def validate(value: Any, schema: Any, where: str) -> Any:
@@ -170,8 +124,7 @@ def validate(value: Any, schema: Any, where: str) -> Any:
     except ValidationError as error:
         lines = [_line(problem, value, where) for problem in error.errors()]
         raise ParametersError("\n".join(lines)) from None
-    # A schema that takes any value, as an optimizer's config must, would take these too.
-    if lines := list(_strange_numbers(value, where)):
+    if lines := list(_quoted_numbers(value, where)):  # an optimizer's config may hold any text, and would take them
         raise ParametersError("\n".join(lines))
     return checked
 
@@ -252,18 +205,13 @@ def _line(problem: dict, value: Any, where: str) -> str:
 
 
 def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # Python does not write out whole numbers of more than 4300 digits
-        return "a number of thousands of digits"
+    text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
 
 
-def _strange_numbers(value: Any, where: str) -> Iterator[str]:
+def _quoted_numbers(value: Any, where: str) -> Iterator[str]:
     if isinstance(value, dict | list):
         for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _strange_numbers(member, at(where, key))
+            yield from _quoted_numbers(member, at(where, key))
     elif isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
         yield f"{where}: expected a number without quotes, got {value!r}"
-    elif isinstance(value, int) and value.bit_length() > 63:
-        yield f"{where}: expected a whole number below 2^63, got {_shown(value)}"

@@ -10,42 +10,31 @@ import numpy as np
 from descent.core import process
 from descent.core.parameters import InputError, one_line
 
-_MOST_BYTES = 16 * 2**30  # unless told: a small archive can unpack to more than any memory holds
-
 
 class ArchiveError(InputError):
     """A file that is not the archive of arrays that it should be; the message names the file."""
 
 
-def read(
-    path: Path, names: Sequence[str], optional: Sequence[str] = (), most_bytes: int = _MOST_BYTES
-) -> dict[str, np.ndarray]:
+def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Read arrays from an .npz archive.
 
     Args:
         path: the archive.
         names: of the arrays that it must hold.
         optional: of those that it may hold. Others are not read.
-        most_bytes: of the arrays, unpacked.
 
     Returns:
         The arrays by name, in C order, those of `names` first.
 
     Raises:
-        ArchiveError: if the file is missing, no .npz archive or damaged, too large, holds Python objects, or lacks an
-            array.
+        ArchiveError: if the file is missing, no .npz archive or damaged, holds Python objects, or lacks an array.
     """
     if path.exists() and not path.is_file():  # to open a pipe would wait for ever
         raise ArchiveError(f"{path}: expected a file, got a {'folder' if path.is_dir() else 'pipe or a device'}")
     try:
         with zipfile.ZipFile(path) as archive:
             wanted = [*names, *(name for name in optional if f"{name}.npy" in archive.namelist())]
-            size = sum(archive.getinfo(f"{name}.npy").file_size for name in wanted)
-            if size > most_bytes:
-                raise ArchiveError(f"{path}: expected at most {most_bytes} bytes unpacked, got {size}")
             return {name: _array(archive, name) for name in wanted}
-    except ArchiveError:
-        raise
     except FileNotFoundError:
         raise ArchiveError(f"{path}: no such file") from None
     except KeyError as error:

@@ -146,12 +146,6 @@ def test_what_is_no_file_is_not_waited_for(tmp_path):
         archives.read(tmp_path, NAMES)
 
 
-def test_archive_that_unpacks_to_too_much_is_refused_unread(small, tmp_path):
-    archives.write(tmp_path / "small.npz", small)
-    with pytest.raises(archives.ArchiveError, match=r"small\.npz: expected at most 100 bytes unpacked, got \d+"):
-        archives.read(tmp_path / "small.npz", NAMES, most_bytes=100)
-
-
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04 cut off"])
 def test_file_that_is_no_archive_is_named(tmp_path, content):
     (tmp_path / "other.npz").write_bytes(content)

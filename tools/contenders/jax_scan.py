@@ -1,4 +1,4 @@
-"""The training of params.yaml in JAX, an epoch one compiled `lax.scan`; run by tools/framework_benchmark.py.
+"""The training of params.yaml in JAX, an epoch one compiled `lax.scan`; a run of docs/experiments/benchmark.md.
 
 Usage: PYTHON_WITH_JAX tools/contenders/jax_scan.py SPLITS EPOCHS BATCH_SIZE        (prints seconds)
 """

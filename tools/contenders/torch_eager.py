@@ -1,4 +1,4 @@
-"""The training of params.yaml in PyTorch, eager, as one writes it by hand; run by tools/framework_benchmark.py.
+"""The training of params.yaml in PyTorch, eager, as one writes it by hand; a run of docs/experiments/benchmark.md.
 
 Usage: PYTHON_WITH_TORCH tools/contenders/torch_eager.py SPLITS EPOCHS BATCH_SIZE        (prints seconds)
 """
