@@ -163,13 +163,12 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
     at_least = statistics.leads_at_least(values, confidence, resolution)
     times = len(conditions.training.seeds) * conditions.training.last_epochs
     other_images = statistics.images_error([trainings[name].val_hits for name in names], times)
-    low, high = statistics.simultaneous(values, confidence, resolution)
-    low_others, high_others = statistics.simultaneous(values, confidence, resolution, other_images)
+    intervals = statistics.simultaneous(values, confidence, resolution, other_images)
     means = values.mean(axis=-1)
     return [
         Lead(
             names[i], names[j], means[i] - means[j], at_least[i, j], -at_least[j, i],
-            low[i, j], high[i, j], low_others[i, j], high_others[i, j],
+            *(ends[i, j] for ends in intervals),
         )
         for i in range(len(names))
         for j in range(i + 1, len(names))
