@@ -96,23 +96,6 @@ def contest(runs: np.ndarray, confidence: float, resolution: float) -> Contest:
     return Contest(kept, np.maximum(cost, 0), known.max(axis=-2), known.argmax(axis=-2))
 
 
-def kept_for_noise(runs: np.ndarray, confidence: float, resolution: float) -> np.ndarray:
-    """Tell which optimizers may be the best only because they are noisy, [optimizers] bool.
-
-    Such a one would be out if its runs lay as close together as those of the others do in the median.
-    """
-    runs = np.asarray(runs, dtype=float)
-    sd, kept = sample_sd(runs, resolution), contest(runs, confidence, resolution).kept
-    noisy = np.zeros(len(runs), dtype=bool)
-    for i in np.flatnonzero(kept & ~np.isnan(sd)):
-        others = np.delete(sd, i)
-        if not np.isnan(others).all() and sd[i] > (typical := np.nanmedian(others)):
-            calm = runs.copy()
-            calm[i] = runs[i].mean() + (runs[i] - runs[i].mean()) * typical / sd[i]
-            noisy[i] = not contest(calm, confidence, resolution).kept[i]
-    return noisy
-
-
 def simultaneous(
     runs: np.ndarray, confidence: float, resolution: float, further_error: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

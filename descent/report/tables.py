@@ -48,7 +48,7 @@ class Rank(NamedTuple):
     """A row of ranking.csv: one optimizer, judged over its last epochs; best first, diverged last."""
 
     optimizer: str
-    may_be_best: str  # yes; noisy: yes, but for its noise alone; no; unknown; diverged
+    may_be_best: str  # yes; no; unknown; diverged
     val_accuracy: float
     val_accuracy_sd: float
     val_accuracy_low: float
@@ -128,9 +128,8 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
     if len(compared) > 1 and len(conditions.training.seeds) > 1:
         names, values = list(compared), np.stack(list(compared.values()))
         found = statistics.contest(values, confidence, resolution)
-        noisy = statistics.kept_for_noise(values, confidence, resolution)
         for i, name in enumerate(names):
-            word = ("noisy" if noisy[i] else "yes") if found.kept[i] else "no"
+            word = "yes" if found.kept[i] else "no"
             verdicts[name] = (word, found.cost_at_most[i], names[found.rival[i]], found.behind_at_least[i])
     rows = []
     for name, values in runs.items():

@@ -52,7 +52,7 @@ class Tuned(NamedTuple):
     val_accuracy_sd: float
     val_accuracy_low: float
     val_accuracy_high: float
-    may_be_best: str  # of the tuned: yes; noisy: yes, but for its noise alone; no; unknown; diverged
+    may_be_best: str  # of the tuned: yes; no; unknown; diverged
     cost_at_most: float
     gain: float  # tuned minus default
     gain_low: float
@@ -133,10 +133,8 @@ def tuned(
     if len(names) > 1 and len(conditions.training.seeds) > 1:
         values = np.stack([runs[name] for name in names])
         found = statistics.contest(values, confidence, resolution)
-        words = np.where(statistics.kept_for_noise(values, confidence, resolution), "noisy", "yes")
         verdict |= {
-            name: (str(words[i]) if found.kept[i] else "no", float(found.cost_at_most[i]))
-            for i, name in enumerate(names)
+            name: ("yes" if found.kept[i] else "no", float(found.cost_at_most[i])) for i, name in enumerate(names)
         }
     rows = []
     for name, tuning in tunings.items():

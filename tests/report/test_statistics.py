@@ -142,34 +142,6 @@ def test_one_run_of_each_tells_nothing():
     assert np.isnan(found.cost_at_most).all()
 
 
-def test_an_optimizer_kept_for_its_noise_is_told_from_one_kept_for_its_mean():
-    quiet = [-0.0005, 0.0, 0.0005]
-    values = 0.95 + np.array([quiet, [offset - 0.0001 for offset in quiet], [-0.06, 0.0, 0.01]])
-    found = statistics.contest(values, 0.95, IMAGE)
-    assert found.kept.tolist() == [True, True, True]
-    assert statistics.kept_for_noise(values, 0.95, IMAGE).tolist() == [False, False, True]
-
-
-def test_one_that_would_be_kept_with_the_spread_of_the_others_is_not_there_for_its_noise():
-    quiet = 0.001 * stats.zscore(np.arange(5), ddof=1)
-    values = np.array([0.95 + quiet, 0.95 + quiet, 0.94865 + 4 * quiet])
-    assert statistics.contest(values, 0.95, IMAGE).kept.tolist() == [True, True, True]
-    calmer = np.array([0.95 + quiet, 0.95 + quiet, 0.94865 + 0.4 * quiet])
-    assert statistics.contest(calmer, 0.95, IMAGE).kept.tolist() == [True, True, False]
-    assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
-
-
-def test_who_is_out_is_not_there_for_its_noise():
-    values = 0.95 + np.array([[-0.0005, 0.0, 0.0005], [-0.0006, 0.0, 0.0004], [-0.12, -0.1, -0.08]])
-    assert statistics.contest(values, 0.95, IMAGE).kept.tolist() == [True, True, False]
-    assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
-
-
-def test_the_best_by_its_mean_is_never_there_for_its_noise():
-    values = 0.95 + np.array([[-0.02, 0.01, 0.06], [-0.0005, 0.0, 0.0005], [-0.0005, 0.0, 0.0005]])
-    assert not statistics.kept_for_noise(values, 0.95, IMAGE).any()
-
-
 @pytest.mark.parametrize(("k", "n"), [(4, 3), (4, 5), (2, 3)])
 def test_simultaneous_intervals_are_those_of_scipy(k, n):
     values = runs(3, n=n)[:k]
