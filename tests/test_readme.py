@@ -182,12 +182,3 @@ def test_python_versions_are_the_same_everywhere():
     assert f"3.{oldest} to 3.{newest}" in read("README.md")
     assert f"(3, {oldest}) <= sys.version_info[:2] <= (3, {newest})" in read("Makefile")
     assert f'target-version = "py3{oldest}"' in read("pyproject.toml")
-
-
-def test_report_page_to_look_at_is_that_of_the_committed_results_and_small(compared):
-    page = read("docs/report.html")
-    whole = (compared / "results/report/index.html").read_text(encoding="utf-8")
-    assert page == readme.without_scripts(whole)
-    assert "<script" in whole
-    assert "<script" not in page
-    assert len(page) < 1_000_000

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from numpy.polynomial import Chebyshev
+from scipy import stats
 from tabulate import tabulate
 
 from descent.core import parameters
@@ -82,16 +84,39 @@ def calibrate(real: Measured, runs: int, repeats: int, seed: int = 0) -> Calibra
     equal = statistics.contest(draw(np.full_like(real.means, real.means.max())), CONFIDENCE, real.resolution)
     values = draw(real.means)
     found = statistics.contest(values, CONFIDENCE, real.resolution)
-    low, high = statistics.simultaneous(values, CONFIDENCE, real.resolution)
-    difference = real.means[:, None] - real.means
-    missed = (difference < low) | (difference > high)  # nan misses nothing
+    missed = simultaneous_misses(values, real)
     return Calibration(
         runs,
         1 - equal.kept.mean(axis=0),
         1 - found.kept.mean(axis=0),
         float((real.means.max() - real.means > found.cost_at_most + 1e-12).any(axis=-1).mean()),
-        float(1 - missed.any(axis=(-1, -2)).mean()),
+        float(1 - missed.mean()),
     )
+
+
+def simultaneous_misses(values: np.ndarray, real: Measured) -> np.ndarray:
+    """Find the experiments [experiments] in which some simultaneous interval misses the true difference.
+
+    `statistics.simultaneous` for many experiments at once: SciPy takes a twentieth of a second for one quantile. These
+    come from a polynomial through six, which lies within 1e-6 of their size (tested).
+    """
+    values, unknown = statistics.with_floor(values, real.resolution)
+    k, n = values.shape[-2:]
+    i, j = np.triu_indices(k, 1)
+    errors = stats.sem(values, axis=-1)
+    freedom = stats.ttest_ind(values[:, i], values[:, j], axis=-1, equal_var=False).df
+    half = critical_range(CONFIDENCE, k, n)(1 / freedom) / np.sqrt(2) * np.hypot(errors[:, i], errors[:, j])
+    off = values.mean(axis=-1) - real.means
+    return ((np.abs(off[:, i] - off[:, j]) > half) & ~(unknown[:, i] & unknown[:, j])).any(axis=-1)
+
+
+def critical_range(confidence: float, k: int, n: int) -> Chebyshev:
+    """Quantile of the studentized range of k means, as a function of 1 / (Welch's degrees of freedom), n runs each."""
+
+    def quantile(inverse: np.ndarray) -> np.ndarray:
+        return stats.studentized_range.ppf(confidence, k, 1 / inverse)
+
+    return Chebyshev.interpolate(quantile, 5, domain=[1 / (2 * (n - 1)), 1 / (n - 1)])
 
 
 def page(source: Path, repeats: int) -> str:

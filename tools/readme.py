@@ -2,9 +2,6 @@
 
 `FILE#heading` takes what stands below a heading of second rank, named as GitHub's links name it.
 
-Copies the report page, which Git does not hold, to docs/report.html: to look at before anything is trained. There the
-figures stand in for the charts, since the drawing libraries would double its size.
-
 Usage: python -m tools.readme
 """
 
@@ -33,13 +30,6 @@ def embed(text: str, root: Path) -> str:
     return BLOCK.sub(content, text)
 
 
-def without_scripts(page: str) -> str:
-    """Leave out what only a script needs; the page is complete without."""
-    return re.sub("<!-- scripts -->\n.*?<!-- end of scripts -->\n", "", page, flags=re.DOTALL)
-
-
 if __name__ == "__main__":
     for page in (Path("README.md"), *Path("docs").glob("*.md")):
         page.write_text(embed(page.read_text(encoding="utf-8"), Path.cwd()), encoding="utf-8")
-    page = Path("results/report/index.html").read_text(encoding="utf-8")
-    Path("docs/report.html").write_text(without_scripts(page), encoding="utf-8")

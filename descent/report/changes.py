@@ -4,10 +4,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 from tabulate import tabulate
 
-from descent.report import layout
+from descent.report import layout, statistics
 from descent.report.records import Training
 from descent.report.revisions import Revision, differing_environment, differing_parameters
 from descent.report.sentences import percent
@@ -41,7 +40,7 @@ def changes(before: Revision, after: Revision, confidence: float) -> list[Change
     rows = []
     for name in names:
         runs = (before.runs[name], after.runs[name])
-        low, high = (0.0, 0.0) if name in same else _welch_interval(*runs, level, resolution)
+        low, high = (0.0, 0.0) if name in same else statistics.welch_interval(*runs[::-1], level, resolution)
         if name in same:
             verdict = "same runs"
         elif np.isnan(np.concatenate(runs)).any():
@@ -116,14 +115,3 @@ def _are_equal(first: Training, second: Training) -> bool:
     return np.array_equal(first.test_accuracy, second.test_accuracy, equal_nan=True) and all(
         np.array_equal(first.history[column], second.history[column], equal_nan=True) for column in first.history
     )
-
-
-def _welch_interval(before: np.ndarray, after: np.ndarray, level: float, resolution: float) -> tuple[float, float]:
-    sds, counts = np.array([metrics.sample_sd(runs, resolution) for runs in (before, after)]), [len(before), len(after)]
-    if min(counts) < 2 or np.isnan(sds).all():
-        return math.nan, math.nan
-    squares = np.where(np.isnan(sds), resolution, sds) ** 2 / counts  # below one image, one image is taken
-    freedom = squares.sum() ** 2 / (squares**2 / (np.array(counts) - 1)).sum()
-    half = float(stats.t.ppf((1 + level) / 2, freedom) * math.sqrt(squares.sum()))
-    change = float(after.mean() - before.mean())
-    return change - half, change + half

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from descent.core import style
-from descent.report import figures, layout, page, planning, ranking_figure, sentences, tables, tutorial
+from descent.report import figures, layout, page, ranking_figure, sentences, tables, tutorial
 from descent.report.records import Training
 from descent.report.settings import Conditions
 
@@ -37,7 +37,7 @@ def contents(
     runs = tables.endpoints(trainings, conditions)
     curves, diagnostics = tables.curves(histories, report.confidence), tables.diagnostics(histories)
     ranking, leads = tables.ranking(runs, trainings, conditions), tables.leads(runs, trainings, conditions)
-    needs, points = planning.needs(ranking, report), tutorial.points(histories, printed, report.confidence)
+    points = tutorial.points(histories, printed, report.confidence)
     replications = tutorial.replications(histories, printed, last_epochs)
     agreements = tutorial.agreements(replications, report.equivalence_points / 100, report.confidence)
     drawn = {
@@ -50,13 +50,12 @@ def contents(
     texts = page.Texts(
         sentences.answer(ranking, leads, conditions),
         sentences.stated_conditions(conditions, test_size),
-        sentences.reading(ranking, gaps),
-        sentences.summary(ranking, leads, needs, agreements, conditions, test_size),
+        sentences.reading(gaps),
+        sentences.summary(ranking, leads, agreements, conditions, test_size),
     )
     shown = {
         "ranking": layout.ranking(ranking, conditions),
         "leads": layout.leads(leads, conditions),
-        "needs": layout.needs(needs, conditions),
         "replications": layout.replications(replications),
         "settings": layout.settings(conditions),
         "optimizers": layout.optimizers(conditions.optimizers),

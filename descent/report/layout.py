@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from descent.report.planning import Need
 from descent.report.records import Environment
 from descent.report.sentences import percent
 from descent.report.settings import Conditions
@@ -40,7 +39,7 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
     cells = []
     for row in rows:
         behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.rival}"
-        words = {"noisy": "yes, but noisy", "no": behind, "diverged": "no: diverged"}
+        words = {"no": behind, "diverged": "no: diverged"}
         epochs = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"
         cells.append(
             [
@@ -71,17 +70,6 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     ]
     caption = f"By how much {rows[0].ahead} leads, in points of validation accuracy" if rows else "Leads: none known"
     return Table(caption, ["Over", "Mean", f"{level} for all pairs at once", f"{level} on other examples"], cells)
-
-
-def needs(rows: Sequence[Need], conditions: Conditions) -> Table:
-    """How many runs rule each rival of the best out."""
-    heads = ["Rival", *(f"Gap of {gap:g} points" for gap in conditions.report.gaps_points)]
-    cells = [
-        [rival, *(f"{row.runs} (up to {row.runs_at_most})" for row in rows if row.rival == rival)]
-        for rival in dict.fromkeys(row.rival for row in rows)
-    ]
-    best, chance = rows[0].leader if rows else "the best", percent(conditions.report.power)
-    return Table(f"Runs of each that rule a rival of {best} out, with a chance of {chance}", heads, cells)
 
 
 def replications(rows: Sequence[Replication]) -> Table:

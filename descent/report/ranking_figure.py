@@ -31,7 +31,7 @@ def ranking(rows: Sequence[Rank], runs: Mapping[str, np.ndarray], leads: Sequenc
     colors = {name: look["color"] for name, look in style.looks([row.optimizer for row in rows]).items()}
     for axes in (left, right):
         for y, row in enumerate(rows):
-            if row.may_be_best in ("yes", "noisy"):
+            if row.may_be_best == "yes":
                 axes.axhspan(y - 0.5, y + 0.5, color=IN_THE_SET, linewidth=0, zorder=0)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(percent))

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from scipy import stats
 
 from descent.report import tutorial
-from descent.report.planning import Need
 from descent.report.settings import Conditions
 from descent.report.tables import Lead, Rank
 from descent.report.tutorial import Agreement
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-NOISY = " Noisy: it would be out if its runs lay as close together as those of the others do in the median."
 
 
 def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Conditions) -> str:
@@ -27,10 +24,10 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
         return f"There is nothing that {best.optimizer} could be compared with."
     if best.runs == 1:
         return f"One run each shows no spread, so nothing can be told apart; {best.optimizer} ended highest."
-    kept = [row for row in compared if row.may_be_best in ("yes", "noisy")]
+    kept = [row for row in compared if row.may_be_best == "yes"]
     all_of_them = f"the {_word(len(compared))}" + (" that never diverged" if len(compared) < len(ranking) else "")
     may_be = f"any of {all_of_them} may be the best" if last in kept else f"the best of {all_of_them} is"
-    names = listed(["the noisy " * (row.may_be_best == "noisy") + row.optimizer for row in kept], "or")
+    names = listed([row.optimizer for row in kept], "or")
     text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
     text += f"({best.runs} runs each)"
     if len(kept) > 1 and not any(math.isnan(row.cost_at_most) for row in kept):
@@ -57,11 +54,10 @@ def stated_conditions(conditions: Conditions, test_size: int) -> str:
     )
 
 
-def reading(ranking: Sequence[Rank], gaps: Sequence[float]) -> str:
+def reading(gaps: Sequence[float]) -> str:
     """Say how to read the ranking.
 
     Args:
-        ranking: its rows.
         gaps: for each optimizer test accuracy minus validation accuracy after the last epoch, means in [0, 1].
     """
     known = [100 * gap for gap in gaps if math.isfinite(gap)]
@@ -70,16 +66,15 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float]) -> str:
         other = (
             f"the validation examples are harder than the test examples, by {min(known):.1f} to {max(known):.1f} points"
         )
-    text = (
+    return (
         f"Compare within a column, never across: {other}. Costs: points of validation accuracy by which the best may "
+        "lead."
     )
-    return text + "lead." + NOISY * any(row.may_be_best == "noisy" for row in ranking)
 
 
 def summary(
     ranking: Sequence[Rank],
     leads: Sequence[Lead],
-    needs: Sequence[Need],
     agreements: Sequence[Agreement],
     conditions: Conditions,
     test_size: int,
@@ -87,7 +82,6 @@ def summary(
     """Tell the further findings, a sentence each; of the tutorial's numbers only where it trained on the same data."""
     return [
         *_leads(leads, conditions),
-        _needs(needs, conditions),
         *(_agreements(agreements, conditions) if tutorial.applies(conditions) else []),
         _test_set(ranking, test_size),
     ]
@@ -125,21 +119,6 @@ def _leads(leads: Sequence[Lead], conditions: Conditions) -> list[str]:
 
 def _lead(lead: Lead, low: float, high: float) -> str:
     return f"{lead.behind} by {100 * lead.lead:.2f} points ({100 * low:.2f} to {100 * high:.2f})"
-
-
-def _needs(needs: Sequence[Need], conditions: Conditions) -> str:
-    if not needs:
-        return "How many runs rule a rival out cannot be said: that takes two optimizers with a known spread."
-    gaps = []
-    for gap in dict.fromkeys(need.gap for need in needs):
-        points = "point" if gap == 0.01 else "points"
-        *_, most = sorted((need.runs, need.runs_at_most, need.rival) for need in needs if need.gap == gap)
-        gaps.append(f"{most[0]} runs of each at a gap of {100 * gap:g} {points} (up to {most[1]}; {most[2]})")
-    return (
-        f"Runs that rule out the noisiest rival of {needs[0].leader} with a chance of "
-        f"{percent(conditions.report.power)}: {', '.join(gaps)}; in brackets what it takes if the spreads are as large "
-        f"as their {percent(conditions.report.confidence)} intervals allow."
-    )
 
 
 def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list[str]:

@@ -8,17 +8,13 @@ from descent.core.parameters import Section, between
 from descent.data.settings import DataParameters
 from descent.training.settings import NetworkEntry, Optimizers, TrainingParameters
 
-_Points = Annotated[float, Field(gt=0, le=100), between(0.01, 100)]  # of accuracy, in percent
-
 
 class ReportParameters(Section):
     """The section `report`: how sure the statements are to be, and what is said about the entries compared."""
 
     note: Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=500)]
     confidence: Annotated[float, Field(gt=0, lt=1), between(0.01, 0.9999)]
-    power: Annotated[float, Field(ge=0.5, lt=1), between(0.5, 0.9999)]
-    gaps_points: Annotated[list[_Points], Field(min_length=1, max_length=20)]
-    equivalence_points: _Points
+    equivalence_points: Annotated[float, Field(gt=0, le=100), between(0.01, 100)]  # of accuracy, in percent
 
 
 class Conditions(NamedTuple):

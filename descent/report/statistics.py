@@ -1,4 +1,4 @@
-"""What a few runs can and cannot tell about which optimizer is best, and by how much. SciPy's distributions throughout.
+"""What a few runs can and cannot tell about which optimizer is best, and by how much; with SciPy's tests.
 
 Runs of different optimizers are independent samples: equal seeds do not cancel noise here. What cannot be told is nan:
 one run has no spread, and a spread below one image is unknown, not zero. No function takes a diverged run.
@@ -7,11 +7,9 @@ Arrays of runs are [..., optimizers, runs]: leading axes are for experiments sim
 """
 
 import math
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
-from numpy.polynomial import Chebyshev
 from scipy import stats
 
 from descent.runs.metrics import sample_sd
@@ -24,14 +22,6 @@ class Summary(NamedTuple):
     sd: np.ndarray
     low: np.ndarray
     high: np.ndarray
-
-
-class Pairs(NamedTuple):
-    """Row optimizer minus column optimizer, [..., optimizers, optimizers], without equal variances (Welch)."""
-
-    difference: np.ndarray
-    error: np.ndarray  # standard error of the difference; nan where neither of the two shows a spread
-    freedom: np.ndarray  # degrees of freedom of that error
 
 
 class Contest(NamedTuple):
@@ -50,22 +40,13 @@ def summarize(runs: np.ndarray, confidence: float, resolution: float = 0.0) -> S
     return Summary(mean, sd, mean - half, mean + half)
 
 
-def pairs(runs: np.ndarray, resolution: float) -> Pairs:
-    """Compare every optimizer with every other by Welch's standard error.
-
-    Beside a spread that is known, an unknown one counts as one image, which is more than it is.
-
-    Args:
-        runs: [..., optimizers, runs].
-        resolution: what one image changes, in the runs' unit; > 0.
-    """
-    runs = np.asarray(runs, dtype=float)
-    n, mean, sd = runs.shape[-1], runs.mean(axis=-1), sample_sd(runs, resolution)
-    squares = np.where(np.isnan(sd), resolution, sd) ** 2 / n
-    total = squares[..., :, None] + squares[..., None, :]
-    freedom = (n - 1) * total**2 / (squares[..., :, None] ** 2 + squares[..., None, :] ** 2)
-    unknown = np.isnan(sd)[..., :, None] & np.isnan(sd)[..., None, :]
-    return Pairs(mean[..., :, None] - mean[..., None, :], np.where(unknown, np.nan, np.sqrt(total)), freedom)
+def welch_interval(ahead: np.ndarray, behind: np.ndarray, confidence: float, resolution: float) -> tuple[float, float]:
+    """Welch's interval for the mean of `ahead` minus that of `behind`, [runs] each; nan where it is unknown."""
+    (ahead, first_unknown), (behind, second_unknown) = (with_floor(runs, resolution) for runs in (ahead, behind))
+    if min(len(ahead), len(behind)) < 2 or (first_unknown and second_unknown):
+        return math.nan, math.nan
+    low, high = stats.ttest_ind(ahead, behind, equal_var=False).confidence_interval(confidence)
+    return float(low), float(high)
 
 
 def leads_at_least(runs: np.ndarray, confidence: float, resolution: float) -> np.ndarray:
@@ -81,10 +62,16 @@ def leads_at_least(runs: np.ndarray, confidence: float, resolution: float) -> np
     Returns:
         [..., optimizers, optimizers], row over column; nan where unknown, -inf for an optimizer over itself.
     """
-    difference, error, freedom = pairs(runs, resolution)
-    k = difference.shape[-1]
-    critical = stats.t.ppf(1 - (1 - confidence) / max(1, k - 1), freedom)
-    return np.where(np.eye(k, dtype=bool), -np.inf, difference - critical * error)
+    runs, unknown = with_floor(runs, resolution)
+    k, n = runs.shape[-2:]
+    least = np.full((*runs.shape[:-2], k, k), np.nan)
+    if n > 1:
+        test = stats.ttest_ind(
+            runs[..., :, None, :], runs[..., None, :, :], axis=-1, equal_var=False, alternative="greater"
+        )
+        least = test.confidence_interval(1 - (1 - confidence) / max(1, k - 1)).low
+        least = np.where(unknown[..., :, None] & unknown[..., None, :], np.nan, least)
+    return np.where(np.eye(k, dtype=bool), -np.inf, least)
 
 
 def contest(runs: np.ndarray, confidence: float, resolution: float) -> Contest:
@@ -109,61 +96,55 @@ def contest(runs: np.ndarray, confidence: float, resolution: float) -> Contest:
     return Contest(kept, np.maximum(cost, 0), known.max(axis=-2), known.argmax(axis=-2))
 
 
-def kept_for_noise(runs: np.ndarray, confidence: float, resolution: float) -> np.ndarray:
-    """Tell which optimizers may be the best only because they are noisy, [optimizers] bool.
-
-    Such a one would be out if its runs lay as close together as those of the others do in the median.
-    """
-    runs = np.asarray(runs, dtype=float)
-    sd, kept = sample_sd(runs, resolution), contest(runs, confidence, resolution).kept
-    noisy = np.zeros(len(runs), dtype=bool)
-    for i in np.flatnonzero(kept & ~np.isnan(sd)):
-        others = np.delete(sd, i)
-        if not np.isnan(others).all() and sd[i] > (typical := np.nanmedian(others)):
-            calm = runs.copy()
-            calm[i] = runs[i].mean() + (runs[i] - runs[i].mean()) * typical / sd[i]
-            noisy[i] = not contest(calm, confidence, resolution).kept[i]
-    return noisy
-
-
 def simultaneous(
-    runs: np.ndarray, confidence: float, resolution: float, further_error: np.ndarray | float = 0.0
-) -> tuple[np.ndarray, np.ndarray]:
+    runs: np.ndarray, confidence: float, resolution: float, further_error: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Intervals for all differences at once, each wide enough that all hold together (Games and Howell).
 
-    With fewer than five runs they hold together less often than they say: docs/experiments/calibration.md.
+    These are the intervals of `scipy.stats.tukey_hsd(..., equal_var=False)`, which takes twice as long, since it looks
+    at each pair from both sides, and takes no further error. With fewer than five runs they hold together less often
+    than they say: docs/experiments/calibration.md.
 
     Args:
-        runs: [..., optimizers, runs]; with fewer than three runs every interval is unknown.
+        runs: [optimizers, runs]; with fewer than three runs every interval is unknown.
         confidence: in (0, 1).
         resolution: what one image changes, in the runs' unit; > 0.
-        further_error: [..., optimizers, optimizers], a standard error besides that over the runs.
+        further_error: [optimizers, optimizers], a standard error besides that over the runs.
 
     Returns:
-        Low and high ends, [..., optimizers, optimizers], row minus column; nan for an optimizer and itself.
+        Low and high ends without the further error, then with it, [optimizers, optimizers], row minus column; nan for
+        an optimizer and itself.
 
     References:
         Games and Howell, Pairwise multiple comparison procedures with unequal n's and/or variances, J. Educ. Statist. 1
         (1976).
     """
-    difference, error, freedom = pairs(runs, resolution)
-    k, n = np.shape(runs)[-2:]
-    critical = _critical_range(confidence, k, n)(1 / freedom) if k > 1 and n > 2 else np.nan
-    half = np.where(np.eye(k, dtype=bool), np.nan, critical) / math.sqrt(2) * np.hypot(error, further_error)
-    return difference - half, difference + half
+    runs, unknown = with_floor(runs, resolution)
+    k, n = runs.shape
+    half = np.full((2, k, k), np.nan)
+    i, j = np.triu_indices(k, 1)
+    if n > 2 and len(i):
+        errors = stats.sem(runs, axis=-1)
+        error = np.where(unknown[i] & unknown[j], np.nan, np.hypot(errors[i], errors[j]))
+        freedom = stats.ttest_ind(runs[i], runs[j], axis=-1, equal_var=False).df
+        critical = stats.studentized_range.ppf(confidence, k, freedom) / math.sqrt(2)
+        half[:, i, j] = half[:, j, i] = critical * np.array([error, np.hypot(error, further_error[i, j])])
+    difference = runs.mean(axis=-1)[:, None] - runs.mean(axis=-1)
+    return difference - half[0], difference + half[0], difference - half[1], difference + half[1]
 
 
-@cache
-def _critical_range(confidence: float, k: int, n: int) -> Chebyshev:
-    """Quantile of the studentized range of k means, as a function of 1 / (Welch's degrees of freedom), n runs each.
+def with_floor(runs: np.ndarray, resolution: float) -> tuple[np.ndarray, np.ndarray]:
+    """Prepare runs [..., runs] for SciPy: those with an unknown spread get one of one image, which is more than it is.
 
-    SciPy takes a tenth of a second for one. The polynomial through six lies within 1e-6 of its size (tested).
+    Returns:
+        The runs, and where their spread is unknown, [...]. Two unknown spreads tell nothing about a difference.
     """
-
-    def quantile(inverse: np.ndarray) -> np.ndarray:
-        return stats.studentized_range.ppf(confidence, k, 1 / inverse)
-
-    return Chebyshev.interpolate(quantile, 5, domain=[1 / (2 * (n - 1)), 1 / (n - 1)])
+    runs = np.asarray(runs, dtype=float)
+    unknown, n = np.isnan(sample_sd(runs, resolution)), runs.shape[-1]
+    if n > 1 and unknown.any():
+        spread = runs.mean(axis=-1, keepdims=True) + resolution * stats.zscore(np.arange(n), ddof=1)
+        runs = np.where(unknown[..., None], spread, runs)
+    return runs, unknown
 
 
 def images_error(hits: np.ndarray, times: int) -> np.ndarray:

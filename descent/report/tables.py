@@ -48,7 +48,7 @@ class Rank(NamedTuple):
     """A row of ranking.csv: one optimizer, judged over its last epochs; best first, diverged last."""
 
     optimizer: str
-    may_be_best: str  # yes; noisy: yes, but for its noise alone; no; unknown; diverged
+    may_be_best: str  # yes; no; unknown; diverged
     val_accuracy: float
     val_accuracy_sd: float
     val_accuracy_low: float
@@ -128,9 +128,8 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
     if len(compared) > 1 and len(conditions.training.seeds) > 1:
         names, values = list(compared), np.stack(list(compared.values()))
         found = statistics.contest(values, confidence, resolution)
-        noisy = statistics.kept_for_noise(values, confidence, resolution)
         for i, name in enumerate(names):
-            word = ("noisy" if noisy[i] else "yes") if found.kept[i] else "no"
+            word = "yes" if found.kept[i] else "no"
             verdicts[name] = (word, found.cost_at_most[i], names[found.rival[i]], found.behind_at_least[i])
     rows = []
     for name, values in runs.items():
@@ -163,13 +162,12 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
     at_least = statistics.leads_at_least(values, confidence, resolution)
     times = len(conditions.training.seeds) * conditions.training.last_epochs
     other_images = statistics.images_error([trainings[name].val_hits for name in names], times)
-    low, high = statistics.simultaneous(values, confidence, resolution)
-    low_others, high_others = statistics.simultaneous(values, confidence, resolution, other_images)
+    intervals = statistics.simultaneous(values, confidence, resolution, other_images)
     means = values.mean(axis=-1)
     return [
         Lead(
             names[i], names[j], means[i] - means[j], at_least[i, j], -at_least[j, i],
-            low[i, j], high[i, j], low_others[i, j], high_others[i, j],
+            *(ends[i, j] for ends in intervals),
         )
         for i in range(len(names))
         for j in range(i + 1, len(names))

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from descent.report import statistics
 from descent.report.settings import Conditions
@@ -53,7 +52,7 @@ class Tuned(NamedTuple):
     val_accuracy_sd: float
     val_accuracy_low: float
     val_accuracy_high: float
-    may_be_best: str  # of the tuned: yes; noisy: yes, but for its noise alone; no; unknown; diverged
+    may_be_best: str  # of the tuned: yes; no; unknown; diverged
     cost_at_most: float
     gain: float  # tuned minus default
     gain_low: float
@@ -134,17 +133,18 @@ def tuned(
     if len(names) > 1 and len(conditions.training.seeds) > 1:
         values = np.stack([runs[name] for name in names])
         found = statistics.contest(values, confidence, resolution)
-        words = np.where(statistics.kept_for_noise(values, confidence, resolution), "noisy", "yes")
         verdict |= {
-            name: (str(words[i]) if found.kept[i] else "no", float(found.cost_at_most[i]))
-            for i, name in enumerate(names)
+            name: ("yes" if found.kept[i] else "no", float(found.cost_at_most[i])) for i, name in enumerate(names)
         }
     rows = []
     for name, tuning in tunings.items():
         numbers, values = tuning.numbers, runs[name]
         at = tuning.chosen
         kept = at is not None and math.isclose(tuning.factors[at], 1)
-        gain = (0.0, 0.0, 0.0) if kept else _gain(values, defaults[name], 1 - (1 - confidence) / len(runs), resolution)
+        gain = (0.0, 0.0, 0.0)
+        if not kept:
+            ends = statistics.welch_interval(values, defaults[name], 1 - (1 - confidence) / len(runs), resolution)
+            gain = (float(values.mean() - defaults[name].mean()), *ends)
         default = statistics.summarize(defaults[name], confidence, resolution)
         summary = statistics.summarize(values, confidence, resolution)
         rows.append(
@@ -160,17 +160,6 @@ def tuned(
             )
         )  # fmt: skip
     return sorted(rows, key=lambda row: (math.isnan(row.val_accuracy), -row.val_accuracy, row.optimizer))
-
-
-def _gain(tuned: np.ndarray, default: np.ndarray, confidence: float, resolution: float) -> tuple[float, float, float]:
-    """Tuned minus default, with Welch's interval."""
-    both = np.stack([tuned, default])
-    if not np.isfinite(both).all() or both.shape[-1] < 2:
-        return float(both[0].mean() - both[1].mean()), math.nan, math.nan
-    found = statistics.pairs(both, resolution)
-    difference = float(found.difference[0, 1])
-    half = float(stats.t.ppf((1 + confidence) / 2, found.freedom[0, 1]) * found.error[0, 1])
-    return difference, difference - half, difference + half
 
 
 def _number(value: float | None) -> float:

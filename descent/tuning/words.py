@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from descent.report.layout import Table, accuracy, interval, number
-from descent.report.sentences import NOISY, listed, percent
+from descent.report.sentences import listed, percent
 from descent.report.settings import Conditions
 from descent.tuning.figures import times
 from descent.tuning.settings import TuningParameters
@@ -13,11 +13,10 @@ from descent.tuning.tables import Tuned
 
 def answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     """Say which of the tuned may be the best, and what tuning bought most."""
-    known = [row for row in rows if row.may_be_best in ("yes", "noisy", "no")]
+    known = [row for row in rows if row.may_be_best in ("yes", "no")]
     if not known:
         return "These runs cannot tell which optimizer is the best with its learning rate tuned."
-    kept = [row for row in known if row.may_be_best != "no"]
-    names = listed(["the noisy " * (row.may_be_best == "noisy") + row.optimizer for row in kept], "or")
+    names = listed([row.optimizer for row in known if row.may_be_best == "yes"], "or")
     text = f"With every learning rate tuned, at {percent(conditions.report.confidence)} confidence the best is {names}"
     gained = max((row for row in known if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
     if gained is not None and gained.gain > 0:
@@ -45,7 +44,6 @@ def reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
         "of the best. Loses: points lost in the mean within a decade of the best. The interval is for the chosen rate; "
         "rankings may change again once other hyperparameters are tuned too."
     )
-    text += NOISY * any(row.may_be_best == "noisy" for row in rows)
     if edges := [row.optimizer for row in rows if row.at_edge]:
         text += f" Still best at the end of the grid, so that another rate may be better yet: {', '.join(edges)}."
     if left_out := sorted(conditions.optimizers.keys() - {row.optimizer for row in rows}):
@@ -71,7 +69,7 @@ def tuned(rows: Sequence[Tuned], conditions: Conditions) -> Table:
         cells.append(
             [
                 row.optimizer,
-                "yes, but noisy" if row.may_be_best == "noisy" else row.may_be_best,
+                row.may_be_best,
                 rate,
                 accuracy(row.default, row.default_sd),
                 accuracy(row.val_accuracy, row.val_accuracy_sd),

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from pipeline import ROOT
+from scipy import stats
 
+from descent.report import statistics
 from tools import calibration
 
 REPEATS = 5000
@@ -52,3 +54,25 @@ def test_study_is_as_sure_as_a_choice_is_made_again_where_rates_differ_by_an_sd_
     assert told == pytest.approx(again, abs=0.05)
     told, again = calibration.sureness(2, 3, 500)
     assert told < again
+
+
+@pytest.mark.parametrize(("k", "n"), [(2, 3), (8, 3), (8, 5), (20, 10)])
+def test_quantile_between_six_points_is_scipys(k, n):
+    freedom = np.array([1.1, 1.7]) * (n - 1)
+    expected = stats.studentized_range.ppf(0.95, k, freedom)
+    assert calibration.critical_range(0.95, k, n)(1 / freedom) == pytest.approx(expected, rel=1e-6)
+
+
+def test_intervals_of_many_experiments_miss_where_those_of_the_report_do():
+    real = calibration.Measured(
+        ["a", "b", "c"], np.array([0.95, 0.94, 0.9]), np.array([0.001, 0.004, 0.0001]), 1e-4, 1e-4
+    )
+    shift = np.array([[0.002], [0], [0]])
+    values = np.random.default_rng(1).normal(real.means[:, None] + shift, real.sds[:, None], (8, 3, 3))
+    difference = real.means[:, None] - real.means
+    missed = []
+    for runs in values:
+        low, high, *_ = statistics.simultaneous(runs, 0.95, real.resolution, 0 * difference)
+        missed.append(((difference < low) | (difference > high)).any())
+    assert calibration.simultaneous_misses(values, real).tolist() == missed
+    assert 0 < sum(missed) < 8

@@ -113,7 +113,7 @@ def test_parameters_that_differ_are_named_with_both_values():
 
 
 def test_parameters_of_the_report_and_of_pictures_decide_no_result():
-    assert revisions.differing_parameters(revision(), revision(report__power=0.9, trajectories__steps=7)) == []
+    assert revisions.differing_parameters(revision(), revision(report__confidence=0.9, trajectories__steps=7)) == []
 
 
 def test_an_optimizer_that_one_side_lacks_is_named_and_not_compared():

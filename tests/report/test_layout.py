@@ -5,7 +5,7 @@ import math
 import pytest
 import synthetic
 
-from descent.report import layout, planning, tables, tutorial
+from descent.report import layout, tables, tutorial
 from descent.training.settings import OptimizerEntry
 
 
@@ -51,12 +51,6 @@ def test_wrapper_is_named_with_what_it_wraps_wherever_its_name_stands_in_params(
     assert list(cells(layout.leads(leads, conditions))) == ["adam", "own", name]
 
 
-def test_noise_stands_beside_the_optimizer_that_it_keeps_in():
-    ranking, _, conditions = findings()
-    noisy = [ranking[0], ranking[1]._replace(may_be_best="noisy")]
-    assert cells(layout.ranking(noisy, conditions))["adam"]["May be best"] == "yes, but noisy"
-
-
 def test_a_diverged_optimizer_is_out_and_has_no_numbers_but_how_many_diverged():
     ranking, _, conditions = findings(diverged="adam")
     row = cells(layout.ranking(ranking, conditions))["adam"]
@@ -80,19 +74,6 @@ def test_leads_are_those_of_the_best_in_points():
     assert low < float(table.rows[-1][1]) < high
     assert (low, high) == (round(100 * leads[2].low, 2), round(100 * leads[2].high, 2))
     assert layout.leads([], conditions).rows == []
-
-
-def test_runs_needed_have_a_column_for_each_gap():
-    ranking, _, conditions = findings()
-    needs = planning.needs(ranking, conditions.report)
-    table = layout.needs(needs, conditions)
-    assert table.heads == ["Rival", "Gap of 0.5 points", "Gap of 1 points"]
-    assert table.rows[0] == [
-        "adam",
-        f"{needs[0].runs} (up to {needs[0].runs_at_most})",
-        f"{needs[1].runs} (up to {needs[1].runs_at_most})",
-    ]
-    assert layout.needs([], conditions).rows == []
 
 
 def test_tutorials_numbers_stand_beside_ours():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from descent.report import planning, sentences, tables, tutorial
+from descent.report import sentences, tables, tutorial
 
 
 def findings(seeds=(0, 1, 2), **options):
@@ -33,12 +33,6 @@ def test_answer_names_those_that_may_be_best_their_costs_and_the_lead_over_the_l
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == ("rmsprop", "sgd"))
     expected = [ranking[0].cost_at_most, ranking[1].cost_at_most, lead.lead, lead.low, lead.high]
     assert numbers(text) == [round(100 * value, 2) for value in expected]
-
-
-def test_one_kept_for_its_noise_is_called_noisy_in_the_answer():
-    ranking, leads, conditions = findings()
-    noisy = [row._replace(may_be_best="noisy") if row.optimizer == "adam" else row for row in ranking]
-    assert "is rmsprop or the noisy adam (3 runs each)" in sentences.answer(noisy, leads, conditions)
 
 
 def test_a_single_best_costs_nothing_to_choose():
@@ -94,26 +88,18 @@ def test_conditions_begin_with_the_note_and_end_with_the_network():
 
 
 def test_reading_says_which_images_are_harder_only_where_they_are():
-    ranking, *_ = findings()
-    harder = sentences.reading(ranking, [0.015, 0.04, math.nan])
+    harder = sentences.reading([0.015, 0.04, math.nan])
     assert "Compare within a column, never across" in harder
     assert "validation examples are harder than the test examples, by 1.5 to 4.0 points" in harder
-    assert "harder" not in sentences.reading(ranking, [0.015, -0.001])
-    assert "harder" not in sentences.reading(ranking, [math.nan])
-
-
-def test_noise_is_explained_only_where_it_keeps_one_in():
-    ranking, *_ = findings()
-    assert "Noisy" not in sentences.reading(ranking, [])
-    assert "Noisy" in sentences.reading([ranking[0]._replace(may_be_best="noisy"), *ranking[1:]], [])
+    assert "harder" not in sentences.reading([0.015, -0.001])
+    assert "harder" not in sentences.reading([math.nan])
 
 
 def summary(seeds=(0, 1, 2), printed=None, **options):
     ranking, leads, conditions = findings(seeds, **options)
     histories = {name: training.history for name, training in synthetic.trainings(seeds, **options).items()}
     rows = tutorial.replications(histories, synthetic.printed() if printed is None else printed, 2)
-    needs = planning.needs(ranking, conditions.report)
-    return sentences.summary(ranking, leads, needs, tutorial.agreements(rows, 0.005, 0.95), conditions, 7000)
+    return sentences.summary(ranking, leads, tutorial.agreements(rows, 0.005, 0.95), conditions, 7000)
 
 
 def test_summary_tells_sure_leads_here_and_on_other_images():
@@ -128,15 +114,6 @@ def test_summary_tells_sure_leads_here_and_on_other_images():
 def test_summary_names_no_lead_that_may_be_none():
     here, *_ = summary(names=("rmsprop", "adam"), noise=0.01)
     assert here.startswith("rmsprop leads none for sure") or here.startswith("adam leads none for sure")
-
-
-def test_summary_gives_the_runs_that_the_noisiest_rival_takes():
-    ranking, _, conditions = findings()
-    needs = [need for need in planning.needs(ranking, conditions.report) if need.gap == 0.01]
-    most = max(need.runs for need in needs)
-    (text,) = [sentence for sentence in summary() if "rule out" in sentence]
-    assert f"{most} runs of each at a gap of 1 point (up to " in text
-    assert "at a gap of 0.5 points" in text
 
 
 def test_summary_sets_the_tutorial_against_us_at_the_end_and_over_the_last_epochs():
@@ -163,7 +140,6 @@ def test_what_cannot_be_said_is_said_so():
     for text in (summary((0,)), summary(names=("own",)), summary(names=("adam",), diverged="adam", printed={})):
         assert "nan" not in " ".join(text)
         assert any("cannot be bounded" in sentence for sentence in text)
-        assert any("rule a rival out cannot be said" in sentence for sentence in text)
     assert any("tutorial's numbers agree with ours cannot be said" in sentence for sentence in summary(names=("own",)))
 
 

@@ -77,12 +77,6 @@ def test_a_diverged_run_disqualifies_and_the_rest_is_compared_as_if_it_were_not_
     assert np.isnan([diverged.val_accuracy, diverged.cost_at_most, diverged.test_accuracy]).all()
 
 
-def test_a_noisy_optimizer_is_called_noisy():
-    runs, trained, conditions = judged()
-    runs["own"] = np.array([0.86, 0.9, 0.94])
-    assert {row.optimizer: row.may_be_best for row in tables.ranking(runs, trained, conditions)}["own"] == "noisy"
-
-
 @pytest.mark.parametrize("options", [{"seeds": (5,)}, {"names": ("adam",)}], ids=["one run", "one optimizer"])
 def test_without_runs_or_rivals_nothing_is_known(options):
     rows = tables.ranking(*judged(**options))
