@@ -2,12 +2,13 @@
 
 Usage: python -m tools.experiments [NAME ...]        (all of them unless told; each trains, so this takes minutes)
 
-The clone shares this repository's DVC cache, so that it starts from the committed results without training them again.
+The clone shares this repository's DVC cache and has its kept runs, so that it trains nothing that was trained here.
 Those of the lesson need each other: run them together.
 What is written to docs/experiments/NAME.md is what the commands printed.
 """
 
 import csv
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -114,6 +115,8 @@ def main(names: list[str]) -> None:
         run(f"git clone --quiet . {clone} && git -C {clone} checkout --quiet -B main", Path.cwd())
         cache = run("dvc cache dir", Path.cwd()).strip()
         run(f"dvc cache dir --local {cache} && dvc checkout --quiet dvc.yaml", clone)
+        if Path(".dvc/tmp/runs").exists():
+            shutil.copytree(".dvc/tmp/runs", clone / ".dvc/tmp/runs")
         for name in names:
             page = "`tools/experiments.py` made this page.\n"
             for command in EXPERIMENTS[name]:
