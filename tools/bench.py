@@ -12,7 +12,6 @@ import datetime
 import os
 import platform
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,27 +30,23 @@ from ruamel.yaml import YAML
 from descent.core import parameters, process
 
 PAGE = Path("docs/experiments/benchmark.md")
-SPLITS = Path("data/prepared/splits.npz")
 EPOCHS = 20  # of the tutorial
 TUTORIAL = "tutorial's script"
-
-Contender = Callable[[], object]
 
 
 def cpu_seconds() -> float:
     """Return the CPU seconds of this process and of all its children that have ended."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+    return sum(os.times()[:4])
 
 
-def timed(contend: Contender) -> tuple[float, float]:
+def timed(contend: Callable[[], object]) -> tuple[float, float]:
     """Return seconds and CPU seconds of a call."""
     start, start_cpu = time.perf_counter(), cpu_seconds()
     contend()
     return time.perf_counter() - start, cpu_seconds() - start_cpu
 
 
-def measure(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[tuple[float, float]]]:
+def measure(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[tuple[float, float]]]:
     """Time every contender once in every round, after a second's rest; returns seconds and CPU seconds by name."""
     found, names = {name: [] for name in contenders}, list(contenders)
     for turn in range(rounds):
@@ -64,14 +60,12 @@ def measure(contenders: Mapping[str, Contender], rounds: int) -> dict[str, list[
 def table(found: Mapping[str, list[tuple[float, float]]], baseline: str | None = None) -> str:
     """Write medians and ranges as Markdown, and the ratio of each contender to the baseline."""
     rows = {name: (np.array(times), " s") for name, times in found.items()}
-    if baseline:
-        for name in found.keys() - {baseline}:
+    for name in found if baseline else ():
+        if name != baseline:
             rows[f"{name} / {baseline}"] = np.array(found[name]) / np.array(found[baseline]), ""
     lines = ["| | median | range | CPU, median | range |", "|---|---:|---:|---:|---:|"]
     for name, (times, unit) in rows.items():
-        cells = [
-            f"{np.median(column):.2f}{unit} | {column.min():.2f} to {column.max():.2f}{unit}" for column in times.T
-        ]
+        cells = [f"{np.median(part):.2f}{unit} | {part.min():.2f} to {part.max():.2f}{unit}" for part in times.T]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -111,18 +105,15 @@ def as_the_tutorial(settings: Any) -> None:
 def pipeline(rounds: int) -> str:
     """Measure the whole pipeline from a fresh clone against the tutorial's script."""
 
-    def contender(command: list[str], change: Callable[[Any], None]) -> Contender:
-        def contend() -> None:
-            with fresh_clone(change) as clone:
-                run(command, clone)
-
-        return contend
+    def ours(command: list[str], change: Callable[[Any], None]) -> None:
+        with fresh_clone(change) as clone:
+            run(command, clone)
 
     contenders = {
-        TUTORIAL: lambda: run(python("tools.tutorial", str(EPOCHS)), Path.cwd()),
-        "the same seven, one seed, one by one": contender(["dvc", "repro"], as_the_tutorial),
-        "the same seven, one seed, in parallel": contender(python("stages.repro"), as_the_tutorial),
-        "params.yaml as it is, in parallel": contender(python("stages.repro"), lambda _: None),
+        TUTORIAL: partial(run, python("tools.tutorial", str(EPOCHS)), Path.cwd()),
+        "the same seven, one seed, one by one": partial(ours, ["dvc", "repro"], as_the_tutorial),
+        "the same seven, one seed, in parallel": partial(ours, python("stages.repro"), as_the_tutorial),
+        "params.yaml as it is, in parallel": partial(ours, python("stages.repro"), lambda _: None),
     }
     title = f"The whole pipeline from a fresh clone, {EPOCHS} epochs, n = {rounds} rounds:"
     return f"{title}\n\n{table(measure(contenders, rounds), TUTORIAL)}"
@@ -136,7 +127,7 @@ def training(rounds: int) -> str:
     from descent.training import networks, optimizers, settings
     from descent.training.program import Program
 
-    data = datasets.load(SPLITS)
+    data = datasets.load(Path("data/prepared/splits.npz"))
     entry = settings.read_optimizer("params.yaml", "adam")
     batch_size = parameters.read("params.yaml", "training", settings.TrainingParameters).batch_size
     shape = data.train.examples.shape[1:]
@@ -151,29 +142,30 @@ def training(rounds: int) -> str:
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     theirs.compile(optimizers.build(entry, "params.yaml: optimizers.adam"), loss, metrics=["accuracy"])
 
-    def fit(number: int) -> None:
-        options = {"batch_size": batch_size, "validation_data": tuple(data.validation), "verbose": 0}
-        theirs.fit(*data.train, epochs=number, **options)
+    options = {"batch_size": batch_size, "validation_data": tuple(data.validation), "verbose": 0}
+    fit = partial(theirs.fit, *data.train, **options)
 
-    next(epochs), fit(1)  # both compile
-    contenders = {"descent": lambda: [next(epochs) for _ in range(EPOCHS)], "model.fit": lambda: fit(EPOCHS)}
+    next(epochs), fit(epochs=1)  # both compile
+    contenders = {"descent": lambda: [next(epochs) for _ in range(EPOCHS)], "model.fit": partial(fit, epochs=EPOCHS)}
     title = f"Adam, {EPOCHS} epochs of {len(data.train.labels)} examples, n = {rounds} rounds:"
     return f"{title}\n\n{table(measure(contenders, rounds), 'descent')}"
 
 
 def stages(rounds: int) -> str:
-    """Measure each stage as a process of its own, and a training whose run is kept: all but compiling and epochs."""
+    """Measure each stage as a process of its own, and a training of one epoch: what all but the others take."""
     found: dict[str, list[tuple[float, float]]] = {}
     with fresh_clone(as_the_tutorial) as clone:
         run(python("stages.repro"), clone)  # makes what each stage reads
+        whole = (clone / "params.yaml").read_text(encoding="utf-8")
+        short = re.sub(r"^( +(last_)?epochs:) \d+", r"\1 1", whole, flags=re.MULTILINE)
+        contenders = {name: (f"stages.{name}",) for name in ("check", "trace", "compare")}
+        contenders |= dict.fromkeys((f"train adam, {EPOCHS} epochs", "train adam, 1 epoch"), ("stages.train", "adam"))
         for _ in range(rounds):
             shutil.rmtree(clone / ".dvc/tmp/runs")
-            contenders = {name: python(f"stages.{name}") for name in ("check", "trace", "compare")}
-            contenders["train adam"] = python("stages.train", "adam")
-            contenders["train adam, its run kept"] = contenders["train adam"]
             for name, command in contenders.items():
-                found.setdefault(name, []).append(timed(lambda command=command: run(command, clone)))
-    return f"Seven optimizers, one seed, {EPOCHS} epochs, n = {rounds} rounds:\n\n{table(found)}"
+                (clone / "params.yaml").write_text(short if name.endswith(", 1 epoch") else whole, encoding="utf-8")
+                found.setdefault(name, []).append(timed(partial(run, python(*command), clone)))
+    return f"Seven optimizers, one seed, n = {rounds} rounds:\n\n{table(found)}"
 
 
 PARTS = {

