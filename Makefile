@@ -26,13 +26,13 @@ help:  ## List the targets
 	@echo "On a Dask cluster (docs/cluster.md): make repro CLUSTER=tls://host:8786, and make tune likewise"
 	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
 
-repro: $(STAMP)  ## Reproduce what is out of date, stages side by side (JOBS=N); print the answer, and what differs from the committed
+repro: $(STAMP)  ## Run what is out of date, independent stages in parallel (JOBS=N); print the answer and what changed
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS))
 	@cat results/report/ranking.md
 	@echo "Report: results/report/index.html"
 	@python -m stages.diff HEAD --brief
 
-tune: $(STAMP)  ## Run the learning-rate study, stages side by side (JOBS=N); print its answer
+tune: $(STAMP)  ## Run the learning-rate study, independent stages in parallel (JOBS=N); print its answer
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS)) tuning/dvc.yaml
 	@cat results/tuning/report/tuned.md
 	@echo "Page: results/tuning/index.html"
@@ -43,7 +43,7 @@ lesson: $(STAMP)  ## Run the small comparison of docs/lesson.md and print its an
 	@python -c 'from tools import experiments; print("\n".join(experiments.EXPERIMENTS["lesson"]))' | sh -ex
 	@echo "Report: results/report/index.html. Back to where you were: git checkout . && dvc checkout"
 
-repair: $(STAMP)  ## Put right what a kill or a bad disk left; then make repro
+repair: $(STAMP)  ## Repair files that a kill left cut off; then run make repro
 	@python -m stages.repair
 
 test: $(TEST_STAMP)  ## Run the fast tests

@@ -31,9 +31,9 @@ import scipy.stats  # noqa: F401
 import tensorflow  # noqa: F401
 import yaml
 from dvc.stage.exceptions import StageCmdFailedError
-from dvc.utils.serialize import dumps_yaml, parse_yaml
+from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml
 
-from descent.jobs import memo
+from descent.parallel import graph
 
 
 class Dumper(yaml.CSafeDumper):
@@ -59,7 +59,7 @@ def modify_yaml(path, **_):
     if max(map(len, text.splitlines())) > 80:
         text = dumps_yaml(data)
     Path(path).write_text(text, encoding="utf-8")
-    memo._parsed[text] = data
+    graph.parsed[text] = data
     written.write_text(json.dumps([text, data]))
 
 
@@ -89,7 +89,7 @@ def run_stage(executable: str, line: str, *, cwd: str, env: dict[str, str], **se
         raise StageCmdFailedError(line, process.exitcode)
 
 
-memo.install()
+graph.prepare_forks()
 dvc.dvcfile.modify_yaml = modify_yaml
 run_line, dvc.stage.run._run = dvc.stage.run._run, run_stage
 gc.freeze()  # what all share is not copied by a child's collections
@@ -97,12 +97,14 @@ for line in sys.stdin:
     folder, environment, outputs, arguments = json.loads(line)
     written = Path(f"{outputs[0]}.lock")
     if arguments[0] != "-m":
-        memo.read_ahead(f"{folder}/{name}" for name in ("dvc.yaml", "dvc.lock", "params.yaml"))
+        for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
+            with contextlib.suppress(Exception):  # of a file that is missing or damaged DVC says so
+                load_yaml(f"{folder}/{name}")
     if child := os.fork():
         _, status = os.waitpid(child, 0)
         if written.exists():
             text, data = json.loads(written.read_text())
-            memo._parsed[text] = data
+            graph.parsed[text] = data
         print(os.waitstatus_to_exitcode(status), flush=True)
         continue
     for number, path in enumerate([os.devnull, *outputs]):
