@@ -7,13 +7,13 @@ import sys
 from pathlib import Path
 
 from descent.core import parameters, process
-from descent.report import charts, folder, records
+from descent.report import folder, records
 from descent.report.settings import Conditions
 
 RESULTS = Path("results")
 TUTORIAL = Path("data/reference/tutorial_history.csv")
 TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
-PAGE = ("descent/report/page.html", "descent/report/pages.css", "descent/report/charts.js", ".dvc/plots_page/page.html")
+PAGE = ("descent/report/page.html", "descent/report/pages.css")
 
 
 def read(path: Path) -> str:
@@ -37,8 +37,8 @@ def main() -> None:
         )
     printed = records.parse_tutorial(read(TUTORIAL), str(TUTORIAL))
 
-    template = charts.assemble(*(read(Path(part)) for part in PAGE))
-    written = folder.contents(conditions, trainings, printed, read(TRAJECTORIES), template)
+    page = (read(Path(part)) for part in PAGE)
+    written = folder.contents(conditions, trainings, printed, read(TRAJECTORIES), *page)
     for name, content in written.items():
         process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

@@ -4,6 +4,7 @@ Every optimizer has its colour, line and marker, the same in every figure: told 
 name. All figures are narrow, so that a phone shows them whole and legible.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ DIAGNOSTICS = (  # column, title, unit, scale
     ("relative_change", "Relative change", "ratio", "log"),
     ("unchanged_weights", "Unchanged weights", "%", "from zero"),
 )
+OF = "optimizer:"  # and its name: the address of what is drawn for it, from which `svg` makes an attribute
 LABEL_GAP = 0.07  # of a panel's height: one line of text in the smallest panel
 
 
@@ -46,7 +48,7 @@ def curves(rows: Sequence[CurvePoint], confidence: float) -> Figure:
         of_split = [row for row in rows if row.split == split]
         look = style.looks([row.optimizer for row in rows])
         for name, line in _by_optimizer(of_split).items():
-            band = {"color": look[name]["color"], "alpha": 0.15, "linewidth": 0}
+            band = {"color": look[name]["color"], "alpha": 0.15, "linewidth": 0, "url": OF + name}
             axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
         _draw_lines(axes, of_split, column, scale)
         _name_lines(axes, of_split, column)
@@ -110,6 +112,12 @@ def tutorial(rows: Sequence[TutorialPoint], confidence: float) -> Figure:
     return figure
 
 
+def svg(figure: Figure) -> str:
+    """Render a figure as an `svg` element in which what is drawn for an optimizer has the attribute data-optimizer."""
+    marked = rf'<a xlink:href="{OF}([^"]*)"[^>]*>(.*?)</a>'
+    return re.sub(marked, r'<g data-optimizer="\1">\2</g>', style.svg(figure), flags=re.DOTALL)
+
+
 def label_places(heights: Mapping[str, float], gap: float) -> dict[str, float]:
     """Move labels as little as need be (least squares) so that neighbours are a gap apart and all stay on the axis.
 
@@ -149,10 +157,10 @@ def _draw_lines(axes: Axes, rows: Sequence[Any], column: str, scale: str) -> Non
     look = style.looks(lines)
     for name, line in lines.items():
         marks = max(1, len(line["epoch"]) // 5)
-        axes.plot(line["epoch"], line[column], **look[name], markevery=marks, label=name)
+        axes.plot(line["epoch"], line[column], **look[name], markevery=marks, label=name, url=OF + name)
         drawn = np.flatnonzero(np.isfinite(line[column]))
         if 0 < len(drawn) < len(line["epoch"]):
-            cross = {"color": look[name]["color"], "markersize": 8, "markeredgewidth": 2}
+            cross = {"color": look[name]["color"], "markersize": 8, "markeredgewidth": 2, "url": OF + name}
             axes.plot(line["epoch"][drawn[-1]], line[column][drawn[-1]], "x", **cross)
     if scale == "log":
         axes.set_yscale(scale)
@@ -185,9 +193,9 @@ def _name_lines(axes: Axes, rows: Sequence[Any], column: str) -> None:
     for name, place in label_places({name: y for name, (_, y) in on_axes.items()}, LABEL_GAP).items():
         (x, y), color = on_axes[name], look[name]["color"]
         diverged = len(drawn[name]) < len(lines[name]["epoch"])
-        leader = {"color": color, "linestyle": (0, (1, 4)) if diverged else "-", "linewidth": 1}
+        leader = {"color": color, "linestyle": (0, (1, 4)) if diverged else "-", "linewidth": 1, "url": OF + name}
         axes.plot([x, 1.05], [y, place], transform=axes.transAxes, clip_on=False, **leader)
         label = f"{name}\n(diverged)" if diverged else name
-        axes.text(1.06, place, label, transform=axes.transAxes, verticalalignment="center")
+        axes.text(1.06, place, label, transform=axes.transAxes, verticalalignment="center", url=OF + name)
     if absent := sorted(set(lines) - set(ends)):
         axes.text(0.5, 0.02, f"diverged in the first epoch: {', '.join(absent)}", transform=axes.transAxes, ha="center")

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from descent.core import style
 from descent.report import figures, layout, page, ranking_figure, sentences, tables, tutorial
 from descent.report.records import Training
 from descent.report.settings import Conditions
@@ -16,6 +15,7 @@ def contents(
     printed: Mapping[str, Mapping[str, np.ndarray]],
     trajectories: str,
     template: str,
+    styles: str,
 ) -> dict[str, bytes]:
     """Compute the tables, the figures and the page.
 
@@ -24,7 +24,8 @@ def contents(
         trainings: of exactly the optimizers that the conditions list.
         printed: what the tutorial printed: optimizer in lower case -> column -> [epochs].
         trajectories: the picture of the paths, an `svg` element.
-        template: of the page, see `page.html`, put together.
+        template: of the page, see `page.html`.
+        styles: of the page, see `pages.css`.
 
     Returns:
         Name in results/report -> content; equal arguments give equal bytes, whatever the order of the optimizers.
@@ -63,7 +64,7 @@ def contents(
     }
     if not tutorial.applies(conditions):
         del drawn["tutorial"]
-    pictures = {name: style.svg(figure) for name, figure in drawn.items()}
+    pictures = {name: figures.svg(figure) for name, figure in drawn.items()}
     alternatives = page.alternatives(ranking, curves, diagnostics, points)
     table = layout.markdown(shown["ranking"], words=2)
     ranking_md = f"**{texts.answer}**\n\n{texts.conditions}\n\n{table}\n\n{texts.reading}\n"
@@ -77,12 +78,7 @@ def contents(
         "ranking.md": ranking_md.encode(),
         "summary.md": "".join(f"- {sentence}\n" for sentence in texts.summary).encode(),
         "index.html": page.html(
-            template,
-            texts,
-            shown,
-            pictures | {"trajectories": trajectories},
-            alternatives,
-            page.data(curves, diagnostics),
+            template, styles, texts, shown, pictures | {"trajectories": trajectories}, alternatives
         ).encode(),
         **{f"figures/{name}.svg": picture.encode() for name, picture in pictures.items()},
     }
