@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from scipy.optimize import isotonic_regression
 
+from descent.analysis.tables import CurvePoint, DiagnosticsPoint
+from descent.analysis.tutorial import TutorialPoint
 from descent.core import style
-from descent.report.tables import CurvePoint, DiagnosticsPoint
-from descent.report.tutorial import TutorialPoint
 
 WIDTH = 5.2  # inches
 DPI = 200

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from descent.report import figures, layout, page, ranking_figure, sentences, tables, tutorial
-from descent.report.records import Training
-from descent.report.settings import Conditions
+from descent.analysis import tables, tutorial
+from descent.analysis.records import Training
+from descent.analysis.settings import Conditions
+from descent.report import figures, layout, page, ranking_figure, sentences
 
 
 def contents(

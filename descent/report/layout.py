@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from descent.report.records import Environment
+from descent.analysis.records import Environment
+from descent.analysis.settings import Conditions
+from descent.analysis.tables import Lead, Rank
+from descent.analysis.tutorial import Replication
 from descent.report.sentences import percent
-from descent.report.settings import Conditions
-from descent.report.tables import Lead, Rank
-from descent.report.tutorial import Replication
 from descent.training.settings import OptimizerEntry
 
 

@@ -8,9 +8,9 @@ from string import Template
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Rank
+from descent.analysis.tutorial import TutorialPoint
 from descent.report.layout import Table
-from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank
-from descent.report.tutorial import TutorialPoint
 
 # What the figures draw in -> the page's own colours, so that they turn dark with it; sgd's black does, too.
 THEME = {

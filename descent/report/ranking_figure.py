@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from descent.analysis.tables import Lead, Rank
 from descent.core import style
 from descent.report.figures import DPI, WIDTH, percent
-from descent.report.tables import Lead, Rank
 
 IN_THE_SET = "#E4E4E4"
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from descent.report import tutorial
-from descent.report.settings import Conditions
-from descent.report.tables import Lead, Rank
-from descent.report.tutorial import Agreement
+from descent.analysis import tutorial
+from descent.analysis.settings import Conditions
+from descent.analysis.tables import Lead, Rank
+from descent.analysis.tutorial import Agreement
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
+from descent.analysis.tutorial import TutorialPoint
 from descent.core import style
 from descent.report import figures, ranking_figure
-from descent.report.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
-from descent.report.tutorial import TutorialPoint
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]
 EPOCHS = 6

@@ -9,7 +9,7 @@ import synthetic_study
 from matplotlib.text import Text
 
 from descent.core import style
-from descent.tuning import figures
+from descent.report import study_figures as figures
 
 EIGHT = list(style.COLORS)
 

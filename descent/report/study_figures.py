@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.core import style
+from descent.report import error_axis
 from descent.report.figures import DPI, LABEL_GAP, WIDTH, label_places
-from descent.tuning import error_axis
-from descent.tuning.tables import BestOfK, SensitivityPoint
 
 COLUMNS = 2
 OTHERS = "#C6C6C6"

@@ -3,12 +3,12 @@
 import math
 from collections.abc import Sequence
 
+from descent.analysis.settings import Conditions
+from descent.analysis.study_tables import Tuned
 from descent.report.layout import Table, accuracy, interval, number
 from descent.report.sentences import listed, percent
-from descent.report.settings import Conditions
-from descent.tuning.figures import times
-from descent.tuning.settings import TuningParameters
-from descent.tuning.tables import Tuned
+from descent.report.study_figures import times
+from descent.study.settings import TuningParameters
 
 
 def answer(rows: Sequence[Tuned], conditions: Conditions) -> str:

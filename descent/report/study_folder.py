@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from descent.analysis import study_tables as tables
+from descent.analysis.settings import Conditions
+from descent.analysis.tables import csv_text
 from descent.core import style
 from descent.report import layout
-from descent.report.settings import Conditions
-from descent.report.tables import csv_text
+from descent.report import study_figures as figures
+from descent.report import study_page as page
+from descent.report import study_sentences as words
+from descent.study.columns import Tuning
+from descent.study.paths import Path
+from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import figures, page, tables, words
-from descent.tuning.columns import Tuning
-from descent.tuning.paths import Path
-from descent.tuning.settings import TuningParameters
 
 
 def contents(
