@@ -7,7 +7,7 @@ import numpy as np
 from descent.analysis import tables, tutorial
 from descent.analysis.records import Training
 from descent.analysis.settings import Conditions
-from descent.report import figures, layout, page, ranking_figure, sentences
+from descent.report import figures, layout, page, sentences
 
 
 def contents(
@@ -45,7 +45,7 @@ def contents(
     drawn = {
         "curves": figures.curves(curves, report.confidence),
         "diagnostics": figures.diagnostics(diagnostics),
-        "ranking": ranking_figure.ranking(ranking, runs, leads, report.confidence),
+        "ranking": figures.ranking(ranking, runs, leads, report.confidence),
         "tutorial": figures.tutorial(points, report.confidence),
     }
     gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in ranking]
