@@ -14,6 +14,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.core import style
 from descent.report.figures import DPI, LABEL_GAP, WIDTH, label_places, percent
+from descent.report.layout import times
 
 COLUMNS = 2
 OTHERS = "#C6C6C6"
@@ -136,12 +137,6 @@ def best_of_k(rows: Sequence[BestOfK]) -> Figure:
         )
         axes.text(1.06, place, name, transform=axes.transAxes, verticalalignment="center")
     return figure
-
-
-def times(factor: float) -> str:
-    """Write a factor on a learning rate as people say it: "× 3.2", "÷ 100"."""
-    size = max(factor, 1 / factor)
-    return f"{'×' if factor >= 1 else '÷'} {round(size, 1 if size < 9.95 else None):g}"
 
 
 def _curves(rows: Sequence[SensitivityPoint]) -> dict[str, dict[str, np.ndarray]]:

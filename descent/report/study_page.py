@@ -13,9 +13,8 @@ import numpy as np
 
 from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.report import charts
-from descent.report.layout import Table, interval, number
+from descent.report.layout import Table, interval, number, times
 from descent.report.page import table
-from descent.report.study_figures import times
 from descent.study.paths import Path
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import leaves_at, survey
