@@ -7,16 +7,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from descent.analysis.settings import Conditions
 from descent.core import parameters, process
 from descent.data import datasets
 from descent.data import settings as data_settings
 from descent.data.download import Downloads
 from descent.data.settings import Facts
-from descent.report.settings import Conditions
+from descent.study.settings import TuningParameters, refuse_shared_seeds
 from descent.training import settings
 from descent.training.settings import refuse_large_batches
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning.settings import TuningParameters, refuse_shared_seeds
 
 SECTIONS = {
     "download": Downloads,

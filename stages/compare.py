@@ -6,22 +6,15 @@ Usage: python -m stages.compare
 import sys
 from pathlib import Path
 
+from descent.analysis import records
+from descent.analysis.settings import Conditions
 from descent.core import parameters, process
-from descent.report import charts, folder, records
-from descent.report.settings import Conditions
+from descent.report import folder
 
 RESULTS = Path("results")
 TUTORIAL = Path("data/reference/tutorial_history.csv")
 TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
-PAGE = ("descent/report/page.html", "descent/report/pages.css", "descent/report/charts.js", ".dvc/plots_page/page.html")
-
-
-def read(path: Path) -> str:
-    """Read a file that must be there."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise parameters.InputError(f"{path}: not readable: {error}; run dvc repro") from None
+PAGE = ("descent/report/comparison.html", "descent/report/pages.css")
 
 
 @parameters.end_with_message
@@ -33,12 +26,12 @@ def main() -> None:
     for name in conditions.optimizers:
         paths = (RESULTS / "history" / f"{name}.csv", RESULTS / "metrics" / f"{name}.json")
         trainings[name] = records.parse_training(
-            *map(read, paths), tuple(map(str, paths)), conditions.training, conditions.data.validation_size
+            *map(records.read_file, paths), tuple(map(str, paths)), conditions.training, conditions.data.validation_size
         )
-    printed = records.parse_tutorial(read(TUTORIAL), str(TUTORIAL))
+    printed = records.parse_tutorial(records.read_file(TUTORIAL), str(TUTORIAL))
 
-    template = charts.assemble(*(read(Path(part)) for part in PAGE))
-    written = folder.contents(conditions, trainings, printed, read(TRAJECTORIES), template)
+    trajectories, *page = map(records.read_file, (TRAJECTORIES, *map(Path, PAGE)))
+    written = folder.contents(conditions, trainings, printed, trajectories, *page)
     for name, content in written.items():
         process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

@@ -6,23 +6,27 @@ Usage: python -m stages.compare_tuning
 import sys
 from pathlib import Path
 
+from descent.analysis import records, tables
+from descent.analysis.settings import Conditions
 from descent.core import parameters, process
-from descent.report import charts, records, tables
-from descent.report.settings import Conditions
+from descent.report import charts
+from descent.report import study_folder as folder
+from descent.study import columns, paths
+from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import columns, folder, paths
-from descent.tuning.settings import TuningParameters
 
 RESULTS, TUNING = Path("results"), Path("results/tuning")
-PAGE = ("descent/tuning/page.html", "descent/report/pages.css", "descent/report/charts.js", ".dvc/plots_page/page.html")
+PAGE = (
+    "descent/report/study.html",
+    "descent/report/pages.css",
+    "descent/report/charts.js",
+    ".dvc/plots_page/page.html",
+)
 
 
 def read(path: Path) -> str:
     """Read a file that must be there."""
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise parameters.InputError(f"{path}: not readable: {error}; run dvc repro tuning/dvc.yaml") from None
+    return records.read_file(path, "dvc repro tuning/dvc.yaml")
 
 
 @parameters.end_with_message

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 
+from descent.analysis import revisions
+from descent.analysis.settings import ReportParameters
 from descent.core import parameters
-from descent.report import changes, revisions
-from descent.report.settings import ReportParameters
+from descent.report import changes
 
 
 def reader(revision: str | None) -> Callable[[str], str]:

@@ -6,12 +6,12 @@ Usage: python -m stages.follow
 from pathlib import Path
 
 from descent.core import parameters, process
+from descent.study import grid
+from descent.study.paths import Path as Traced
+from descent.study.paths import csv_text, thin
+from descent.study.settings import TuningParameters
 from descent.training.settings import Optimizers, rule_path
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import grid
-from descent.tuning.paths import Path as Traced
-from descent.tuning.paths import csv_text, thin
-from descent.tuning.settings import TuningParameters
 
 
 @parameters.end_with_message

@@ -12,11 +12,11 @@ import numpy as np
 from descent.core import parameters, process
 from descent.runs import executor, metrics
 from descent.runs.task import Task
+from descent.study import columns, study
+from descent.study.settings import TuningParameters
 from descent.training import settings
 from descent.training.run import Run, Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
-from descent.tuning import columns, study
-from descent.tuning.settings import TuningParameters
 
 RESULTS = Path("results/tuning")
 

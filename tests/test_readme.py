@@ -12,7 +12,7 @@ from dvc.cli import parse_args
 from dvc.utils.hydra import apply_overrides
 from pipeline import ROOT, Project, yaml
 
-from descent.tuning import paths
+from descent.study import paths
 from stages import check
 from tools import experiments, readme
 

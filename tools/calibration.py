@@ -14,12 +14,12 @@ from numpy.polynomial import Chebyshev
 from scipy import stats
 from tabulate import tabulate
 
+from descent.analysis import statistics
 from descent.core import parameters
 from descent.data.settings import DataParameters
-from descent.report import statistics
 from descent.runs import metrics
+from descent.study import choice
 from descent.training.settings import TrainingParameters
-from descent.tuning import choice
 
 PAGE = Path("docs/experiments/calibration.md")
 HISTORIES, TEN_SEEDS = Path("results/history"), Path("docs/experiments/ten-seeds.md")

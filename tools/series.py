@@ -11,9 +11,10 @@ import sys
 import numpy as np
 from tabulate import tabulate
 
+from descent.analysis import revisions, statistics
+from descent.analysis.settings import ReportParameters
 from descent.core import parameters
-from descent.report import layout, revisions, statistics
-from descent.report.settings import ReportParameters
+from descent.report import layout
 from descent.runs import metrics
 from stages.diff import reader
 

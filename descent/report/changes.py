@@ -6,9 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from tabulate import tabulate
 
-from descent.report import layout, statistics
-from descent.report.records import Training
-from descent.report.revisions import Revision, differing_environment, differing_parameters
+from descent.analysis import statistics
+from descent.analysis.records import Training
+from descent.analysis.revisions import Revision, differing_environment, differing_parameters
+from descent.report import layout
 from descent.report.sentences import percent
 from descent.runs import metrics
 

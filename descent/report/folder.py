@@ -4,10 +4,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from descent.core import style
-from descent.report import figures, layout, page, ranking_figure, sentences, tables, tutorial
-from descent.report.records import Training
-from descent.report.settings import Conditions
+from descent.analysis import tables, tutorial
+from descent.analysis.records import Training
+from descent.analysis.settings import Conditions
+from descent.report import figures, layout, page, sentences
 
 
 def contents(
@@ -16,6 +16,7 @@ def contents(
     printed: Mapping[str, Mapping[str, np.ndarray]],
     trajectories: str,
     template: str,
+    styles: str,
 ) -> dict[str, bytes]:
     """Compute the tables, the figures and the page.
 
@@ -24,7 +25,8 @@ def contents(
         trainings: of exactly the optimizers that the conditions list.
         printed: what the tutorial printed: optimizer in lower case -> column -> [epochs].
         trajectories: the picture of the paths, an `svg` element.
-        template: of the page, see `page.html`, put together.
+        template: of the page, see `page.html`.
+        styles: of the page, see `pages.css`.
 
     Returns:
         Name in results/report -> content; equal arguments give equal bytes, whatever the order of the optimizers.
@@ -43,7 +45,7 @@ def contents(
     drawn = {
         "curves": figures.curves(curves, report.confidence),
         "diagnostics": figures.diagnostics(diagnostics),
-        "ranking": ranking_figure.ranking(ranking, runs, leads, report.confidence),
+        "ranking": figures.ranking(ranking, runs, leads, report.confidence),
         "tutorial": figures.tutorial(points, report.confidence),
     }
     gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in ranking]
@@ -63,7 +65,7 @@ def contents(
     }
     if not tutorial.applies(conditions):
         del drawn["tutorial"]
-    pictures = {name: style.svg(figure) for name, figure in drawn.items()}
+    pictures = {name: figures.svg(figure) for name, figure in drawn.items()}
     alternatives = page.alternatives(ranking, curves, diagnostics, points)
     table = layout.markdown(shown["ranking"], words=2)
     ranking_md = f"**{texts.answer}**\n\n{texts.conditions}\n\n{table}\n\n{texts.reading}\n"
@@ -77,12 +79,7 @@ def contents(
         "ranking.md": ranking_md.encode(),
         "summary.md": "".join(f"- {sentence}\n" for sentence in texts.summary).encode(),
         "index.html": page.html(
-            template,
-            texts,
-            shown,
-            pictures | {"trajectories": trajectories},
-            alternatives,
-            page.data(curves, diagnostics),
+            template, styles, texts, shown, pictures | {"trajectories": trajectories}, alternatives
         ).encode(),
         **{f"figures/{name}.svg": picture.encode() for name, picture in pictures.items()},
     }

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
-from descent.report.records import Environment
+from descent.analysis.records import Environment
+from descent.analysis.settings import Conditions
+from descent.analysis.study_tables import Tuned
+from descent.analysis.tables import Lead, Rank
+from descent.analysis.tutorial import Replication
 from descent.report.sentences import percent
-from descent.report.settings import Conditions
-from descent.report.tables import Lead, Rank
-from descent.report.tutorial import Replication
 from descent.training.settings import OptimizerEntry
 
 
@@ -70,6 +71,41 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     ]
     caption = f"By how much {rows[0].ahead} leads, in points of validation accuracy" if rows else "Leads: none known"
     return Table(caption, ["Over", "Mean", f"{level} for all pairs at once", f"{level} on other examples"], cells)
+
+
+def tuned(rows: Sequence[Tuned], conditions: Conditions) -> Table:
+    """Default and tuned, side by side."""
+    heads = [
+        "Optimizer", "May be best, tuned", "Learning rate", f"Default, % (n = {len(conditions.training.seeds)})",
+        "Tuned, %", "Interval", "Gain, points", "Test, %", "Sure", "Good range, decades", "Loses, points", "Trials",
+        "Diverged",
+    ]  # fmt: skip
+    cells = []
+    for row in rows:
+        rate = "none" if math.isnan(row.factor) else times(row.factor)
+        if not math.isnan(row.learning_rate):
+            rate = f"{'≥ ' if row.at_edge and row.factor > 1 else '≤ ' if row.at_edge else ''}{row.learning_rate:.3g}"
+        kept = math.isclose(row.factor, 1)
+        gain = f"{100 * row.gain:.2f} ({interval(100 * row.gain_low, 100 * row.gain_high, 2)})"
+        width = "≥ " * row.good_range_open + number(row.good_range_decades, 1)
+        cells.append(
+            [
+                row.optimizer,
+                row.may_be_best,
+                rate,
+                accuracy(row.default, row.default_sd),
+                accuracy(row.val_accuracy, row.val_accuracy_sd),
+                interval(100 * row.val_accuracy_low, 100 * row.val_accuracy_high, 2),
+                "default kept" if kept else "–" if math.isnan(row.gain) else gain,
+                number(100 * row.test_accuracy, 2),
+                "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %",
+                width,
+                number(100 * row.sensitivity, 2),
+                str(row.trials),
+                f"{row.diverged} of {len(conditions.training.seeds)}",
+            ]
+        )
+    return Table("Validation accuracy at the default and at the tuned learning rate, best tuned first", heads, cells)
 
 
 def replications(rows: Sequence[Replication]) -> Table:
@@ -150,3 +186,9 @@ def number(value: float, digits: int) -> str:
 def interval(low: float, high: float, digits: int) -> str:
     """Write an interval, or a dash where it is not known."""
     return "–" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def times(factor: float) -> str:
+    """Write a factor on a learning rate as people say it: "× 3.2", "÷ 100"."""
+    size = max(factor, 1 / factor)
+    return f"{'×' if factor >= 1 else '÷'} {round(size, 1 if size < 9.95 else None):g}"

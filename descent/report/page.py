@@ -1,19 +1,16 @@
-"""Lays the findings out as one HTML page that needs nothing else: no network, no file, to be read no script."""
+"""Writes the findings as one HTML page that needs no network and no other file. Its script only fades lines."""
 
 import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from itertools import groupby
 from string import Template
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from descent.report import charts
-from descent.report.figures import CURVES, DIAGNOSTICS
+from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Rank
+from descent.analysis.tutorial import TutorialPoint
 from descent.report.layout import Table
-from descent.report.tables import CurvePoint, DiagnosticsPoint, Rank
-from descent.report.tutorial import TutorialPoint
 
 # What the figures draw in -> the page's own colours, so that they turn dark with it; sgd's black does, too.
 THEME = {
@@ -41,22 +38,22 @@ class Texts(NamedTuple):
 
 def html(
     template: str,
+    styles: str,
     texts: Texts,
     tables: Mapping[str, Table],
     pictures: Mapping[str, str],
     alternatives: Mapping[str, str],
-    numbers: Mapping[str, Any],
 ) -> str:
     """Fill the template; every text is escaped on its way into it.
 
     Args:
-        template: HTML with $names for `string.Template`, put together by `charts.assemble`; what stands between
-            `<!-- tutorial -->` and `<!-- end -->` is left out without a picture of this name.
+        template: HTML with $names for `string.Template`; what stands between `<!-- tutorial -->` and `<!-- end -->` is
+            left out without a picture of this name.
+        styles: CSS, put in as it is.
         texts: what is said.
         tables: name in the template -> table.
         pictures: name in the template -> `svg` element.
         alternatives: name of a picture -> what it shows, in words.
-        numbers: what the charts draw.
     """
     shown = "" if "tutorial" not in pictures else r"\1"
     template = re.sub(r"<!-- tutorial -->\n?(.*?)<!-- end -->\n?", shown, template, flags=re.DOTALL)
@@ -73,33 +70,7 @@ def html(
         for name, part in parts.items()
     }
     drawn = {f"{name}_svg": picture(name, content, alternatives[name]) for name, content in pictures.items()}
-    return Template(template).substitute(escaped | drawn | {"data": charts.script_data(numbers)})
-
-
-def data(curves: Sequence[CurvePoint], diagnostics: Sequence[DiagnosticsPoint]) -> dict[str, Any]:
-    """Collect what the page's script draws, as JSON takes it: the panels of the figures; a number not known is null."""
-    panels = [
-        _panel("curves", title, unit, scale, [row for row in curves if row.split == split], column, ("_low", "_high"))
-        for split, column, title, unit, scale in CURVES
-    ]
-    panels += [
-        _panel("diagnostics", title, unit, scale, diagnostics, column) for column, title, unit, scale in DIAGNOSTICS
-    ]
-    return {"optimizers": charts.looks({row.optimizer for row in curves}), "panels": panels}
-
-
-def _panel(
-    section: str, title: str, unit: str, scale: str, rows: Sequence[Any], column: str, ends: Sequence[str] = ()
-) -> dict[str, Any]:
-    names = {"values": column, **{key: column + end for key, end in zip(("least", "most"), ends, strict=False)}}
-    times = 100 if unit == "%" else 1
-    lines = [
-        {"optimizer": optimizer}
-        | {key: [charts.rounded(times * getattr(row, name)) for row in group] for key, name in names.items()}
-        for optimizer, group in groupby(rows, lambda row: row.optimizer)
-        for group in [list(group)]
-    ]
-    return {"section": section, "title": title, "unit": unit, "scale": scale, "lines": lines}
+    return Template(template).substitute(escaped | drawn | {"styles": styles})
 
 
 def picture(name: str, svg: str, alternative: str) -> str:

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from scipy import stats
 
-from descent.report import tutorial
-from descent.report.settings import Conditions
-from descent.report.tables import Lead, Rank
-from descent.report.tutorial import Agreement
+from descent.analysis import tutorial
+from descent.analysis.settings import Conditions
+from descent.analysis.study_tables import Tuned
+from descent.analysis.tables import Lead, Rank
+from descent.analysis.tutorial import Agreement
+from descent.study.settings import TuningParameters
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -85,6 +87,46 @@ def summary(
         *(_agreements(agreements, conditions) if tutorial.applies(conditions) else []),
         _test_set(ranking, test_size),
     ]
+
+
+def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
+    """Say which of the tuned may be the best, and what tuning bought most."""
+    known = [row for row in rows if row.may_be_best in ("yes", "no")]
+    if not known:
+        return "These runs cannot tell which optimizer is the best with its learning rate tuned."
+    names = listed([row.optimizer for row in known if row.may_be_best == "yes"], "or")
+    text = f"With every learning rate tuned, at {percent(conditions.report.confidence)} confidence the best is {names}"
+    gained = max((row for row in known if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
+    if gained is not None and gained.gain > 0:
+        text += f"; tuning bought {gained.optimizer} most, {100 * gained.gain:.2f} points"
+    return f"{text}."
+
+
+def study_conditions(conditions: Conditions, parameters: TuningParameters) -> str:
+    """State how the rates were chosen, in one line."""
+    seeds = ", ".join(map(str, sorted(parameters.seeds)))
+    return (
+        f"Learning rate tuned, all else at its default: {parameters.points} factors on each entry's own rate, "
+        f"{parameters.step_decades:g} decades apart and up to {parameters.extension} more beyond an end where the best "
+        f"was, chosen by seeds {seeds} on {parameters.selection_size} examples that nothing else uses, reported on "
+        f"fresh runs ({len(conditions.training.seeds)} each)."
+    )
+
+
+def study_reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
+    """Say how to read the table, and what must be doubted."""
+    level = percent(conditions.report.confidence)
+    text = (
+        f"±: standard deviation over the fresh runs. Gain: tuned minus default, with its interval at {level} for all "
+        "optimizers together. Sure: how often redrawn selections choose this rate. Good range: decades within 1 point "
+        "of the best. Loses: points lost in the mean within a decade of the best. The interval is for the chosen rate; "
+        "rankings may change again once other hyperparameters are tuned too."
+    )
+    if edges := [row.optimizer for row in rows if row.at_edge]:
+        text += f" Still best at the end of the grid, so that another rate may be better yet: {', '.join(edges)}."
+    if left_out := sorted(conditions.optimizers.keys() - {row.optimizer for row in rows}):
+        text += f" Left out, since their steps do not follow their learning rates: {', '.join(left_out)}."
+    return text
 
 
 def percent(share: float) -> str:

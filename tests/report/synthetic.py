@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
+from descent.analysis import records
+from descent.analysis.settings import Conditions
 from descent.core import parameters, style
-from descent.report import records
-from descent.report.settings import Conditions
 from descent.training.run import HISTORY
 from descent.training.settings import OptimizerEntry
 from stages import compare

@@ -5,7 +5,7 @@ import pytest
 from pipeline import ROOT
 from scipy import stats
 
-from descent.report import statistics
+from descent.analysis import statistics
 from tools import calibration
 
 REPEATS = 5000

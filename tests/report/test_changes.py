@@ -9,8 +9,9 @@ import synthetic
 from ruamel.yaml import YAML
 from scipy import stats
 
+from descent.analysis import revisions
 from descent.core.parameters import InputError
-from descent.report import changes, revisions
+from descent.report import changes
 
 NAMES = ("adam", "rmsprop", "sgd")
 

@@ -100,7 +100,7 @@ def test_files_of_an_optimizer_that_is_no_longer_listed_stay_and_count_for_nothi
         ("results/metrics/adam.json", "{}"),
         ("results/history/sgd.csv", "damaged"),
         ("data/reference/tutorial_history.csv", "optimizer\nsgd\n"),
-        ("descent/report/page.html", None),
+        ("descent/report/comparison.html", None),
     ],
 )
 def test_a_missing_or_damaged_file_is_named_and_nothing_is_touched(path, content, tmp_path, monkeypatch):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from matplotlib.text import Text
 
+from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
+from descent.analysis.tutorial import TutorialPoint
 from descent.core import style
-from descent.report import figures, ranking_figure
-from descent.report.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
-from descent.report.tutorial import TutorialPoint
+from descent.report import figures
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]
 EPOCHS = 6
@@ -69,7 +69,7 @@ def tutorial(names=("adam", "sgd")):
 
 DRAWN = {
     "curves": lambda: figures.curves(curves(), 0.95),
-    "ranking": lambda: ranking_figure.ranking(*ranking()),
+    "ranking": lambda: figures.ranking(*ranking()),
     "diagnostics": lambda: figures.diagnostics(diagnostics()),
     "tutorial": lambda: figures.tutorial(tutorial(), 0.95),
 }
@@ -179,7 +179,7 @@ def grounds(axes):
 
 
 def test_ranking_shows_every_run_and_sets_the_possible_best_on_grey():
-    figure = ranking_figure.ranking(*ranking())
+    figure = figures.ranking(*ranking())
     left, right = figure.axes
     circles = [line for line in left.lines if line.get_marker() == "o"]
     assert circles[0].get_xdata().tolist() == pytest.approx([0.95, 0.96, 0.97])
@@ -191,7 +191,7 @@ def test_ranking_shows_every_run_and_sets_the_possible_best_on_grey():
 def test_costs_reach_from_the_least_to_the_most_and_the_line_is_the_simultaneous_interval():
     rows, *others = ranking()
     rows[1] = rows[1]._replace(behind_at_least=0.004)
-    _, right = ranking_figure.ranking(rows, *others).axes
+    _, right = figures.ranking(rows, *others).axes
     bars = {line.get_ydata()[0]: line.get_xdata() for line in right.lines if line.get_linewidth() == 5}
     assert list(bars[0]) == [0, 0.02]
     assert list(bars[1]) == [0.004, 0.02]
@@ -201,7 +201,7 @@ def test_costs_reach_from_the_least_to_the_most_and_the_line_is_the_simultaneous
 
 @pytest.mark.parametrize(("last", "far"), [(0.95, False), (0.8, True)])
 def test_one_far_behind_is_an_arrow_with_its_number_and_does_not_press_the_others_together(last, far):
-    figure = ranking_figure.ranking(*ranking(last))
+    figure = figures.ranking(*ranking(last))
     arrows = [text for text, _ in texts(figure) if "\N{LEFTWARDS ARROW}" in text or "\N{RIGHTWARDS ARROW}" in text]
     assert arrows == (["\N{LEFTWARDS ARROW} 80.0", "16.0 \N{RIGHTWARDS ARROW}\n(14.0 to 18.0)"] if far else [])
     assert figure.axes[0].get_xlim()[0] > 0.88
@@ -211,8 +211,8 @@ def test_ranking_of_one_run_or_of_diverged_runs_alone_can_be_drawn():
     rows, runs, _, confidence = ranking()
     unknown = {"val_accuracy_low": math.nan, "cost_at_most": math.nan, "behind_at_least": math.nan}
     single = [row._replace(runs=1, may_be_best="unknown", **unknown) for row in rows[:2]]
-    style.png(ranking_figure.ranking(single, {name: values[:1] for name, values in runs.items()}, [], confidence))
-    style.png(ranking_figure.ranking(rows[-1:], runs, [], confidence))
+    style.png(figures.ranking(single, {name: values[:1] for name, values in runs.items()}, [], confidence))
+    style.png(figures.ranking(rows[-1:], runs, [], confidence))
 
 
 def test_diagnostics_have_a_log_scale_for_distances_and_a_percent_scale_from_zero_for_shares():

@@ -5,7 +5,8 @@ import math
 import pytest
 import synthetic
 
-from descent.report import layout, tables, tutorial
+from descent.analysis import tables, tutorial
+from descent.report import layout
 from descent.training.settings import OptimizerEntry
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import synthetic
 
+from descent.analysis import records
 from descent.core.parameters import InputError
-from descent.report import records
 
 TRAINING = synthetic.conditions().training
 WHERE = ("history/adam.csv", "metrics/adam.json")

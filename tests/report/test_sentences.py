@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import synthetic
 
-from descent.report import sentences, tables, tutorial
+from descent.analysis import tables, tutorial
+from descent.report import sentences
 
 
 def findings(seeds=(0, 1, 2), **options):

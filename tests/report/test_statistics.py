@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from descent.report import statistics
+from descent.analysis import statistics
 from descent.runs import metrics
 
 IMAGE = 1 / 3000

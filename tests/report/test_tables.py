@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import synthetic
 
-from descent.report import statistics, tables
+from descent.analysis import statistics, tables
 from descent.training.run import DIAGNOSTICS
 
 

@@ -7,7 +7,7 @@ import pytest
 import synthetic
 from scipy import stats
 
-from descent.report import tutorial
+from descent.analysis import tutorial
 
 
 def histories(**options):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from descent.analysis.settings import Conditions
 from descent.core import parameters, process
-from descent.report.settings import Conditions
 
 read = {key: parameters.read("params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()}
 names = sorted(read["optimizers"])

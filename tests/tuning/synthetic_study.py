@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
+from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.core import style
+from descent.report import study_figures as figures
+from descent.report import study_page as page
 from descent.report.layout import Table
+from descent.study import paths
 from descent.trajectories.settings import Surface, TrajectoryParameters
-from descent.tuning import figures, page, paths
-from descent.tuning.tables import BestOfK, SensitivityPoint
 
 FACTORS = [10 ** (0.5 * step) for step in range(-4, 5)]
 RATES = {"adam": 0.001, "sgd": 0.01, "own": math.nan}  # `own` runs with a schedule

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from descent.tuning import choice, study
-from descent.tuning.settings import TuningParameters
+from descent.study import choice, study
+from descent.study.settings import TuningParameters
 
 NAN = np.nan
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from descent.core.parameters import ParametersError, validate
+from descent.study import grid
+from descent.study.settings import TuningParameters
 from descent.training import optimizers
 from descent.training.settings import OptimizerEntry
 from descent.trajectories.paths import follow
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import grid
-from descent.tuning.settings import TuningParameters
 
 DECAY = {
     "class_name": "ExponentialDecay",

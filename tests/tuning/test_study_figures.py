@@ -9,7 +9,8 @@ import synthetic_study
 from matplotlib.text import Text
 
 from descent.core import style
-from descent.tuning import figures
+from descent.report import layout
+from descent.report import study_figures as figures
 
 EIGHT = list(style.COLORS)
 
@@ -134,4 +135,4 @@ def test_accuracy_of_one_has_a_place():
     [(1, "× 1"), (10**0.5, "× 3.2"), (100, "× 100"), (10**-1.5, "÷ 32"), (0.1, "÷ 10"), (1e-3, "÷ 1000")],
 )
 def test_factors_are_written_as_people_say_them(factor, words):
-    assert figures.times(factor) == words
+    assert layout.times(factor) == words

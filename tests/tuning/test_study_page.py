@@ -12,7 +12,7 @@ import synthetic_study
 from descent.core import style
 from descent.core.parameters import InputError
 from descent.report import charts
-from descent.tuning import page
+from descent.report import study_page as page
 from stages import compare_tuning
 
 ROOT = Path(__file__).parents[2]

@@ -5,7 +5,7 @@ import pytest
 import synthetic_study
 
 from descent.core.parameters import InputError
-from descent.tuning import paths
+from descent.study import paths
 
 HALF = 0.3
 

@@ -3,8 +3,8 @@
 import pytest
 
 from descent.core.parameters import ParametersError, validate
+from descent.study import settings
 from descent.training.settings import TrainingParameters
-from descent.tuning import settings
 
 TUNING = settings.TuningParameters(points=3, step_decades=1.0, extension=0, seeds=[7, 8], selection_size=10000)
 

@@ -1,6 +1,6 @@
 """The factors on an optimizer's own learning rate that the study tries; the same for every optimizer."""
 
-from descent.tuning.settings import TuningParameters
+from descent.study.settings import TuningParameters
 
 
 def factors(parameters: TuningParameters) -> list[float]:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,14 +11,16 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
+from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.core import style
-from descent.report.figures import DPI, LABEL_GAP, WIDTH, label_places
-from descent.tuning import error_axis
-from descent.tuning.tables import BestOfK, SensitivityPoint
+from descent.report.figures import DPI, LABEL_GAP, WIDTH, label_places, percent
+from descent.report.layout import times
 
 COLUMNS = 2
 OTHERS = "#C6C6C6"
 INK = "#222222"
+TICKS = (0.1, 0.5, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)  # of accuracies
+LEAST_ERROR = 1e-4  # what the scale takes for an error of 0: one image of 10000
 
 
 @style.in_house
@@ -34,7 +37,7 @@ def sensitivity(rows: Sequence[SensitivityPoint], chosen: Mapping[str, float], c
     lines = max(1, math.ceil(len(curves) / COLUMNS))
     figure = Figure(figsize=(WIDTH, 1.3 + 1.4 * lines), dpi=DPI, layout="constrained")
     panels = list(figure.subplots(lines, COLUMNS, sharex=True, sharey=True, squeeze=False).flat)
-    error_axis.scale(panels[0], [row.mean for row in rows], foot=any(row.diverged for row in rows))
+    _scale_by_error(panels[0], [row.mean for row in rows], foot=any(row.diverged for row in rows))
     panels[0].set_xscale("log")
     panels[0].xaxis.set_major_locator(LogLocator(numticks=5))
     panels[0].xaxis.set_minor_locator(NullLocator())
@@ -81,7 +84,7 @@ def relative(rows: Sequence[SensitivityPoint], chosen: Mapping[str, float]) -> F
     look = style.looks(curves)
     figure = Figure(figsize=(WIDTH, 4.8), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    error_axis.scale(axes, [row.mean for row in rows], foot=any(row.diverged for row in rows))
+    _scale_by_error(axes, [row.mean for row in rows], foot=any(row.diverged for row in rows))
     axes.set_xscale("log")
     axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
     lost = [name for name, curve in curves.items() if curve["diverged"].any()]
@@ -115,7 +118,7 @@ def best_of_k(rows: Sequence[BestOfK]) -> Figure:
     look = style.looks(names)
     figure = Figure(figsize=(WIDTH, 4), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    error_axis.scale(axes, [row.val_accuracy for row in rows], foot=False)
+    _scale_by_error(axes, [row.val_accuracy for row in rows], foot=False)
     ends = {}
     for name in names:
         line = sorted((row.k, row.val_accuracy) for row in rows if row.optimizer == name)
@@ -134,12 +137,6 @@ def best_of_k(rows: Sequence[BestOfK]) -> Figure:
         )
         axes.text(1.06, place, name, transform=axes.transAxes, verticalalignment="center")
     return figure
-
-
-def times(factor: float) -> str:
-    """Write a factor on a learning rate as people say it: "× 3.2", "÷ 100"."""
-    size = max(factor, 1 / factor)
-    return f"{'×' if factor >= 1 else '÷'} {round(size, 1 if size < 9.95 else None):g}"
 
 
 def _curves(rows: Sequence[SensitivityPoint]) -> dict[str, dict[str, np.ndarray]]:
@@ -179,3 +176,23 @@ def _count_diverged(axes: Axes, curve: Mapping[str, np.ndarray], x: np.ndarray, 
             middle = math.sqrt(x[stretch[0]] * x[stretch[-1]])
             placed = {"transform": axes.get_xaxis_transform(), "horizontalalignment": "center", "fontsize": 8}
             axes.text(middle, height, text, **placed)
+
+
+def _scale_by_error(axes: Axes, accuracies: Sequence[float], foot: bool) -> None:
+    """Scale the axis of accuracies by their error: half the error is one step up, from 80 to 90 % as from 90 to 95 %.
+
+    So one picture shows the collapse at a wrong rate and the last half point at the right one. The axis reaches over
+    the accuracies that are known; a foot is for what diverged.
+    """
+    axes.set_yscale("function", functions=(_height, lambda height: 1 - np.exp(-np.asarray(height))))
+    heights = _height(np.array([accuracy for accuracy in accuracies if math.isfinite(accuracy)] or [0.1, 0.9]))
+    low, high = heights.min(), heights.max()
+    room = max(0.05, high - low)
+    axes.set_ylim(*(1 - np.exp(-np.array([low - (0.22 if foot else 0.06) * room, high + 0.1 * room]))))
+    axes.set_yticks([tick for tick in TICKS if low - 0.06 * room <= _height(tick) <= high + 0.06 * room])
+    axes.yaxis.set_major_formatter(FuncFormatter(percent))
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _height(accuracy: Any) -> np.ndarray:
+    return -np.log(np.maximum(1 - np.asarray(accuracy), LEAST_ERROR))

@@ -8,9 +8,9 @@ import numpy as np
 
 from descent.data.datasets import Dataset
 from descent.runs import metrics
+from descent.study import choice, grid
+from descent.study.settings import TuningParameters
 from descent.training.run import Run, Wanted
-from descent.tuning import choice, grid
-from descent.tuning.settings import TuningParameters
 
 LEFT_OUT = b'{"left_out": true}\n'  # metrics of an optimizer without a learning rate that scales its steps
 

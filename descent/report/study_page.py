@@ -11,14 +11,13 @@ from xml.etree.ElementTree import tostring
 import contourpy
 import numpy as np
 
+from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.report import charts
-from descent.report.layout import Table, interval, number
+from descent.report.layout import Table, interval, number, times
 from descent.report.page import table
+from descent.study.paths import Path
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import leaves_at, survey
-from descent.tuning.figures import times
-from descent.tuning.paths import Path
-from descent.tuning.tables import BestOfK, SensitivityPoint
 
 
 class Study(NamedTuple):

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from descent.report import statistics
-from descent.report.records import History
-from descent.report.settings import Conditions
+from descent.analysis import statistics
+from descent.analysis.records import History
+from descent.analysis.settings import Conditions
 
 
 def applies(conditions: Conditions) -> bool:

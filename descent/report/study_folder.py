@@ -4,15 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from descent.analysis import study_tables as tables
+from descent.analysis.settings import Conditions
+from descent.analysis.tables import csv_text
 from descent.core import style
-from descent.report import layout
-from descent.report.settings import Conditions
-from descent.report.tables import csv_text
+from descent.report import layout, sentences
+from descent.report import study_figures as figures
+from descent.report import study_page as page
+from descent.study.columns import Tuning
+from descent.study.paths import Path
+from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
-from descent.tuning import figures, page, tables, words
-from descent.tuning.columns import Tuning
-from descent.tuning.paths import Path
-from descent.tuning.settings import TuningParameters
 
 
 def contents(
@@ -49,11 +51,11 @@ def contents(
         for factor, curves in zip(tuning.factors, tuning.selection["val_loss"], strict=True)
     }
     texts = {
-        "answer": words.answer(rows, conditions),
-        "conditions": words.conditions_line(conditions, parameters),
-        "reading": words.reading(rows, conditions),
+        "answer": sentences.study_answer(rows, conditions),
+        "conditions": sentences.study_conditions(conditions, parameters),
+        "reading": sentences.study_reading(rows, conditions),
     }
-    shown = words.tuned(rows, conditions)
+    shown = layout.tuned(rows, conditions)
     pictures = {
         "sensitivity": style.png(figures.sensitivity(points, chosen, confidence)),
         "relative": style.png(figures.relative(points, chosen)),

@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
@@ -47,6 +48,22 @@ class _Metrics(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     details: Annotated[list[_Details], Field(min_length=1, max_length=1)]
+
+
+def read_file(path: Path, command: str = "dvc repro") -> str:
+    """Read a file that must be there.
+
+    Args:
+        path: of the file.
+        command: that makes it, for the message.
+
+    Raises:
+        InputError: if it is not there or no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable: {error}; run {command}") from None
 
 
 def parse_training(

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.report import statistics
-from descent.report.settings import Conditions
+from descent.analysis import statistics
+from descent.analysis.settings import Conditions
 from descent.runs import metrics
-from descent.tuning import choice
-from descent.tuning.columns import Tuning
-from descent.tuning.settings import TuningParameters
+from descent.study import choice
+from descent.study.columns import Tuning
+from descent.study.settings import TuningParameters
 
 
 class SensitivityPoint(NamedTuple):

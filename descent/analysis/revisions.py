@@ -7,10 +7,10 @@ import numpy as np
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from descent.analysis import records
+from descent.analysis.records import Training
 from descent.core.parameters import InputError, validate
 from descent.data.settings import DataParameters
-from descent.report import records
-from descent.report.records import Training
 from descent.runs import metrics
 from descent.training.settings import TrainingParameters
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.report import statistics
-from descent.report.records import History, Training
-from descent.report.settings import Conditions
+from descent.analysis import statistics
+from descent.analysis.records import History, Training
+from descent.analysis.settings import Conditions
 from descent.runs import metrics
 from descent.training.run import DIAGNOSTICS
 

@@ -1,0 +1,1 @@
+"""What the runs tell, in numbers: reading results, statistics, tables. No picture, no page, no Keras."""
