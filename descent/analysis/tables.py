@@ -196,7 +196,7 @@ def csv_text(columns: tuple[str, ...], rows: list[tuple]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(columns)
-    writer.writerows([f"{cell:.6g}" if isinstance(cell, float) else cell for cell in row] for row in rows)
+    writer.writerows([f"{cell:.6g}" if isinstance(cell, float | np.ndarray) else cell for cell in row] for row in rows)
     if not rows:
         writer.writerow(["none"] * len(columns))
     return stream.getvalue()
