@@ -70,7 +70,7 @@ def _of_page(path: Path, _images: int, _last_epochs: int) -> list[tuple[str, flo
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     column = next(i for i, head in enumerate(cells[0]) if head.startswith("Validation accuracy"))
-    rows = [(row[0], re.fullmatch(r"(\S+) ± (\S+)", row[column])) for row in cells]
+    rows = [(row[0].partition(":")[0], re.fullmatch(r"(\S+) ± (\S+)", row[column])) for row in cells]
     return sorted((name, float(found[1]) / 100, float(found[2]) / 100) for name, found in rows if found)
 
 
