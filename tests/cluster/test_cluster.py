@@ -237,4 +237,4 @@ def test_runs_of_a_share_that_began_anew_count_once(tmp_path, monkeypatch, capsy
 def test_jobs_are_one_a_worker(monkeypatch):
     monkeypatch.setenv("DESCENT_CLUSTER", "tls://far:8786")
     monkeypatch.setattr(executor, "max_parallel", lambda: 7)
-    assert repro.default_jobs(cores=2) == 7
+    assert repro.default_jobs() == 7
