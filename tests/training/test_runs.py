@@ -38,13 +38,6 @@ def test_runs_of_two_seeds_differ_from_the_start():
     assert not equal(toy.mlp()(0).get_weights(), toy.mlp()(1).get_weights())
 
 
-@pytest.mark.slow
-def test_training_twice_gives_equal_bytes():
-    first, second = train(sgd, MLP), train(sgd, MLP)
-    assert all(map(toy.same, first.runs, second.runs))
-    assert all(map(equal, first.weights, second.weights))
-
-
 def test_layers_have_the_same_names_in_every_run():
     """A rule may choose by name: `exclude_layers` of Muon, or a rate for each layer."""
     made = toy.trainer(sgd)
