@@ -47,13 +47,13 @@ repair: $(STAMP)  ## Repair files that a kill left cut off; then run make repro
 	@python -m stages.repair
 
 test: $(TEST_STAMP)  ## Run the fast tests
-	@pytest -m "not slow" --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 test-all: $(TEST_STAMP)  ## Run all tests: real pipelines, trainings and browsers too
-	@pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 coverage: $(TEST_STAMP)  ## Run all tests, and list the lines and branches of descent and stages that none of them reaches
-	@pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report term-missing:skip-covered
+	@pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report term-missing:skip-covered
 
 lint: $(TEST_STAMP)  ## Check style and formatting
 	@ruff check .
