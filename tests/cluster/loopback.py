@@ -48,7 +48,7 @@ class Cluster:
         if client._connect.cache_info().currsize:
             client._connect().close(timeout=2)
             client._connect.cache_clear()
-        gc.collect()  # a client that failed stops its loop when it is collected: while another starts, that is a deadlock
+        gc.collect()  # a client that failed stops its loop when it is collected: not while another starts, a deadlock
 
     def close(self) -> None:
         """End the connection of this process, then all processes."""
