@@ -69,7 +69,7 @@ def test_file_in_the_folder_optimizers_is_taken(section, file):
 @pytest.mark.parametrize(
     "file",
     [
-        "/tmp/lion.py",
+        "/a/lion.py",
         "a/../../lion.py",
         "lion.txt",
         "lion",
