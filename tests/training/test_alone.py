@@ -57,7 +57,7 @@ NETWORKS = {
 }
 DATA = toy.DATA._replace(train=toy.split(48, 1))  # three full batches: the step stands once in the program
 QUICK = {"sgd", "tfoptimizer", "lookahead", "swap_average"}
-PLAIN = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [6], "activation": "relu", "dropout": 0.0})
+PLAIN = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [], "activation": "relu", "dropout": 0.0})
 
 
 def entries():
