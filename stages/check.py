@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from descent.analysis.settings import Conditions
+from descent.analysis.settings import Conditions, refuse_other_first_look
 from descent.core import parameters, process
 from descent.data import datasets
 from descent.data import settings as data_settings
@@ -37,9 +37,10 @@ def main() -> None:
         raise parameters.ParametersError("\n".join(faults))
     for name, entry in read["optimizers"].items():
         process.write_file(settings.rule_path(name), settings.rule(entry))
+    process.write_file(settings.ENTRIES, settings.entries_json(read["optimizers"]))
     process.write_file(Path("results/checked.txt"), CHECKED.encode())
     optimizers = f"{len(read['optimizers'])} optimizers"
-    runs = f"{len(read['training'].seeds)} seeds of {read['training'].epochs} epochs"
+    runs = f"{read['training'].runs} runs of {read['training'].epochs} epochs"
     print(f"params.yaml: {optimizers}, {runs}, {read['network'].file}: understood")
 
 
@@ -68,12 +69,19 @@ def understand() -> tuple[list[str], dict[str, Any], Facts | None]:
         if "tuning" in read:
             with parameters.gathered(faults):
                 data_settings.refuse_selection(read["tuning"].selection_size, read["data"], facts, "params.yaml")
-    if {"training", "tuning"} <= read.keys():
+    if {"training", "race"} <= read.keys():
         with parameters.gathered(faults):
-            refuse_shared_seeds(read["tuning"], read["training"], "params.yaml")
+            refuse_other_first_look(read["race"], read["training"], "params.yaml")
     if "optimizers" in read:
         with parameters.gathered(faults):
             settings.refuse_shared_names(read["optimizers"], "params.yaml: optimizers")
+    if {"training", "optimizers"} <= read.keys():
+        with parameters.gathered(faults):
+            settings.refuse_few_runs(read["optimizers"], read["training"], "params.yaml: optimizers")
+    if {"optimizers", "race", "tuning"} <= read.keys():
+        wanted = [runs for entry in read["optimizers"].values() for runs in (entry.runs, entry.tuned_runs) if runs]
+        with parameters.gathered(faults):
+            refuse_shared_seeds(read["tuning"], max(*read["race"].looks, *wanted, 0), "params.yaml")
     return faults, read, facts
 
 

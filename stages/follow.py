@@ -10,7 +10,7 @@ from descent.study import grid
 from descent.study.paths import Path as Traced
 from descent.study.paths import csv_text, thin
 from descent.study.settings import TuningParameters
-from descent.training.settings import Optimizers, rule_path
+from descent.training.settings import ENTRIES, Optimizers, rule_path
 from descent.trajectories.settings import TrajectoryParameters
 
 
@@ -20,7 +20,7 @@ def main() -> None:
     refuse_orphans = process.die_with_parent()
     settings = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
-    entries = parameters.read("params.yaml", "optimizers", Optimizers)
+    entries = parameters.read(ENTRIES, "optimizers", Optimizers)
     process.load_tensorflow("follow")
     from descent.training import optimizers
     from descent.trajectories import paths

@@ -21,15 +21,15 @@ def main(name: str) -> None:
     entry = settings.read_optimizer("params.yaml", name)
     network = parameters.read("params.yaml", "network", NetworkEntry)
     training = parameters.read("params.yaml", "training", TrainingParameters)
-    task, first = Task(name, entry, network, training), training.seeds[0]
+    task, seeds = Task(name, entry, network, training), range(entry.runs or training.runs)
     runs = {}
-    for run in executor.obtain(task, list(map(Wanted, training.seeds)), weights_of=first, parts=1):
+    for run in executor.obtain(task, list(map(Wanted, seeds)), weights_of=seeds[0], parts=1):
         refuse_orphans()
         runs[run.seed] = run
-    trained = [runs[seed] for seed in training.seeds]
+    trained = [runs[seed] for seed in seeds]
     process.write_file(Path("results/history", f"{name}.csv"), metrics.history_csv(trained))
     process.write_file(Path("results/metrics", f"{name}.json"), metrics.document(trained, task.load(), training))
-    process.write_file(Path("results/models", f"{name}.weights.h5"), runs[first].weights)
+    process.write_file(Path("results/models", f"{name}.weights.h5"), runs[seeds[0]].weights)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,8 @@ def main(name: str) -> None:
         process.write_file(RESULTS / "metrics" / f"{name}.json", study.LEFT_OUT)
         return
     factors, accuracy, best = study.select(tuning, select)
-    fresh = [] if best is None else train(task, [Wanted(seed, factors[best]) for seed in training.seeds])
+    seeds = range(entry.tuned_runs or training.runs)
+    fresh = [] if best is None else train(task, [Wanted(seed, factors[best]) for seed in seeds])
     written = study.document(
         factors, accuracy, tried, fresh, accuracy_of(fresh) if fresh else np.array([]), task.load()
     )

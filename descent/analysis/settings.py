@@ -1,12 +1,14 @@
 """The section `report` of params.yaml, and all sections under which the optimizers are compared."""
 
+from itertools import pairwise
 from typing import Annotated, NamedTuple
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
-from descent.core.parameters import Section, between
+from descent.core.parameters import ParametersError, Section, between
 from descent.data.settings import DataParameters
-from descent.training.settings import NetworkEntry, Optimizers, TrainingParameters
+from descent.training.settings import NetworkEntry, Optimizers, Runs, TrainingParameters
 
 
 class ReportParameters(Section):
@@ -17,6 +19,25 @@ class ReportParameters(Section):
     equivalence_points: Annotated[float, Field(gt=0, le=100), between(0.01, 100)]  # of accuracy, in percent
 
 
+def _rising(looks: list[int]) -> list[int]:
+    if any(later <= look for look, later in pairwise(looks)):
+        raise PydanticCustomError("looks", "expected numbers of runs that rise")
+    return looks
+
+
+class RaceParameters(Section):
+    """The section `race`: the numbers of runs at which it is decided who is still in (`analysis.race`)."""
+
+    looks: Annotated[list[Runs], Field(min_length=1, max_length=100), AfterValidator(_rising)]
+
+
+def refuse_other_first_look(race: RaceParameters, training: TrainingParameters, where: str) -> None:
+    """Raise ParametersError if the first look is not at the runs that every optimizer has; `where`: the file."""
+    if race.looks[0] != training.runs:
+        expected = f"expected the first look at training.runs, {training.runs}"
+        raise ParametersError(f"{where}: race.looks: {expected}, got {race.looks}")
+
+
 class Conditions(NamedTuple):
     """The sections that the report reads: each field is a section's name, its type the section's schema."""
 
@@ -24,4 +45,5 @@ class Conditions(NamedTuple):
     network: NetworkEntry
     training: TrainingParameters
     optimizers: Optimizers
+    race: RaceParameters
     report: ReportParameters

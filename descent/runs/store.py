@@ -38,7 +38,8 @@ class Made(NamedTuple):
 
     def digest(self) -> str:
         """Digest it; of the settings those count that change a run: epochs and batch size."""
-        values = [self.entry.model_dump(), self.network.model_dump(), self.settings.epochs, self.settings.batch_size]
+        entry = self.entry.model_dump(exclude={"runs", "tuned_runs"})
+        values = [entry, self.network.model_dump(), self.settings.epochs, self.settings.batch_size]
         values += [self.data.classes, code_digest()]
         found = hashlib.sha256(json.dumps(values).encode())
         for text in (self.rule, Path(self.network.file).read_bytes()):

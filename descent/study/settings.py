@@ -6,7 +6,6 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from descent.core.parameters import ParametersError, Section
-from descent.training.settings import TrainingParameters
 
 _MOST_DECADES = 30
 
@@ -37,8 +36,14 @@ class TuningParameters(Section):
         return self
 
 
-def refuse_shared_seeds(tuning: TuningParameters, training: TrainingParameters, where: str) -> None:
-    """Raise ParametersError if a run would both choose a learning rate and report it; `where`: the file."""
-    if shared := sorted({*tuning.seeds} & {*training.seeds}):
-        expected = "expected other seeds than training.seeds, or the luck that chose a rate would be reported too"
-        raise ParametersError(f"{where}: tuning.seeds: {expected}, got {', '.join(map(str, shared))} in both")
+def refuse_shared_seeds(tuning: TuningParameters, runs: int, where: str) -> None:
+    """Raise ParametersError if a run would both choose a learning rate and report it.
+
+    Args:
+        tuning: the seeds that choose.
+        runs: the most that any optimizer may have, of seeds 0, 1, 2, ...
+        where: the file.
+    """
+    if shared := sorted(seed for seed in tuning.seeds if seed < runs):
+        expected = f"expected seeds from {runs} on: runs may take those below, by training, optimizers and race"
+        raise ParametersError(f"{where}: tuning.seeds: {expected}, got {', '.join(map(str, shared))}")

@@ -1,7 +1,8 @@
 """The sections `training`, `network` and `optimizers` of params.yaml; without Keras, which the report does not need."""
 
+import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -12,14 +13,7 @@ from descent.core import parameters
 from descent.core.parameters import NotNegative, ParametersError, Positive, Section
 from descent.core.user_code import PythonFile
 
-
-def _distinct(seeds: list[int]) -> list[int]:
-    if len(set(seeds)) < len(seeds):
-        raise PydanticCustomError("distinct", "expected distinct seeds: a run repeated is no second measurement")
-    return seeds
-
-
-_Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Runs = Annotated[int, Field(ge=1, le=1000)]  # with seeds 0, 1, 2, ...
 
 
 class TrainingParameters(Section):
@@ -27,9 +21,17 @@ class TrainingParameters(Section):
 
     epochs: Annotated[int, Field(ge=1, le=1_000_000)]
     batch_size: Annotated[int, Field(ge=1, lt=2**31)]
-    seeds: Annotated[list[_Seed], Field(min_length=1, max_length=1000), AfterValidator(_distinct)]
+    runs: Runs  # of each optimizer; its entry may name more
     last_epochs: Annotated[int, Field(ge=1)]
     target_val_accuracy: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_seeds(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "seeds" in value:
+            context = {"key": "seeds"}
+            raise PydanticCustomError("relation", "expected runs: N in its place, for the seeds 0 to N - 1", context)
+        return value
 
     @model_validator(mode="after")
     def _last_epochs_exist(self) -> "TrainingParameters":
@@ -77,6 +79,8 @@ class OptimizerEntry(Section):
     class_name: str
     config: dict[str, JsonValue]
     file: RuleFile | None = None  # that defines the class, from the repository's root; else it is one of Keras
+    runs: Runs | None = None  # where it trains more than training.runs
+    tuned_runs: Runs | None = None  # the same at its tuned learning rate, in the study
 
 
 class ScheduleEntry(Section):
@@ -147,6 +151,15 @@ def read_optimizer(path: str | Path, name: str) -> OptimizerEntry:
     return parameters.validate({name: entries[name]}, Optimizers, f"{path}: optimizers")[name]
 
 
+ENTRIES = Path("results/rules/optimizers.json")
+
+
+def entries_json(optimizers: Mapping[str, OptimizerEntry]) -> bytes:
+    """Write what decides the steps of every optimizer, for stages that shall not rerun where only `runs` changed."""
+    entries = {name: entry.model_dump(exclude={"runs", "tuned_runs"}) for name, entry in sorted(optimizers.items())}
+    return (json.dumps({"optimizers": entries}, indent=2) + "\n").encode()
+
+
 def rule_path(name: str) -> Path:
     """Where the stage `check` writes the code of an optimizer's class."""
     return Path("results/rules", f"{name}.py")
@@ -160,6 +173,18 @@ def rule(entry: OptimizerEntry) -> bytes:
     """
     line = f"from keras.optimizers import {entry.class_name}\n"
     return Path(entry.file).read_bytes() if entry.file else line.encode()
+
+
+def refuse_few_runs(optimizers: Mapping[str, OptimizerEntry], training: TrainingParameters, where: str) -> None:
+    """Raise ParametersError if an entry asks for fewer runs than all others have; `where`: the section's key path."""
+    lines = [
+        f"{where}.{name}.{key}: expected at least training.runs, {training.runs}, got {value}"
+        for name, entry in optimizers.items()
+        for key, value in (("runs", entry.runs), ("tuned_runs", entry.tuned_runs))
+        if value is not None and value < training.runs
+    ]
+    if lines:
+        raise ParametersError("\n".join(lines))
 
 
 def refuse_shared_names(names: Iterable[str], where: str) -> None:
