@@ -11,8 +11,9 @@ from descent.analysis.settings import Conditions
 from descent.core import parameters, process
 from descent.report import charts
 from descent.report import study_folder as folder
-from descent.study import columns, paths
+from descent.study import columns
 from descent.study.settings import TuningParameters
+from descent.trajectories import thinned
 from descent.trajectories.settings import TrajectoryParameters
 
 RESULTS, TUNING = Path("results"), Path("results/tuning")
@@ -49,7 +50,7 @@ def main() -> None:
             print(f"{name}: left out of the study, since its steps do not follow its learning rate")
     if not tunings:
         raise parameters.InputError("params.yaml: optimizers: expected one whose learning rate can be tuned, got none")
-    traced = paths.parse(read(TUNING / "paths.csv"), str(TUNING / "paths.csv"))
+    traced = thinned.parse(read(TUNING / "paths.csv"), str(TUNING / "paths.csv"))
     defaults = tables.endpoints(trainings, conditions)
 
     template = charts.assemble(*(read(Path(part)) for part in PAGE))

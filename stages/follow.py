@@ -7,11 +7,11 @@ from pathlib import Path
 
 from descent.core import parameters, process
 from descent.study import grid
-from descent.study.paths import Path as Traced
-from descent.study.paths import csv_text, thin
 from descent.study.settings import TuningParameters
 from descent.training.settings import Optimizers, rule_path
 from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.thinned import Path as Traced
+from descent.trajectories.thinned import csv_text, thin
 
 
 @parameters.end_with_message

@@ -12,7 +12,7 @@ import numpy as np
 from descent.analysis import statistics
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
-from descent.study import choice
+from descent.study import selection
 from descent.study.columns import Tuning
 from descent.study.settings import TuningParameters
 
@@ -92,7 +92,7 @@ def best_of_k(tunings: Mapping[str, Tuning], conditions: Conditions, parameters:
         half = parameters.points // 2
         places = np.rint(np.log10(tuning.factors) / parameters.step_decades)
         shared = (places >= -half) & (places < parameters.points - half)
-        expected = choice.best_of_k(selected(tuning, conditions, parameters)[shared], tuning.chance)
+        expected = selection.best_of_k(selected(tuning, conditions, parameters)[shared], tuning.chance)
         rows += [BestOfK(name, k, float(value)) for k, value in enumerate(expected, 1)]
     return rows
 

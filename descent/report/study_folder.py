@@ -12,9 +12,9 @@ from descent.report import layout, sentences
 from descent.report import study_figures as figures
 from descent.report import study_page as page
 from descent.study.columns import Tuning
-from descent.study.paths import Path
 from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.thinned import Path
 
 
 def contents(

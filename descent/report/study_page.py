@@ -15,9 +15,9 @@ from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.report import charts
 from descent.report.layout import Table, interval, number, times
 from descent.report.page import table
-from descent.study.paths import Path
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import leaves_at, survey
+from descent.trajectories.thinned import Path
 
 
 class Study(NamedTuple):

@@ -3,17 +3,14 @@
 import csv
 import io
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from descent.core.parameters import InputError
-from descent.training.run import LOSSES, Run
-
-RUNS = ("role", "factor", "learning_rate", "seed", "epoch", *LOSSES)
-SELECTION, REPORT = "selection", "report"
+from descent.study.selection import REPORT, SELECTION
+from descent.training.run import LOSSES
 
 
 class Tuning(NamedTuple):
@@ -27,18 +24,6 @@ class Tuning(NamedTuple):
     test_accuracy: np.ndarray  # [seeds] of the report
     chance: float  # accuracy of a network that has learnt nothing
     numbers: Mapping[str, Any]  # of the metrics
-
-
-def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
-    """Write results/tuning/runs/*.csv: a row for each epoch of each run; a schedule's learning rate stays empty."""
-    lines = [",".join(RUNS)]
-    for role, runs in ((SELECTION, selection), (REPORT, report)):
-        for run in runs:
-            rate = "" if math.isnan(run.learning_rate) else f"{run.learning_rate * run.factor:.6g}"
-            for epoch, values in enumerate(zip(*(run.history[name] for name in LOSSES), strict=True), 1):
-                numbers = ",".join(f"{value:.6g}" for value in values)
-                lines.append(f"{role},{run.factor:.6g},{rate},{run.seed},{epoch},{numbers}")
-    return ("\n".join(lines) + "\n").encode()
 
 
 def parse(runs: str, metrics: str, where: tuple[str, str]) -> Tuning | None:

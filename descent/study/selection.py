@@ -1,14 +1,23 @@
-"""Which learning rate the runs choose, how sure that is, and what the grid tells of an optimizer. Numbers only.
+"""What the runs of a study choose: a learning rate, how sure that is, what the grid tells; and the files of it.
 
 Arrays of accuracies are [factors, seeds], small factors first, in [0, 1], nan for a run that diverged.
 """
 
+import json
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
+from descent.data.datasets import Dataset
+from descent.runs import metrics
+from descent.training.run import LOSSES, Run
+
 DRAWS = 10_000
 NEAR = 0.01  # an accuracy this close to the best is good
+RUNS = ("role", "factor", "learning_rate", "seed", "epoch", *LOSSES)  # columns of results/tuning/runs/*.csv
+SELECTION, REPORT = "selection", "report"  # roles of a run
+LEFT_OUT = b'{"left_out": true}\n'  # metrics of an optimizer without a learning rate that scales its steps
 
 
 def choose(accuracy: np.ndarray) -> int | None:
@@ -86,3 +95,65 @@ def best_of_k(accuracy: np.ndarray, chance: float) -> np.ndarray:
         for seed in range(runs.shape[1])
     ]
     return np.mean(expected, axis=0)
+
+
+def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
+    """Write results/tuning/runs/*.csv: a row for each epoch of each run; a schedule's learning rate stays empty."""
+    lines = [",".join(RUNS)]
+    for role, runs in ((SELECTION, selection), (REPORT, report)):
+        for run in runs:
+            rate = "" if math.isnan(run.learning_rate) else f"{run.learning_rate * run.factor:.6g}"
+            for epoch, values in enumerate(zip(*(run.history[name] for name in LOSSES), strict=True), 1):
+                numbers = ",".join(f"{value:.6g}" for value in values)
+                lines.append(f"{role},{run.factor:.6g},{rate},{run.seed},{epoch},{numbers}")
+    return ("\n".join(lines) + "\n").encode()
+
+
+def document(
+    factors: Sequence[float],
+    accuracy: np.ndarray,
+    tried: Sequence[Run],
+    fresh: Sequence[Run],
+    report: np.ndarray,
+    data: Dataset,
+) -> bytes:
+    """Write results/tuning/metrics/*.json; what is not known is null.
+
+    Args:
+        factors: that were tried.
+        accuracy: of the runs that chose, [factors, seeds].
+        tried: the runs that chose.
+        fresh: the runs at the chosen factor; none without one.
+        report: validation accuracy of these, [seeds].
+        data: that trained and judged the fresh runs.
+    """
+    base, resolution = tried[0].learning_rate, 1 / len(data.validation.labels)
+    test_accuracy = np.array([run.test[1] for run in fresh])
+    best = choose(accuracy)
+    width, is_open = good_range(np.array(factors), accuracy)
+    diverged = int(np.isnan(report).sum())
+    known, chance = best is not None and not diverged, 1 / data.classes
+    numbers = {
+        "factor": None if best is None else _round(factors[best]),
+        "learning_rate": None if best is None else _round(base * factors[best]),
+        "val_accuracy": _round(report.mean()) if known else None,
+        "val_accuracy_sd": _round(float(metrics.sample_sd(report, resolution))) if known else None,
+        "test_accuracy": _round(test_accuracy.mean()) if known else None,
+        "selection_accuracy": None if best is None else _round(accuracy[best].mean()),
+        "certainty": None if best is None else _round(certainty(accuracy)[best]),
+        "good_range_decades": _round(width),
+        "good_range_open": is_open,
+        "sensitivity": _round(sensitivity(np.array(factors), accuracy, chance)),
+        "at_edge": best in (0, len(factors) - 1),
+        "trials": int(accuracy.size),
+        "diverged": diverged,
+        "selection_diverged": int(np.isnan(accuracy).sum()),
+    }
+    tests = [_round(value) for value in test_accuracy]
+    measured_by = metrics.merged([run.environment for run in [*tried, *fresh]])
+    details = {"environment": measured_by, "chance": _round(chance), "test_accuracy": tests}
+    return (json.dumps(numbers | {"details": [details]}, indent=2) + "\n").encode()
+
+
+def _round(value: float) -> float | None:
+    return float(f"{value:.6g}") if math.isfinite(value) else None
