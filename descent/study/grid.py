@@ -1,4 +1,4 @@
-"""What the study tries: the same factors on every optimizer's own learning rate, and more beyond an end of the grid.
+"""What the study tries: the same factors on every optimizer's own learning rate, and more where the best is at an end.
 
 A factor has a place: 0 is the rate of the entry itself, and the places count the steps from there.
 """
@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from descent.study import selection
 from descent.study.settings import TuningParameters
 from descent.training.run import Run, Wanted
 
@@ -38,11 +37,17 @@ def select(
         found.update(zip(places, accuracy_of(runs).reshape(len(places), -1), strict=True))
         tried = sorted(found)
         accuracy = np.array([found[place] for place in tried])
-        best = selection.choose(accuracy)
+        best = choose(accuracy)
         beyond = {0: tried[0] - 1, len(tried) - 1: tried[-1] + 1}.get(best)
         if beyond is None or not lowest <= beyond <= highest:
             return [_factor(parameters, place) for place in tried], accuracy, best
         places = [beyond]
+
+
+def choose(accuracy: np.ndarray) -> int | None:
+    """Index of the factor with the best mean; the smaller of equal ones, and none at which a run diverged."""
+    means = np.mean(accuracy, axis=1)
+    return None if np.isnan(means).all() else int(np.nanargmax(means))  # the first of equal ones
 
 
 def ends(parameters: TuningParameters) -> list[Wanted]:

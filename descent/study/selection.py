@@ -11,6 +11,7 @@ import numpy as np
 
 from descent.data.datasets import Dataset
 from descent.runs import metrics
+from descent.study import grid
 from descent.training.run import LOSSES, Run
 
 DRAWS = 10_000
@@ -18,12 +19,6 @@ NEAR = 0.01  # an accuracy this close to the best is good
 RUNS = ("role", "factor", "learning_rate", "seed", "epoch", *LOSSES)  # columns of results/tuning/runs/*.csv
 SELECTION, REPORT = "selection", "report"  # roles of a run
 LEFT_OUT = b'{"left_out": true}\n'  # metrics of an optimizer without a learning rate that scales its steps
-
-
-def choose(accuracy: np.ndarray) -> int | None:
-    """Index of the factor with the best mean; the smaller of equal ones, and none at which a run diverged."""
-    means = np.mean(accuracy, axis=1)
-    return None if np.isnan(means).all() else int(np.nanargmax(means))  # the first of equal ones
 
 
 def certainty(accuracy: np.ndarray) -> np.ndarray:
@@ -44,7 +39,7 @@ def good_range(factors: np.ndarray, accuracy: np.ndarray) -> tuple[float, bool]:
     Between two factors the mean accuracy is taken as straight over the logarithm; a factor at which a run diverged is
     not good, and ends the range halfway to it.
     """
-    best = choose(accuracy)
+    best = grid.choose(accuracy)
     if best is None:
         return math.nan, False
     places, means = np.log10(factors), accuracy.mean(axis=1)
@@ -72,7 +67,7 @@ def sensitivity(factors: np.ndarray, accuracy: np.ndarray, chance: float) -> flo
         Wortsman et al., Small-scale proxies for large-scale Transformer training instabilities (2023), arXiv
         2309.14322, section 2.2, there for the loss.
     """
-    best = choose(accuracy)
+    best = grid.choose(accuracy)
     if best is None:
         return math.nan
     near = np.abs(np.log10(factors) - np.log10(factors[best])) <= 1 + 1e-9
@@ -129,7 +124,7 @@ def document(
     """
     base, resolution = tried[0].learning_rate, 1 / len(data.validation.labels)
     test_accuracy = np.array([run.test[1] for run in fresh])
-    best = choose(accuracy)
+    best = grid.choose(accuracy)
     width, is_open = good_range(np.array(factors), accuracy)
     diverged = int(np.isnan(report).sum())
     known, chance = best is not None and not diverged, 1 / data.classes

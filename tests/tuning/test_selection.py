@@ -19,11 +19,11 @@ def level(means, seeds=3):
     ("means", "expected"), [([0.1, 0.9, 0.5], 1), ([0.9, 0.9, 0.5], 0), ([0.5, NAN, 0.6], 2), ([NAN, NAN, NAN], None)]
 )
 def test_best_mean_is_chosen_the_smaller_of_equal_rates_and_none_that_diverged(means, expected):
-    assert selection.choose(level(means)) == expected
+    assert grid.choose(level(means)) == expected
 
 
 def test_one_diverged_run_makes_its_rate_ineligible():
-    assert selection.choose(np.array([[0.5, 0.5], [0.9, NAN]])) == 0
+    assert grid.choose(np.array([[0.5, 0.5], [0.9, NAN]])) == 0
 
 
 def test_choice_is_sure_where_rates_lie_far_apart_and_a_toss_up_where_they_do_not():
