@@ -36,7 +36,7 @@ def contents(
     histories = {name: training.history for name, training in trainings.items()}
     test_size = max((training.test_size for training in trainings.values()), default=0)
     printed = printed if tutorial.applies(conditions) else {}
-    runs = tables.endpoints(trainings, conditions)
+    runs = tables.best_first(trainings)
     curves, diagnostics = tables.curves(histories, report.confidence), tables.diagnostics(histories)
     ranking, leads = tables.ranking(runs, trainings, conditions), tables.leads(runs, trainings, conditions)
     points = tutorial.points(histories, printed, report.confidence)

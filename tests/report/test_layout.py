@@ -12,7 +12,7 @@ from descent.training.settings import OptimizerEntry
 
 def findings(seeds=(0, 1, 2), **options):
     trained, conditions = synthetic.trainings(seeds, **options), synthetic.conditions(seeds)
-    runs = tables.endpoints(trained, conditions)
+    runs = tables.best_first(trained)
     return tables.ranking(runs, trained, conditions), tables.leads(runs, trained, conditions), conditions
 
 

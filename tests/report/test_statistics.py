@@ -63,7 +63,7 @@ def test_optimizers_are_out_where_scipys_welch_test_against_any_rival_says_so():
     kept, out = 0, 0
     for seed in range(20):
         values = runs(seed)
-        found = statistics.contest(values, 0.95, IMAGE).kept
+        found = statistics.best_set(values, 0.95, IMAGE).in_best_set
         rejected = [
             any(
                 stats.ttest_ind(rival, own, equal_var=False, alternative="greater").pvalue <= 0.05 / 3
@@ -80,66 +80,67 @@ def test_optimizers_are_out_where_scipys_welch_test_against_any_rival_says_so():
 @pytest.mark.parametrize("k", [2, 4])
 def test_cost_is_the_largest_upper_end_over_those_kept(k):
     values = runs(1)[:k]
-    found = statistics.contest(values, 0.95, IMAGE)
+    found = statistics.best_set(values, 0.95, IMAGE)
     for i, own in enumerate(values):
         ends = [
             stats.ttest_ind(values[j], own, equal_var=False, alternative="less")
             .confidence_interval(1 - 0.05 / (k - 1))
             .high
-            for j in np.flatnonzero(found.kept)
+            for j in np.flatnonzero(found.in_best_set)
             if j != i
         ]
-        assert found.cost_at_most[i] == pytest.approx(max(0, *ends))
+        assert found.behind_at_most[i] == pytest.approx(max(0, *ends))
 
 
 def test_the_only_one_kept_costs_nothing():
     values = runs(means=(0.95, 0.9, 0.9, 0.9), sds=(0.001,) * 4)
-    found = statistics.contest(values, 0.95, IMAGE)
-    assert found.kept.tolist() == [True, False, False, False]
-    assert found.cost_at_most[0] == 0
+    found = statistics.best_set(values, 0.95, IMAGE)
+    assert found.in_best_set.tolist() == [True, False, False, False]
+    assert found.behind_at_most[0] == 0
 
 
 def test_who_is_out_is_behind_its_clearest_rival():
     values = runs(means=(0.95, 0.949, 0.9), sds=(0.02, 0.0005, 0.0005))
-    found = statistics.contest(values, 0.95, IMAGE)
-    assert (found.kept.tolist(), found.rival[2]) == ([True, True, False], 1)  # the second: less noisy than the first
+    found = statistics.best_set(values, 0.95, IMAGE)
+    assert found.in_best_set.tolist() == [True, True, False]
+    assert found.clearest_rival[2] == 1  # less noisy than the first
     interval = stats.ttest_ind(values[1], values[2], equal_var=False, alternative="greater").confidence_interval(0.975)
     assert found.behind_at_least[2] == pytest.approx(interval.low)
 
 
 def test_experiments_side_by_side_are_those_alone():
-    both = np.array([[runs(1), runs(2)]])
+    both = np.stack([runs(1), runs(2)], axis=1)[:, None]  # [optimizers, 1, experiments, runs]
     for i in (0, 1):
-        pairs = zip(statistics.contest(both, 0.95, IMAGE), statistics.contest(runs(i + 1), 0.95, IMAGE), strict=True)
+        pairs = zip(statistics.best_set(both, 0.95, IMAGE), statistics.best_set(runs(i + 1), 0.95, IMAGE), strict=True)
         assert all(np.array_equal(stacked[0, i], single, equal_nan=True) for stacked, single in pairs)
 
 
 def test_two_without_spread_are_not_told_apart_however_far_apart_they_are():
     values = np.array([[0.95] * 3, [0.9] * 3])
-    found = statistics.contest(values, 0.95, IMAGE)
-    assert found.kept.all()
-    assert np.isnan(found.cost_at_most).all()
+    found = statistics.best_set(values, 0.95, IMAGE)
+    assert found.in_best_set.all()
+    assert np.isnan(found.behind_at_most).all()
     assert np.isnan(statistics.simultaneous(values, 0.95, IMAGE, NOTHING[:2, :2])[0]).all()
 
 
 def test_who_is_behind_is_so_by_the_rivals_of_which_that_is_known():
-    found = statistics.contest(np.array([[0.95] * 3, [0.9] * 3, [0.94, 0.945, 0.95]]), 0.95, IMAGE)
-    assert found.kept.tolist() == [True, False, True]
-    assert found.rival[1] == 2
+    found = statistics.best_set(np.array([[0.95] * 3, [0.9] * 3, [0.94, 0.945, 0.95]]), 0.95, IMAGE)
+    assert found.in_best_set.tolist() == [True, False, True]
+    assert found.clearest_rival[1] == 2
     assert 0 < found.behind_at_least[1] < 0.045
     assert found.behind_at_least[0] < 0
 
 
 def test_one_without_spread_is_told_apart_from_one_that_has_it():
-    found = statistics.contest(np.array([[0.95, 0.952, 0.954], [0.098] * 3]), 0.95, IMAGE)
-    assert found.kept.tolist() == [True, False]
-    assert np.isfinite(found.cost_at_most).all()
+    found = statistics.best_set(np.array([[0.95, 0.952, 0.954], [0.098] * 3]), 0.95, IMAGE)
+    assert found.in_best_set.tolist() == [True, False]
+    assert np.isfinite(found.behind_at_most).all()
 
 
 def test_one_run_of_each_tells_nothing():
-    found = statistics.contest(np.array([[0.95], [0.1]]), 0.95, IMAGE)
-    assert found.kept.all()
-    assert np.isnan(found.cost_at_most).all()
+    found = statistics.best_set(np.array([[0.95], [0.1]]), 0.95, IMAGE)
+    assert found.in_best_set.all()
+    assert np.isnan(found.behind_at_most).all()
 
 
 @pytest.mark.parametrize(("k", "n"), [(4, 3), (4, 5), (2, 3)])
@@ -169,7 +170,7 @@ def test_a_further_error_widens_the_intervals_and_moves_no_mean():
 
 def test_error_over_images_is_that_of_the_difference_image_by_image():
     first, second = np.array([4, 4, 0, 0, 4]), np.array([4, 2, 0, 1, 4])
-    errors = statistics.images_error([first, second], 4)
+    errors = statistics.images_error([first / 4, second / 4])
     assert errors[0, 1] == errors[1, 0] == pytest.approx(stats.sem((first - second) / 4))
     assert errors[0, 0] == 0
 
@@ -180,5 +181,5 @@ def test_error_over_images_is_what_drawing_other_images_shows():
     first, second = (generator.uniform(size=200000) < chance for chance in (hard, np.sqrt(hard)))
     samples = generator.integers(0, 200000, (2000, 500))
     drawn = (second[samples].mean(axis=1) - first[samples].mean(axis=1)).std()
-    found = statistics.images_error([first[:500], second[:500]], 1)[0, 1]
+    found = statistics.images_error(1.0 * np.array([first[:500], second[:500]]))[0, 1]
     assert found == pytest.approx(drawn, rel=0.1)

@@ -18,7 +18,7 @@ def histories(**options):
 def judged(seeds=(0, 1, 2), **options):
     """Endpoints, trainings and conditions of the synthetic optimizers."""
     trained, conditions = synthetic.trainings(seeds, **options), synthetic.conditions(seeds)
-    return tables.endpoints(trained, conditions), trained, conditions
+    return tables.best_first(trained), trained, conditions
 
 
 def test_curves_are_sorted_and_hold_mean_and_interval_of_each_epoch():
@@ -52,7 +52,7 @@ def test_diagnostics_are_means_over_the_runs():
     }
 
 
-def test_endpoints_come_best_first_and_the_diverged_last():
+def test_final_accuracies_come_best_first_and_the_diverged_last():
     runs, trained, _ = judged(diverged="rmsprop")
     assert list(runs) == ["adam", "own", "sgd", "rmsprop"]
     last_two = trained["adam"].history["val_accuracy"][-2:]
@@ -154,6 +154,6 @@ def test_csv_says_that_it_has_no_rows_and_holds_numbers_that_read_back():
 
 def test_leads_and_set_agree():
     runs, trained, conditions = judged()
-    found = statistics.contest(np.stack(list(runs.values())), 0.95, 1 / synthetic.IMAGES)
+    found = statistics.best_set(list(runs.values()), 0.95, 1 / synthetic.IMAGES)
     out = {row.behind for row in tables.leads(runs, trained, conditions) if row.at_least > 0}
-    assert out == {name for name, kept in zip(runs, found.kept, strict=True) if not kept}
+    assert out == {name for name, is_in in zip(runs, found.in_best_set, strict=True) if not is_in}
