@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.analysis import statistics
+from descent.analysis import records, statistics
 from descent.analysis.records import History, Training
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
@@ -64,6 +64,7 @@ class Rank(NamedTuple):
     reached: int
     diverged: int
     runs: int
+    same_as: str  # the other optimizers whose runs are the same to the last digit: that is no tie
 
 
 class Lead(NamedTuple):
@@ -165,6 +166,7 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
                 reached=int(np.isfinite(epochs).sum()),
                 diverged=int(np.isnan(values).sum()),
                 runs=len(values),
+                same_as=", ".join(_same_as(name, trainings)) if verdict.may_be_best != "diverged" else "",
             )
         )
     return rows
@@ -222,6 +224,10 @@ def verdicts(runs: Mapping[str, np.ndarray], conditions: Conditions) -> dict[str
             behind_at_least=best_set.behind_at_least[i],
         )
     return found
+
+
+def _same_as(name: str, trainings: Mapping[str, Training]) -> list[str]:
+    return sorted(other for other in trainings if other != name and records.are_same(trainings[name], trainings[other]))
 
 
 def accuracy_json(rows: list[Rank]) -> str:

@@ -15,10 +15,13 @@ def histories(**options):
     return {name: training.history for name, training in synthetic.trainings(**options).items()}
 
 
+def ranked(trained, seeds=(0, 1, 2)):
+    """What the tables are made from: final accuracies, trainings and conditions."""
+    return tables.best_first(trained), trained, synthetic.conditions(seeds)
+
+
 def judged(seeds=(0, 1, 2), **options):
-    """Endpoints, trainings and conditions of the synthetic optimizers."""
-    trained, conditions = synthetic.trainings(seeds, **options), synthetic.conditions(seeds)
-    return tables.best_first(trained), trained, conditions
+    return ranked(synthetic.trainings(seeds, **options), seeds)
 
 
 def test_curves_are_sorted_and_hold_mean_and_interval_of_each_epoch():
@@ -88,6 +91,15 @@ def test_ranking_counts_the_runs_that_reach_the_target_and_misses_as_infinite():
     rows = {row.optimizer: row for row in tables.ranking(*judged())}
     assert (rows["adam"].reached, rows["adam"].epochs_to_target) == (3, 4)
     assert (rows["sgd"].reached, rows["sgd"].epochs_to_target, rows["sgd"].runs) == (0, math.inf, 3)
+
+
+def test_optimizers_with_the_same_runs_are_named():
+    trained = synthetic.trainings()
+    trained |= {"twin": trained["adam"], "another": trained["adam"]}
+    rows = {row.optimizer: row.same_as for row in tables.ranking(*ranked(trained))}
+    assert rows.pop("adam") == "another, twin"
+    assert rows.pop("twin") == "adam, another"
+    assert set(rows) - {"another"} == {name for name, same_as in rows.items() if same_as == ""}
 
 
 def test_test_accuracy_is_summed_up_over_its_runs():
