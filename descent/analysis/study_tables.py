@@ -32,7 +32,7 @@ class Tuned(NamedTuple):
     val_accuracy_low: float
     val_accuracy_high: float
     may_be_best: str  # of the tuned: yes; no; unknown; diverged
-    cost_at_most: float
+    behind_at_most: float
     gain: float  # tuned minus default
     gain_low: float
     gain_high: float
@@ -101,7 +101,7 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
                 val_accuracy_low=summary.low,
                 val_accuracy_high=summary.high,
                 may_be_best=verdict_of[name].may_be_best,
-                cost_at_most=verdict_of[name].behind_at_most,
+                behind_at_most=verdict_of[name].behind_at_most,
                 gain=gain,
                 gain_low=gain_low,
                 gain_high=gain_high,

@@ -55,8 +55,8 @@ class Rank(NamedTuple):
     val_accuracy_sd: float
     val_accuracy_low: float
     val_accuracy_high: float
-    cost_at_most: float  # how far the best may lead it
-    rival: str  # that leads it most clearly
+    behind_at_most: float  # how far the best may lead it
+    clearest_rival: str  # that leads it most clearly
     behind_at_least: float  # that rival, at the least; above 0 where the optimizer cannot be the best
     test_accuracy: float
     test_accuracy_sd: float
@@ -157,8 +157,8 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
                 val_accuracy_sd=summary.sd,
                 val_accuracy_low=summary.low,
                 val_accuracy_high=summary.high,
-                cost_at_most=verdict.behind_at_most,
-                rival=verdict.clearest_rival,
+                behind_at_most=verdict.behind_at_most,
+                clearest_rival=verdict.clearest_rival,
                 behind_at_least=verdict.behind_at_least,
                 test_accuracy=test.mean,
                 test_accuracy_sd=test.sd,

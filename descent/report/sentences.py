@@ -32,8 +32,8 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
     names = listed([row.optimizer for row in kept], "or")
     text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
     text += f"({best.runs} runs each)"
-    if len(kept) > 1 and not any(math.isnan(row.cost_at_most) for row in kept):
-        costs = listed([f"{100 * row.cost_at_most:.2f}" for row in kept], "and")
+    if len(kept) > 1 and not any(math.isnan(row.behind_at_most) for row in kept):
+        costs = listed([f"{100 * row.behind_at_most:.2f}" for row in kept], "and")
         text += f"; choosing them costs at most {costs} points"
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == (best.optimizer, last.optimizer))
     if last not in kept and math.isfinite(lead.low):

@@ -67,8 +67,8 @@ def test_ranking_says_who_may_be_best_and_what_each_may_cost():
     assert list(rows) == ["rmsprop", "adam", "own", "sgd"]
     assert [row.may_be_best for row in rows.values()] == ["yes", "yes", "no", "no"]
     assert rows["sgd"].behind_at_least > rows["own"].behind_at_least > 0.04
-    assert 0 < rows["adam"].cost_at_most < 0.01 < rows["own"].cost_at_most < rows["sgd"].cost_at_most
-    assert rows["sgd"].rival in ("rmsprop", "adam")
+    assert 0 < rows["adam"].behind_at_most < 0.01 < rows["own"].behind_at_most < rows["sgd"].behind_at_most
+    assert rows["sgd"].clearest_rival in ("rmsprop", "adam")
 
 
 def test_a_diverged_run_disqualifies_and_the_rest_is_compared_as_if_it_were_not_there():
@@ -77,14 +77,14 @@ def test_a_diverged_run_disqualifies_and_the_rest_is_compared_as_if_it_were_not_
     diverged = with_it.pop("adam")
     assert with_it == without
     assert (diverged.may_be_best, diverged.diverged, diverged.runs) == ("diverged", 1, 3)
-    assert np.isnan([diverged.val_accuracy, diverged.cost_at_most, diverged.test_accuracy]).all()
+    assert np.isnan([diverged.val_accuracy, diverged.behind_at_most, diverged.test_accuracy]).all()
 
 
 @pytest.mark.parametrize("options", [{"seeds": (5,)}, {"names": ("adam",)}], ids=["one run", "one optimizer"])
 def test_without_runs_or_rivals_nothing_is_known(options):
     rows = tables.ranking(*judged(**options))
     assert {row.may_be_best for row in rows} == {"unknown"}
-    assert np.isnan([row.cost_at_most for row in rows]).all()
+    assert np.isnan([row.behind_at_most for row in rows]).all()
 
 
 def test_ranking_counts_the_runs_that_reach_the_target_and_misses_as_infinite():
