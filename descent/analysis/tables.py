@@ -64,7 +64,7 @@ class Rank(NamedTuple):
     reached: int
     diverged: int
     runs: int
-    same_as: str  # the other optimizers whose runs are the same to the last digit: that is no tie
+    same_as: str = ""  # the other optimizers whose runs are the same to the last digit: that is no tie
 
 
 class Lead(NamedTuple):
