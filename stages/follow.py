@@ -35,8 +35,8 @@ def main() -> None:
 
             followed = paths.follow(fresh, settings, name)
             for surface, path in followed.paths.items() if followed else ():
-                found.append(Traced(surface, name, factor, *thin(path, settings.half_width)))
-        print(f"{name}: {tuning.points} learning rates", flush=True)
+                found.append(Traced(surface, name, factor, *thin(path, settings.plot_range)))
+        print(f"{name}: {tuning.grid_size} learning rates", flush=True)
     refuse_orphans()
     process.write_file(Path("results/tuning/paths.csv"), csv_text(found).encode())
 

@@ -41,7 +41,7 @@ def contents(
     ranking, leads = tables.ranking(runs, trainings, conditions), tables.leads(runs, trainings, conditions)
     points = tutorial.points(histories, printed, report.confidence)
     replications = tutorial.replications(histories, printed, last_epochs)
-    agreements = tutorial.agreements(replications, report.equivalence_points / 100, report.confidence)
+    agreements = tutorial.agreements(replications, report.equivalence_margin / 100, report.confidence)
     drawn = {
         "curves": figures.curves(curves, report.confidence),
         "diagnostics": figures.diagnostics(diagnostics),

@@ -106,8 +106,8 @@ def study_conditions(conditions: Conditions, parameters: TuningParameters) -> st
     """State how the rates were chosen, in one line."""
     seeds = ", ".join(map(str, sorted(parameters.seeds)))
     return (
-        f"Learning rate tuned, all else at its default: {parameters.points} factors on each entry's own rate, "
-        f"{parameters.step_decades:g} decades apart and up to {parameters.extension} more beyond an end where the best "
+        f"Learning rate tuned, all else at its default: {parameters.grid_size} factors on each entry's own rate, "
+        f"{parameters.step_decades:g} decades apart and up to {parameters.max_extra} more beyond an end where the best "
         f"was, chosen by seeds {seeds} on {parameters.selection_size} examples that nothing else uses, reported on "
         f"fresh runs ({len(conditions.training.seeds)} each)."
     )
@@ -174,7 +174,7 @@ def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list
         texts.append(
             f"Tutorial minus ours {when}: {100 * row.mean:+.2f} points of validation accuracy ({100 * row.low:+.2f} to "
             f"{100 * row.high:+.2f}), mean over {row.optimizers} optimizers; {verdict} within "
-            f"±{report.equivalence_points:g} points (two one-sided tests, p = {row.p:.2g}); largest single deviation "
+            f"±{report.equivalence_margin:g} points (two one-sided tests, p = {row.p:.2g}); largest single deviation "
             f"{largest or 'unknown'}; Kendall's tau of the two orders {row.tau:.2f}."
         )
     return texts

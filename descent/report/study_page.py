@@ -60,7 +60,7 @@ def data(study: Study) -> dict[str, Any]:
     names = sorted({row.optimizer for row in study.sensitivity})
     factors = sorted({_key(row.factor): row.factor for row in study.sensitivity}.values())
     place = {_key(factor): i for i, factor in enumerate(factors)}
-    half_width = study.trajectories.half_width
+    half_width = study.trajectories.plot_range
     return {
         "optimizers": charts.looks(names),
         "factors": [times(factor) for factor in factors],

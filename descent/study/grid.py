@@ -31,7 +31,7 @@ def select(
     """
     found: dict[int, np.ndarray] = {}  # place -> [seeds]
     places = _places(parameters)
-    lowest, highest = places[0] - parameters.extension, places[-1] + parameters.extension
+    lowest, highest = places[0] - parameters.max_extra, places[-1] + parameters.max_extra
     while True:
         runs = [Wanted(seed, _factor(parameters, place)) for place in places for seed in parameters.seeds]
         found.update(zip(places, accuracy_of(runs).reshape(len(places), -1), strict=True))
@@ -63,8 +63,8 @@ def is_rateless(runs: Sequence[Run]) -> bool:
 
 
 def _places(parameters: TuningParameters) -> Sequence[int]:
-    half = parameters.points // 2
-    return range(-half, parameters.points - half)
+    half = parameters.grid_size // 2
+    return range(-half, parameters.grid_size - half)
 
 
 def _factor(parameters: TuningParameters, place: int) -> float:

@@ -64,7 +64,7 @@ def trajectories(**changes):
     """A bowl and a saddle."""
     even = {"angle_degrees": 0.0, "start": [-0.2, 0.1], "noise": 0.0}
     surfaces = {"bowl": Surface(curvatures=[1.0, 1.0], **even), "flat_saddle": Surface(curvatures=[1.0, -1.0], **even)}
-    values = {"steps": 20, "seed": 0, "half_width": 0.3, "constant_gradient": 0.3, "surfaces": surfaces}
+    values = {"steps": 20, "seed": 0, "plot_range": 0.3, "constant_gradient": 0.3, "surfaces": surfaces}
     return TrajectoryParameters(**values | changes)
 
 

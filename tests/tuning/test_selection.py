@@ -56,7 +56,7 @@ def test_best_of_k_is_the_mean_over_all_subsets_chosen_on_the_other_seeds():
 
 
 def settings(**changes):
-    values = {"points": 3, "step_decades": 1.0, "extension": 2, "seeds": [100, 101], "selection_size": 100}
+    values = {"grid_size": 3, "step_decades": 1.0, "max_extra": 2, "seeds": [100, 101], "selection_size": 100}
     return TuningParameters(**values | changes)
 
 
