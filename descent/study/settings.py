@@ -37,8 +37,8 @@ class TuningParameters(Section):
         return self
 
 
-def refuse_shared_seeds(tuning: TuningParameters, training: TrainingParameters, where: str) -> None:
-    """Raise ParametersError if a run would both choose a learning rate and report it; `where`: the file."""
+def refuse_shared_seeds(tuning: TuningParameters, training: TrainingParameters, location: str) -> None:
+    """Raise ParametersError if a run would both choose a learning rate and report it; `location`: the file."""
     if shared := sorted({*tuning.seeds} & {*training.seeds}):
         expected = "expected other seeds than training.seeds, or the luck that chose a rate would be reported too"
-        raise ParametersError(f"{where}: tuning.seeds: {expected}, got {', '.join(map(str, shared))} in both")
+        raise ParametersError(f"{location}: tuning.seeds: {expected}, got {', '.join(map(str, shared))} in both")

@@ -59,12 +59,12 @@ def csv_text(paths: Iterable[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str, where: str) -> list[Path]:
+def parse(text: str, location: str) -> list[Path]:
     """Read what `csv_text` wrote.
 
     Args:
         text: the table.
-        where: the file, for messages.
+        location: the file, for messages.
 
     Raises:
         InputError: if it is another table.
@@ -81,4 +81,4 @@ def parse(text: str, where: str) -> list[Path]:
             for (surface, optimizer, factor), points in found.items()
         ]
     except (ValueError, IndexError) as error:
-        raise InputError(f"{where}: damaged: {error}; run dvc repro tuning/dvc.yaml") from None
+        raise InputError(f"{location}: damaged: {error}; run dvc repro tuning/dvc.yaml") from None
