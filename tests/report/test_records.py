@@ -51,16 +51,6 @@ def test_order_of_the_seeds_does_not_count():
         lambda text: text.replace("\n0,1,", "\n1,1,"),
         lambda text: text.splitlines()[0] + "\n",
     ],
-    ids=[
-        "empty",
-        "cut short",
-        "row missing",
-        "columns swapped",
-        "no number",
-        "other seed",
-        "seed twice",
-        "header only",
-    ],
 )
 def test_a_damaged_history_is_refused_by_name(damage):
     with pytest.raises(InputError, match=r"^history/adam\.csv: .*run dvc repro"):
