@@ -1,4 +1,4 @@
-"""The race: which optimizers may still be the best, decided at planned looks at the runs.
+"""The race: which optimizers may be the best, decided at planned looks at the runs.
 
 At a look of n runs, the optimizers still in the race are compared by their first n runs each. Whoever is led by another
 one in the race leaves for good and needs no further run. The error that is allowed in all (1 - confidence) is shared
@@ -27,36 +27,38 @@ class Race(NamedTuple):
     clearest_rival: np.ndarray  # int: index of that rival
 
 
-def race(
-    runs: np.ndarray, looks: Sequence[int], confidence: float, resolution: float, started: int | None = None
-) -> Race:
+def race(runs: Sequence[np.ndarray], looks: Sequence[int], confidence: float, resolution: float, started: int) -> Race:
     """Hold the race as far as the runs go: before a look for which one in the race lacks runs, it stands still.
 
     Args:
-        runs: [..., optimizers, runs], in the order of the seeds, at least two optimizers; nan where there is no run.
+        runs: of each optimizer, at least two, [..., runs] in the order of the seeds; some may have more than others.
             Leading axes are for experiments simulated side by side.
         looks: numbers of runs, rising.
         confidence: in (0, 1).
         resolution: what one image changes, in the runs' unit; > 0.
-        started: optimizers that started, with those that diverged and are not among `runs`; else all of `runs`.
+        started: optimizers that started: those of `runs`, and those that diverged.
     """
-    shape, rivals = runs.shape[:-1], runs.shape[-2] - 1
-    share = rivals / (max(2, started or 0, rivals + 1) - 1) / len(looks)  # of the error, for the rivals that are here
+    shape = (*np.shape(runs[0])[:-1], len(runs))
+    error = (1 - confidence) / len(looks) * (len(runs) - 1) / (started - 1)
     unknown = np.full(shape, np.nan)
     found = Race(np.ones(shape, bool), np.zeros(shape, int), unknown, np.full(shape, -np.inf), np.zeros(shape, int))
     for look in looks:
         racing = found.remains & (found.remains.sum(axis=-1, keepdims=True) > 1)
-        seen = runs[..., :look]
-        if look > runs.shape[-1] or not racing.any() or np.isnan(seen[racing]).any():
+        lacks = np.array([np.shape(values)[-1] < look for values in runs])
+        if not racing.any() or (racing & lacks).any():
             break
-        seen = np.where(racing[..., None], seen, 0)  # of the others nothing is read
-        leads = statistics.leads_at_least(seen, 1 - share * (1 - confidence), resolution)
-        leads = np.where(racing[..., :, None], leads, -np.inf)
+        leads = statistics.leads_at_least([values[..., :look] for values in runs], 1 - error, resolution)
+        leads = np.where(racing[..., :, None], leads, -np.inf)  # who left leads nobody
         remains = found.remains & ~(leads > 0).any(axis=-2)  # nan exceeds nothing
-        most = np.where(np.isneginf(leads), 0, -leads).swapaxes(-1, -2)  # by column, of the row's lead over it
-        most = np.where(remains[..., :, None], most, 0).max(axis=-2)
+        others = remains[..., None, :] & ~np.isneginf(leads)
         known = np.where(np.isnan(leads), -np.inf, leads)
-        now = Race(remains, np.full(shape, look), np.maximum(most, 0), known.max(axis=-2), known.argmax(axis=-2))
+        now = Race(
+            remains=remains,
+            runs=np.full(shape, look),
+            behind_at_most=np.where(others, -leads, 0).max(axis=-1, initial=0),
+            behind_at_least=known.max(axis=-2),
+            clearest_rival=known.argmax(axis=-2),
+        )
         found = Race(*(np.where(racing, *values) for values in zip(now, found, strict=True)))
     return found
 

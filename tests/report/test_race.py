@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from descent.analysis.race import next_look, race
+from descent.analysis import race as racing
+from descent.analysis.race import next_look
 
 LOOKS = (5, 10, 20, 40)
 MEANS = np.array([94.67, 94.80, 94.34, 94.60, 94.23, 94.51, 86.93, 92.82]) / 100  # of the committed five runs each
@@ -17,6 +18,12 @@ ERROR = 3 * np.sqrt(0.05 * 0.95 / REPEATS)  # three standard errors of a share o
 def drawn(means, sds, repeats, runs=LOOKS[-1]):
     means, sds = (np.array(values)[:, None] for values in (means, sds))
     return np.random.default_rng(0).normal(means, sds, (repeats, len(means), runs))
+
+
+def race(runs, looks=LOOKS, started=None):
+    """Hold the race of runs [..., optimizers, runs]."""
+    runs = list(np.moveaxis(runs, -2, 0))
+    return racing.race(runs, looks, 0.95, IMAGE, started or len(runs))
 
 
 def by_pairs(runs, looks):
@@ -42,7 +49,7 @@ def by_pairs(runs, looks):
 
 def test_race_is_that_of_pairwise_welch_tests_at_the_shared_error():
     for runs in drawn(MEANS, SDS, 8):
-        found = race(runs, LOOKS, 0.95, IMAGE)
+        found = race(runs)
         remaining, used = by_pairs(runs, LOOKS)
         assert np.flatnonzero(found.remains).tolist() == remaining
         assert found.runs.tolist() == used.tolist()
@@ -50,38 +57,39 @@ def test_race_is_that_of_pairwise_welch_tests_at_the_shared_error():
 
 def test_one_planned_look_is_the_comparison_with_the_best():
     [runs] = drawn(MEANS, SDS, 1, runs=5)
-    found = race(runs, [5], 0.95, IMAGE)
+    found = race(runs, [5])
     assert np.flatnonzero(found.remains).tolist() == by_pairs(runs, [5])[0]
     assert next_look(found, [5]) is None
 
 
 def test_runs_after_an_optimizer_left_change_nothing():
     [runs] = drawn(MEANS, SDS, 1)
-    found = race(runs, LOOKS, 0.95, IMAGE)
+    found = race(runs)
     other = np.where(np.arange(40) < found.runs[:, None], runs, 1.0)
-    assert [values.tolist() for values in race(other, LOOKS, 0.95, IMAGE)] == [values.tolist() for values in found]
+    assert [values.tolist() for values in race(other)] == [values.tolist() for values in found]
 
 
 def test_race_stands_at_the_look_before_while_one_of_it_lacks_runs():
     [runs] = drawn(MEANS, SDS, 1)
-    at_five = race(runs[:, :5], LOOKS, 0.95, IMAGE)
-    runs[int(at_five.remains.argmax()), 9:] = np.nan
-    standing = race(runs, LOOKS, 0.95, IMAGE)
+    at_five = race(runs[:, :5])
+    numbers = np.where(at_five.remains, 10, 5)
+    numbers[at_five.remains.argmax()] = 9
+    standing = racing.race([values[:n] for values, n in zip(runs, numbers, strict=True)], LOOKS, 0.95, IMAGE, 8)
     assert standing.remains.tolist() == at_five.remains.tolist()
     assert standing.runs.max() == 5
     assert next_look(standing, LOOKS) == 10
 
 
-def test_a_missing_run_of_one_who_left_does_not_hold_up_the_others():
+def test_who_left_needs_no_further_run():
     [runs] = drawn(MEANS, SDS, 1)
-    left = int(np.flatnonzero(~race(runs[:, :5], LOOKS, 0.95, IMAGE).remains)[0])
-    runs[left, 5:] = np.nan
-    assert race(runs, LOOKS, 0.95, IMAGE).runs.max() > 5
+    whole = race(runs)
+    found = racing.race([values[:n] for values, n in zip(runs, whole.runs, strict=True)], LOOKS, 0.95, IMAGE, 8)
+    assert [values.tolist() for values in found] == [values.tolist() for values in whole]
 
 
 def test_who_left_is_behind_its_rival_by_more_than_nothing():
     [runs] = drawn(MEANS, SDS, 1)
-    found = race(runs, LOOKS, 0.95, IMAGE)
+    found = race(runs)
     left = ~found.remains
     assert left.sum() == 7
     assert (found.behind_at_least[left] > 0).all()
@@ -91,7 +99,7 @@ def test_who_left_is_behind_its_rival_by_more_than_nothing():
 
 def test_two_equal_optimizers_both_remain_and_differ_by_at_most_their_bound():
     runs = np.array([np.linspace(0.94, 0.95, 40)] * 2)
-    found = race(runs, LOOKS, 0.95, IMAGE)
+    found = race(runs)
     assert found.remains.all()
     assert found.runs.tolist() == [40, 40]
     assert (found.behind_at_most > 0).all()
@@ -100,25 +108,25 @@ def test_two_equal_optimizers_both_remain_and_differ_by_at_most_their_bound():
 
 def test_a_diverged_optimizer_that_is_not_among_the_runs_makes_the_test_stricter():
     [runs] = drawn(MEANS, SDS, 1, runs=5)
-    alone, of_nine = race(runs, [5], 0.95, IMAGE), race(runs, [5], 0.95, IMAGE, started=9)
+    alone, of_nine = race(runs, [5]), race(runs, [5], started=9)
     assert (of_nine.behind_at_least[~alone.remains] < alone.behind_at_least[~alone.remains]).all()
 
 
 def test_with_one_run_each_nothing_is_known():
-    found = race(np.array([[0.9], [0.5]]), [1], 0.95, IMAGE)
+    found = race(np.array([[0.9], [0.5]]), [1])
     assert found.remains.all()
     assert np.isnan(found.behind_at_most).all()
 
 
 @pytest.mark.parametrize("sds", [np.full(8, 0.002), SDS], ids=["equal spreads", "our spreads"])
 def test_a_best_leaves_in_at_most_5_percent_of_races_between_equals(sds):
-    left = 1 - race(drawn(np.full(8, 0.94), sds, REPEATS), LOOKS, 0.95, IMAGE).remains.mean(axis=0)
+    left = 1 - race(drawn(np.full(8, 0.94), sds, REPEATS)).remains.mean(axis=0)
     assert (left <= 0.05 + ERROR).all()
     assert left.mean() > 0.005  # and the test is not so strict that it never speaks
 
 
 def test_at_our_means_nine_of_ten_races_name_the_winner_with_less_than_half_of_the_runs():
-    found = race(drawn(MEANS, SDS, 300), LOOKS, 0.95, IMAGE)
+    found = race(drawn(MEANS, SDS, 300))
     assert (found.remains.sum(axis=-1) == 1).mean() > 0.9
     assert found.remains[:, MEANS.argmax()].mean() > 0.95
     assert found.runs.sum(axis=-1).mean() < 0.5 * 8 * 40

@@ -6,7 +6,7 @@ from descent.core.parameters import ParametersError, validate
 from descent.study import settings
 from descent.training.settings import TrainingParameters
 
-TUNING = settings.TuningParameters(points=3, step_decades=1.0, extension=0, seeds=[7, 8], selection_size=10000)
+TUNING = settings.TuningParameters(grid_size=3, step_decades=1.0, max_extra=0, seeds=[7, 8], selection_size=10000)
 
 
 def test_seeds_that_choose_do_not_report():
@@ -19,7 +19,7 @@ def test_seeds_that_choose_do_not_report():
     ("change", "message"),
     [
         ({"seeds": [7, 7]}, r"^tuning\.seeds: expected distinct seeds"),
-        ({"step_decades": 2.0, "points": 61}, r"^tuning\.step_decades: expected at most 1, so that the farthest"),
+        ({"step_decades": 2.0, "grid_size": 61}, r"^tuning\.step_decades: expected at most 1, so that the farthest"),
     ],
 )
 def test_impossible_study_is_refused_by_its_key_path(change, message):
