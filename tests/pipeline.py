@@ -25,7 +25,8 @@ def shrink(parameters: dict[str, Any]) -> None:
     """Shrink the project's own parameters, in place: the same keys, two optimizers, seconds instead of minutes."""
     parameters["data"].update(train_size=256, validation_size=100)
     parameters["network"]["config"]["hidden_units"] = [8]
-    parameters["training"].update(epochs=2, last_epochs=1, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
+    parameters["training"].update(epochs=2, last_epochs=1, runs=2, batch_size=100, target_val_accuracy=0.3)
+    parameters["race"]["looks"] = [2]
     parameters["trajectories"]["steps"] = 5
     parameters["tuning"].update(grid_size=3, max_extra=1, seeds=[100, 101], selection_size=500)
     for name in [name for name in parameters["optimizers"] if name not in ("adam", "sgd")]:

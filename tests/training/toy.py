@@ -37,7 +37,7 @@ SMALLEST = mlp((), dropout=0)
 
 
 def settings(**changes):
-    values = {"epochs": 2, "batch_size": 16, "seeds": [3, 5], "last_epochs": 1, "target_val_accuracy": 0.5}
+    values = {"epochs": 2, "batch_size": 16, "runs": 2, "last_epochs": 1, "target_val_accuracy": 0.5}
     return TrainingParameters(**values | changes)
 
 
