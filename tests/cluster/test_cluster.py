@@ -18,8 +18,7 @@ from pipeline import ROOT
 
 from descent.cluster import client
 from descent.core.parameters import InputError
-from descent.runs import executor
-from stages import repro, train
+from stages import train
 
 pytestmark = pytest.mark.slow
 
@@ -186,15 +185,6 @@ def test_address_is_one_and_unencrypted_traffic_stays_on_this_machine(address, i
         client.check_address(address, insecure)
 
 
-def test_resources_are_names_and_amounts(monkeypatch):
-    assert client._resources() is None
-    monkeypatch.setenv("DESCENT_CLUSTER_RESOURCES", "GPU=1")
-    assert client._resources() == {"GPU": 1}
-    monkeypatch.setenv("DESCENT_CLUSTER_RESOURCES", "GPU")
-    with pytest.raises(InputError, match="expected such as GPU=1, got 'GPU'"):
-        client._resources()
-
-
 def test_runs_of_a_share_that_began_anew_count_once(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(synthetic_runs.folder(tmp_path))
     monkeypatch.setenv("DESCENT_CLUSTER", "tls://far:8786")
@@ -215,9 +205,3 @@ def test_runs_of_a_share_that_began_anew_count_once(tmp_path, monkeypatch, capsy
     assert made(first, first, second) == expected  # lost after a run
     shown = [line.split("  seed")[0] for line in capsys.readouterr().out.splitlines()]
     assert shown == ["adam  run 1/2", "adam  run 2/2"]
-
-
-def test_jobs_are_one_a_worker(monkeypatch):
-    monkeypatch.setenv("DESCENT_CLUSTER", "tls://far:8786")
-    monkeypatch.setattr(executor, "max_parallel", lambda: 7)
-    assert repro.default_jobs() == 7
