@@ -38,15 +38,14 @@ def main() -> None:
     What can be known without TensorFlow is reported before it is loaded, in the first second.
     """
     faults, read, facts = understand()
-    if known := "\n".join(faults):
-        print(known, file=sys.stderr, flush=True)
-    first = len(faults)
+    reported = len(faults)
+    print("".join(f"{line}\n" for line in faults), end="", file=sys.stderr, flush=True)
     try_out(read, facts, faults)
     note_files_unknown_to_git(read)
+    if reported:
+        faults = faults[reported:] or ["Everything else was tried; no other fault was found"]
     if faults:
-        raise parameters.ParametersError(
-            "\n".join(faults[first:]) or "Everything else was tried; no other fault was found"
-        )
+        raise parameters.ParametersError("\n".join(faults))
     for name, entry in read["optimizers"].items():
         process.write_file(settings.rule_path(name), settings.rule(entry))
     process.write_file(Path("results/checked.txt"), CHECKED.encode())

@@ -208,7 +208,9 @@ def test_what_the_schemas_know_is_reported_before_tensorflow_is_loaded(faults, m
     reported = []
     monkeypatch.setattr(check, "try_out", lambda *_: reported.append(capsys.readouterr().err))
     faults(lambda parameters: parameters["optimizers"]["sgd"]["config"].update(momentum=2))
-    assert reported == ["params.yaml: optimizers.sgd.config.momentum: input should be less than or equal to 1, got 2\n"]
+    [line] = reported
+    assert line.startswith("params.yaml: optimizers.sgd.config.momentum: ")
+    assert line.endswith(", got 2\n")
 
 
 def test_file_that_git_does_not_know_is_named_with_what_to_do(tmp_path, monkeypatch, capsys):
