@@ -36,12 +36,12 @@ def contents(
     histories = {name: training.history for name, training in trainings.items()}
     test_size = max((training.test_size for training in trainings.values()), default=0)
     printed = printed if tutorial.applies(conditions) else {}
-    runs = tables.endpoints(trainings, conditions)
+    runs = tables.best_first(trainings)
     curves, diagnostics = tables.curves(histories, report.confidence), tables.diagnostics(histories)
     ranking, leads = tables.ranking(runs, trainings, conditions), tables.leads(runs, trainings, conditions)
     points = tutorial.points(histories, printed, report.confidence)
     replications = tutorial.replications(histories, printed, last_epochs)
-    agreements = tutorial.agreements(replications, report.equivalence_points / 100, report.confidence)
+    agreements = tutorial.agreements(replications, report.equivalence_margin / 100, report.confidence)
     drawn = {
         "curves": figures.curves(curves, report.confidence),
         "diagnostics": figures.diagnostics(diagnostics),

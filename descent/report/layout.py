@@ -39,14 +39,14 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
     ]  # fmt: skip
     cells = []
     for row in rows:
-        behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.rival}"
+        behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.clearest_rival}"
         words = {"no": behind, "diverged": "no: diverged"}
         epochs = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"
         cells.append(
             [
                 titled(row.optimizer, conditions),
                 words.get(row.may_be_best, row.may_be_best),
-                number(100 * row.cost_at_most, 2),
+                number(100 * row.behind_at_most, 2),
                 accuracy(row.val_accuracy, row.val_accuracy_sd),
                 accuracy(row.test_accuracy, row.test_accuracy_sd),
                 f"{epochs} ({row.reached} of {row.runs})",

@@ -5,23 +5,23 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from descent.analysis import study_tables as tables
+from descent.analysis.records import Study
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import csv_text
 from descent.core import style
 from descent.report import layout, sentences
 from descent.report import study_figures as figures
 from descent.report import study_page as page
-from descent.study.columns import Tuning
-from descent.study.paths import Path
 from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.thinned import Path
 
 
 def contents(
     conditions: Conditions,
     parameters: TuningParameters,
     trajectories: TrajectoryParameters,
-    tunings: Mapping[str, Tuning],
+    tunings: Mapping[str, Study],
     defaults: Mapping[str, np.ndarray],
     paths: Sequence[Path],
     template: str,
@@ -43,12 +43,12 @@ def contents(
     confidence = conditions.report.confidence
     rows = tables.tuned(tunings, defaults, conditions)
     points = tables.sensitivity(tunings, conditions, parameters)
-    expected = tables.best_of_k(tunings, conditions, parameters)
+    expected = tables.best_of_k(tunings, parameters)
     chosen = {row.optimizer: row.factor for row in rows if not np.isnan(row.factor)}
     losses = {
         (name, float(factor)): curves.mean(axis=0)
         for name, tuning in sorted(tunings.items())
-        for factor, curves in zip(tuning.factors, tuning.selection["val_loss"], strict=True)
+        for factor, curves in zip(tuning.factors, tuning.val_loss, strict=True)
     }
     texts = {
         "answer": sentences.study_answer(rows, conditions),

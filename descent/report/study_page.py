@@ -15,9 +15,9 @@ from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.report import charts
 from descent.report.layout import Table, interval, number, times
 from descent.report.page import table
-from descent.study.paths import Path
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import leaves_at, survey
+from descent.trajectories.thinned import Path
 
 
 class Study(NamedTuple):
@@ -60,7 +60,7 @@ def data(study: Study) -> dict[str, Any]:
     names = sorted({row.optimizer for row in study.sensitivity})
     factors = sorted({_key(row.factor): row.factor for row in study.sensitivity}.values())
     place = {_key(factor): i for i, factor in enumerate(factors)}
-    half_width = study.trajectories.half_width
+    half_width = study.trajectories.plot_range
     return {
         "optimizers": charts.looks(names),
         "factors": [times(factor) for factor in factors],

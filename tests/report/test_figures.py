@@ -48,7 +48,7 @@ def ranking(last=0.95):
     """Eight lines: six that may be the best, one at `last`, one that diverged."""
     means = {name: 0.96 - 0.001 * i for i, name in enumerate(EIGHT[:6])} | {"sgd": last}
     rows = [rank(name, mean, "no" if name == "sgd" else "yes") for name, mean in means.items()]
-    lost = dict.fromkeys(("val_accuracy", "val_accuracy_low", "val_accuracy_high", "cost_at_most"), math.nan)
+    lost = dict.fromkeys(("val_accuracy", "val_accuracy_low", "val_accuracy_high", "behind_at_most"), math.nan)
     rows.append(rank(EIGHT[-1], math.nan, "diverged", diverged=1, behind_at_least=math.nan, **lost))
     runs = {name: mean + np.array([-0.01, 0, 0.01]) for name, mean in means.items()}
     runs[EIGHT[-1]] = np.array([0.9, 0.95, math.nan])
@@ -209,7 +209,7 @@ def test_one_far_behind_is_an_arrow_with_its_number_and_does_not_press_the_other
 
 def test_ranking_of_one_run_or_of_diverged_runs_alone_can_be_drawn():
     rows, runs, _, confidence = ranking()
-    unknown = {"val_accuracy_low": math.nan, "cost_at_most": math.nan, "behind_at_least": math.nan}
+    unknown = {"val_accuracy_low": math.nan, "behind_at_most": math.nan, "behind_at_least": math.nan}
     single = [row._replace(runs=1, may_be_best="unknown", **unknown) for row in rows[:2]]
     style.png(figures.ranking(single, {name: values[:1] for name, values in runs.items()}, [], confidence))
     style.png(figures.ranking(rows[-1:], runs, [], confidence))

@@ -13,7 +13,7 @@ from descent.report import sentences
 
 def findings(seeds=(0, 1, 2), **options):
     trained, conditions = synthetic.trainings(seeds, **options), synthetic.conditions(seeds)
-    runs = tables.endpoints(trained, conditions)
+    runs = tables.best_first(trained)
     return tables.ranking(runs, trained, conditions), tables.leads(runs, trained, conditions), conditions
 
 
@@ -32,7 +32,7 @@ def test_answer_names_those_that_may_be_best_their_costs_and_the_lead_over_the_l
     assert "; choosing them costs at most " in text
     assert "; rmsprop leads sgd by " in text
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == ("rmsprop", "sgd"))
-    expected = [ranking[0].cost_at_most, ranking[1].cost_at_most, lead.lead, lead.low, lead.high]
+    expected = [ranking[0].behind_at_most, ranking[1].behind_at_most, lead.lead, lead.low, lead.high]
     assert numbers(text) == [round(100 * value, 2) for value in expected]
 
 
@@ -69,7 +69,7 @@ def test_two_runs_give_an_answer_without_the_simultaneous_interval():
 
 def test_unknown_costs_are_not_called_nan():
     ranking, leads, conditions = findings()
-    unknown = [row._replace(cost_at_most=math.nan) for row in ranking]
+    unknown = [row._replace(behind_at_most=math.nan) for row in ranking]
     assert "cost" not in sentences.answer(unknown, leads, conditions)
 
 
