@@ -9,12 +9,11 @@ from pathlib import Path
 from descent.analysis import records
 from descent.analysis.settings import Conditions
 from descent.core import parameters, process
-from descent.report import folder
+from descent.report import render
 
 RESULTS = Path("results")
 TUTORIAL = Path("data/reference/tutorial_history.csv")
 TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
-PAGE = ("descent/report/comparison.html", "descent/report/pages.css")
 
 
 @parameters.end_with_message
@@ -30,8 +29,7 @@ def main() -> None:
         )
     printed = records.parse_tutorial(records.read_file(TUTORIAL), str(TUTORIAL))
 
-    trajectories, *page = map(records.read_file, (TRAJECTORIES, *map(Path, PAGE)))
-    written = folder.contents(conditions, trainings, printed, trajectories, *page)
+    written = render.comparison(conditions, trainings, printed, records.read_file(TRAJECTORIES))
     for name, content in written.items():
         process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

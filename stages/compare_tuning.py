@@ -9,19 +9,13 @@ from pathlib import Path
 from descent.analysis import records, tables
 from descent.analysis.settings import Conditions
 from descent.core import parameters, process
-from descent.report import charts
-from descent.report import study_folder as folder
+from descent.report import render
 from descent.study import columns, paths
 from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
 
 RESULTS, TUNING = Path("results"), Path("results/tuning")
-PAGE = (
-    "descent/report/study.html",
-    "descent/report/pages.css",
-    "descent/report/charts.js",
-    ".dvc/plots_page/page.html",
-)
+PLOTS_PAGE = Path(".dvc/plots_page/page.html")
 
 
 def read(path: Path) -> str:
@@ -52,8 +46,7 @@ def main() -> None:
     traced = paths.parse(read(TUNING / "paths.csv"), str(TUNING / "paths.csv"))
     defaults = tables.endpoints(trainings, conditions)
 
-    template = charts.assemble(*(read(Path(part)) for part in PAGE))
-    written = folder.contents(conditions, tuning, trajectories, tunings, defaults, traced, template)
+    written = render.study(conditions, tuning, trajectories, tunings, defaults, traced, read(PLOTS_PAGE))
     for name, content in written.items():
         process.write_file(TUNING / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

@@ -14,7 +14,8 @@ from tabulate import tabulate
 from descent.analysis import revisions, statistics
 from descent.analysis.settings import ReportParameters
 from descent.core import parameters
-from descent.report import layout
+from descent.report import display_tables
+from descent.report.text import percent
 from descent.runs import metrics
 from stages.diff import reader
 
@@ -26,7 +27,7 @@ def column(revision: revisions.Revision, confidence: float) -> dict[str, str]:
     may_be_best = {name for name, is_kept in zip(judged, kept, strict=True) if is_kept}
     cells = {}
     for name, runs in revision.runs.items():
-        told = layout.accuracy(runs.mean(), metrics.sample_sd(runs, revision.resolution))
+        told = display_tables.accuracy(runs.mean(), metrics.sample_sd(runs, revision.resolution))
         diverged = f"{np.isnan(runs).sum()} of {len(runs)} diverged"
         cells[name] = diverged if name not in judged else f"**{told}**" if name in may_be_best else told
     return cells
@@ -44,9 +45,7 @@ def main(*names: str) -> None:
     heads = ["Validation accuracy, %", *(f"{name} (n = {n})" for name, n in zip(names, runs, strict=True))]
     rows = [[name, *(column.get(name, "") for column in cells)] for name in optimizers]
     print(tabulate(rows, heads, "pipe", disable_numparse=True))
-    print(
-        f"\nBold: may be the best in its column, at {layout.percent(confidence)}. ±: standard deviation over the runs."
-    )
+    print(f"\nBold: may be the best in its column, at {percent(confidence)}. ±: standard deviation over the runs.")
 
 
 if __name__ == "__main__":

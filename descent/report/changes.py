@@ -9,8 +9,8 @@ from tabulate import tabulate
 from descent.analysis import statistics
 from descent.analysis.records import Training
 from descent.analysis.revisions import Revision, differing_environment, differing_parameters
-from descent.report import layout
-from descent.report.sentences import percent
+from descent.report import display_tables
+from descent.report.text import percent
 from descent.runs import metrics
 
 
@@ -70,7 +70,7 @@ def told(before: Revision, after: Revision, confidence: float, form: str) -> str
             row.optimizer,
             *(f"{_summed_up(runs, before.resolution)} (n = {len(runs)})" for runs in (row.before, row.after)),
             "–" if math.isnan(row.change) else f"{100 * row.change:+.2f}",
-            layout.interval(100 * row.low, 100 * row.high, 2),
+            display_tables.interval(100 * row.low, 100 * row.high, 2),
             row.verdict,
         ]
         for row in rows
@@ -109,7 +109,7 @@ def brief(committed: Revision, ours: Revision, confidence: float) -> str:
 
 
 def _summed_up(runs: np.ndarray, resolution: float) -> str:
-    return layout.accuracy(float(runs.mean()), float(metrics.sample_sd(runs, resolution)))
+    return display_tables.accuracy(float(runs.mean()), float(metrics.sample_sd(runs, resolution)))
 
 
 def _are_equal(first: Training, second: Training) -> bool:

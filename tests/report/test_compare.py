@@ -100,7 +100,7 @@ def test_files_of_an_optimizer_that_is_no_longer_listed_stay_and_count_for_nothi
         ("results/metrics/adam.json", "{}"),
         ("results/history/sgd.csv", "damaged"),
         ("data/reference/tutorial_history.csv", "optimizer\nsgd\n"),
-        ("descent/report/comparison.html", None),
+        ("results/trajectories/trajectories.svg", None),
     ],
 )
 def test_a_missing_or_damaged_file_is_named_and_nothing_is_touched(path, content, tmp_path, monkeypatch):
@@ -125,7 +125,7 @@ def test_a_failure_while_drawing_leaves_the_old_report_whole(tmp_path, monkeypat
     monkeypatch.chdir(synthetic.project(tmp_path, ["adam"]))
     Path("results/report").mkdir()
     Path("results/report/ranking.md").write_text("old", encoding="utf-8")
-    monkeypatch.setattr(figures, "tutorial", lambda *_: 1 / 0)
+    monkeypatch.setitem(figures.FIGURES, "tutorial", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         compare.main()
     assert synthetic.report(tmp_path) == {"ranking.md": b"old"}

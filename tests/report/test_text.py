@@ -8,7 +8,7 @@ import pytest
 import synthetic
 
 from descent.analysis import tables, tutorial
-from descent.report import sentences
+from descent.report import text as texts
 
 
 def findings(seeds=(0, 1, 2), **options):
@@ -18,7 +18,7 @@ def findings(seeds=(0, 1, 2), **options):
 
 
 def answer(*arguments, **options):
-    return sentences.answer(*findings(*arguments, **options))
+    return texts.answer(*findings(*arguments, **options))
 
 
 def numbers(text):
@@ -27,7 +27,7 @@ def numbers(text):
 
 def test_answer_names_those_that_may_be_best_their_costs_and_the_lead_over_the_last():
     ranking, leads, conditions = findings()
-    text = sentences.answer(ranking, leads, conditions)
+    text = texts.answer(ranking, leads, conditions)
     assert text.startswith("At 95 % confidence the best of the four is rmsprop or adam (3 runs each); ")
     assert "; choosing them costs at most " in text
     assert "; rmsprop leads sgd by " in text
@@ -44,7 +44,7 @@ def test_a_single_best_costs_nothing_to_choose():
 
 def test_all_may_be_best_where_no_run_tells_them_apart():
     text = answer(names=("rmsprop", "adam"), noise=0.01)
-    assert text.startswith("At 95 % confidence any of the two may be the best: ")
+    assert text.startswith("At 95 % confidence either of the two may be the best: ")
     assert "leads" not in text
 
 
@@ -70,12 +70,12 @@ def test_two_runs_give_an_answer_without_the_simultaneous_interval():
 def test_unknown_costs_are_not_called_nan():
     ranking, leads, conditions = findings()
     unknown = [row._replace(cost_at_most=math.nan) for row in ranking]
-    assert "cost" not in sentences.answer(unknown, leads, conditions)
+    assert "cost" not in texts.answer(unknown, leads, conditions)
 
 
 def test_conditions_begin_with_the_note_and_end_with_the_network():
     conditions = synthetic.conditions(seeds=(2, 0, 1), note="Learning rates tuned by hand.")
-    text = sentences.stated_conditions(conditions, 7000)
+    text = texts.stated_conditions(conditions, 7000)
     assert text.startswith("Learning rates tuned by hand. Validation accuracy: mean over the last 2 of 4 epochs, ± ")
     for part in (
         "over 3 runs (seeds 0, 1, 2)",
@@ -89,18 +89,18 @@ def test_conditions_begin_with_the_note_and_end_with_the_network():
 
 
 def test_reading_says_which_images_are_harder_only_where_they_are():
-    harder = sentences.reading([0.015, 0.04, math.nan])
+    harder = texts.reading([0.015, 0.04, math.nan])
     assert "Compare within a column, never across" in harder
     assert "validation examples are harder than the test examples, by 1.5 to 4.0 points" in harder
-    assert "harder" not in sentences.reading([0.015, -0.001])
-    assert "harder" not in sentences.reading([math.nan])
+    assert "harder" not in texts.reading([0.015, -0.001])
+    assert "harder" not in texts.reading([math.nan])
 
 
 def summary(seeds=(0, 1, 2), printed=None, **options):
     ranking, leads, conditions = findings(seeds, **options)
     histories = {name: training.history for name, training in synthetic.trainings(seeds, **options).items()}
     rows = tutorial.replications(histories, synthetic.printed() if printed is None else printed, 2)
-    return sentences.summary(ranking, leads, tutorial.agreements(rows, 0.005, 0.95), conditions, 7000)
+    return texts.summary(ranking, leads, tutorial.agreements(rows, 0.005, 0.95), conditions, 7000)
 
 
 def test_summary_tells_sure_leads_here_and_on_other_images():
@@ -153,4 +153,4 @@ def test_error_of_the_test_accuracy_is_binomial_and_over_the_runs():
 
 @pytest.mark.parametrize(("share", "text"), [(0.95, "95 %"), (0.975, "97.5 %"), (1 - 0.95, "5 %")])
 def test_percent_has_no_more_digits_than_it_needs(share, text):
-    assert sentences.percent(share) == text
+    assert texts.percent(share) == text
