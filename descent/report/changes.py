@@ -70,7 +70,7 @@ def told(before: Revision, after: Revision, confidence: float, form: str) -> str
             row.optimizer,
             *(f"{_summed_up(runs, before.resolution)} (n = {len(runs)})" for runs in (row.before, row.after)),
             "–" if math.isnan(row.change) else f"{100 * row.change:+.2f}",
-            display_tables.interval(100 * row.low, 100 * row.high, 2),
+            display_tables.points(row.low, row.high),
             row.verdict,
         ]
         for row in rows

@@ -21,7 +21,7 @@ class Table(NamedTuple):
 
     caption: str
     heads: Sequence[str]
-    kinds: Sequence[str]  # of each column: words; number, on one line; range: a number with its interval
+    kinds: Sequence[str]  # of each column: words; sentence; number, on one line; range: a number with its interval
     rows: Sequence[Sequence[str]]
 
 
@@ -35,13 +35,13 @@ class Column(NamedTuple):
 
 def markdown(table: Table) -> str:
     """Write a table as Markdown, words at the left, numbers at the right."""
-    sides = ["left" if kind == "words" else "right" for kind in table.kinds]
+    sides = ["left" if kind in ("words", "sentence") else "right" for kind in table.kinds]
     return tabulate(table.rows, table.heads, "pipe", colalign=sides, disable_numparse=True)
 
 
 def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
     """The answer in full: which may be the best, what choosing each may cost, how it ended."""
-    training = conditions.training
+    training, runs = conditions.training, len(conditions.training.seeds)
 
     def may_be_best(row: Rank) -> str:
         behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.rival}"
@@ -53,12 +53,9 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
 
     columns = [
         Column("Optimizer", lambda row: titled(row.optimizer, conditions), "words"),
-        Column("May be best", may_be_best, "words"),
+        Column("May be best", may_be_best, "sentence"),
         Column("Costs at most, points", lambda row: number(100 * row.cost_at_most, 2)),
-        Column(
-            f"Validation accuracy, % (n = {len(training.seeds)})",
-            lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd),
-        ),
+        Column(f"Validation accuracy, % (n = {runs})", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
         Column("Test accuracy, %", lambda row: accuracy(row.test_accuracy, row.test_accuracy_sd)),
         Column(f"Epochs to {percent(training.target_val_accuracy)}", epochs),
         Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
@@ -72,11 +69,8 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     columns = [
         Column("Over", lambda row: titled(row.behind, conditions), "words"),
         Column("Mean", lambda row: number(100 * row.lead, 2)),
-        Column(f"{level} for all pairs at once", lambda row: interval(100 * row.low, 100 * row.high, 2)),
-        Column(
-            f"{level} on other examples",
-            lambda row: interval(100 * row.low_other_images, 100 * row.high_other_images, 2),
-        ),
+        Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high)),
+        Column(f"{level} on other examples", lambda row: points(row.low_other_images, row.high_other_images)),
     ]
     caption = f"By how much {rows[0].ahead} leads, in points of validation accuracy" if rows else "Leads: none known"
     return _filled(caption, columns, [row for row in rows if row.ahead == rows[0].ahead])
@@ -94,7 +88,7 @@ def tuned(rows: Sequence[Tuned], conditions: Conditions) -> Table:
     def gain(row: Tuned) -> str:
         if math.isclose(row.factor, 1):
             return "default kept"
-        known = f"{100 * row.gain:.2f} ({interval(100 * row.gain_low, 100 * row.gain_high, 2)})"
+        known = f"{100 * row.gain:.2f} ({points(row.gain_low, row.gain_high)})"
         return "–" if math.isnan(row.gain) else known
 
     columns = [
@@ -103,7 +97,7 @@ def tuned(rows: Sequence[Tuned], conditions: Conditions) -> Table:
         Column("Learning rate", rate),
         Column(f"Default, % (n = {runs})", lambda row: accuracy(row.default, row.default_sd)),
         Column("Tuned, %", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
-        Column("Interval", lambda row: interval(100 * row.val_accuracy_low, 100 * row.val_accuracy_high, 2), "range"),
+        Column("Interval", lambda row: points(row.val_accuracy_low, row.val_accuracy_high), "range"),
         Column("Gain, points", gain, "range"),
         Column("Test, %", lambda row: number(100 * row.test_accuracy, 2)),
         Column("Sure", lambda row: "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %"),
@@ -126,7 +120,7 @@ def sensitivity(rows: Sequence[SensitivityPoint]) -> Table:
         Column("Times its default", lambda row: times(row.factor)),
         Column("Learning rate", rate),
         Column("Validation accuracy, %", lambda row: "–" if row.diverged else number(100 * row.mean, 2)),
-        Column("Interval", lambda row: "–" if row.diverged else interval(100 * row.low, 100 * row.high, 2)),
+        Column("Interval", lambda row: "–" if row.diverged else points(row.low, row.high)),
         Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
     ]
     return _filled("Validation accuracy at every learning rate", columns, rows)
@@ -220,9 +214,9 @@ def number(value: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def interval(low: float, high: float, digits: int) -> str:
-    """Write an interval, or a dash where it is not known."""
-    return "–" if math.isnan(low) else f"{low:.{digits}f} to {high:.{digits}f}"
+def points(low: float, high: float) -> str:
+    """Write an interval of shares in percent or points, or a dash where it is not known."""
+    return "–" if math.isnan(low) else f"{100 * low:.2f} to {100 * high:.2f}"
 
 
 def times(factor: float) -> str:

@@ -63,7 +63,7 @@ function drawSensitivity(id, across, title, label) {
     type: "quantitative",
     title,
     scale: { type: "log", domain: [low, high], nice: false, padding: 14 },
-    axis: { values: labels(Array.from({ length: 41 }, (_, i) => 10 ** (i - 20)), low, high), labelOverlap: true, labelExpr: label },
+    axis: { values: labels(Array.from({ length: 41 }, (_, i) => 10 ** (i - 20)), low, high), labelOverlap: true, labelSeparation: 6, labelExpr: label },
   };
   const y = {
     field: "error",
