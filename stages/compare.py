@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 from descent.analysis import records
-from descent.analysis.settings import Conditions
 from descent.core import parameters, process
 from descent.report import render
 
@@ -19,17 +18,10 @@ TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
 @parameters.end_with_message
 def main() -> None:
     """Read what each listed optimizer left, compute the report, write it."""
-    sections = {key: parameters.read("params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()}
-    conditions = Conditions(**sections)
-    trainings = {}
-    for name in conditions.optimizers:
-        paths = (RESULTS / "history" / f"{name}.csv", RESULTS / "metrics" / f"{name}.json")
-        trainings[name] = records.parse_training(
-            *map(records.read_file, paths), tuple(map(str, paths)), conditions.training, conditions.data.validation_size
-        )
+    results = records.read_results()
     printed = records.parse_tutorial(records.read_file(TUTORIAL), str(TUTORIAL))
-
-    written = render.comparison(conditions, trainings, printed, records.read_file(TRAJECTORIES))
+    trajectories = records.read_file(TRAJECTORIES)
+    written = render.comparison(results.conditions, results.trainings, printed, trajectories)
     for name, content in written.items():
         process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

@@ -8,19 +8,19 @@ The second revision is the workspace unless told. No stage of dvc.yaml: it write
 
 import argparse
 import sys
-from collections.abc import Callable
 
 from dvc.api import DVCFileSystem
 from dvc.exceptions import DvcException
 
-from descent.analysis import revisions
+from descent.analysis import records
+from descent.analysis.records import Results
 from descent.analysis.settings import ReportParameters
 from descent.core import parameters
 from descent.report import changes
 
 
-def reader(revision: str | None) -> Callable[[str], str]:
-    """Open a revision, or the workspace; returns a function from path to content."""
+def read_revision(revision: str | None, report: ReportParameters) -> Results:
+    """Read a revision through DVC, or the workspace; the message of an InputError begins with its name."""
     files = DVCFileSystem(rev=revision)
 
     def read(path: str) -> str:
@@ -33,12 +33,15 @@ def reader(revision: str | None) -> Callable[[str], str]:
         except UnicodeDecodeError as error:
             raise parameters.InputError(f"{path}: damaged: {error}") from None
 
-    return read
+    try:
+        return records.read_results(read, report)
+    except parameters.InputError as error:
+        raise parameters.InputError(f"{revision or 'workspace'}: {error}") from None
 
 
 @parameters.end_with_message
 def main() -> None:
-    """Read both revisions through DVC, compare, print."""
+    """Read both revisions, compare, print."""
     parser = argparse.ArgumentParser(description="Tell what changed between two revisions by more than noise.")
     parser.add_argument("before", help="a revision that DVC knows: a branch, a commit, an experiment")
     parser.add_argument("after", nargs="?", help="another one; the workspace unless told")
@@ -46,19 +49,19 @@ def main() -> None:
     form.add_argument("--md", action="store_true", help="print Markdown")
     form.add_argument("--brief", action="store_true", help="print one line, and none where the results are the same")
     asked = parser.parse_args()
-    confidence = parameters.read("params.yaml", "report", ReportParameters).confidence
+    report = parameters.read("params.yaml", "report", ReportParameters)  # those of old revisions may have other keys
     try:
-        before = revisions.read_revision(asked.before, reader(asked.before))
-        after = revisions.read_revision(asked.after or "workspace", reader(asked.after))
+        before, after = (read_revision(revision, report) for revision in (asked.before, asked.after))
     except parameters.InputError as error:
         if not asked.brief:
             raise
         print(f"Results cannot be compared with the committed ones: {error}")  # which is no failure of who asks so
         return
+    names = (asked.before, asked.after or "workspace")
     if asked.brief:
-        text = changes.brief(before, after, confidence)
+        text = changes.render_line(before, after, names)
     else:
-        text = changes.told(before, after, confidence, "pipe" if asked.md else "simple")
+        text = changes.render_table(before, after, names, "pipe" if asked.md else "simple")
     if text:
         sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail
         print(text)

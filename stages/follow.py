@@ -7,11 +7,11 @@ from pathlib import Path
 
 from descent.core import parameters, process
 from descent.study import grid
-from descent.study.paths import Path as Traced
-from descent.study.paths import csv_text, thin
 from descent.study.settings import TuningParameters
 from descent.training.settings import Optimizers, rule_path
 from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.thinned import Path as Traced
+from descent.trajectories.thinned import csv_text, thin
 
 
 @parameters.end_with_message
@@ -35,8 +35,8 @@ def main() -> None:
 
             followed = paths.follow(fresh, settings, name)
             for surface, path in followed.paths.items() if followed else ():
-                found.append(Traced(surface, name, factor, *thin(path, settings.half_width)))
-        print(f"{name}: {tuning.points} learning rates", flush=True)
+                found.append(Traced(surface, name, factor, *thin(path, settings.plot_range)))
+        print(f"{name}: {tuning.grid_size} learning rates", flush=True)
     refuse_orphans()
     process.write_file(Path("results/tuning/paths.csv"), csv_text(found).encode())
 

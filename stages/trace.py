@@ -32,7 +32,7 @@ def main() -> None:
 
     picture = style.svg(figure.trajectories(traced, sizes, settings)).encode()
     refuse_orphans()
-    process.write_file(RESULTS / "paths.csv", paths.paths_csv(traced, settings.half_width).encode())
+    process.write_file(RESULTS / "paths.csv", paths.paths_csv(traced, settings.plot_range).encode())
     process.write_file(RESULTS / "updates.csv", paths.updates_csv(sizes).encode())
     process.write_file(RESULTS / "trajectories.svg", picture)
     print(f"Figure: {RESULTS / 'trajectories.svg'}")

@@ -12,7 +12,7 @@ import numpy as np
 from descent.core import parameters, process
 from descent.runs import executor, metrics
 from descent.runs.task import Task
-from descent.study import columns, study
+from descent.study import grid, selection
 from descent.study.settings import TuningParameters
 from descent.training import settings
 from descent.training.run import Run, Wanted
@@ -48,17 +48,17 @@ def main(name: str) -> None:
         tried.extend(runs)
         return accuracy_of(runs)
 
-    if study.is_rateless(train(task._replace(selects=True), study.ends(tuning))):
+    if grid.is_rateless(train(task._replace(selects=True), grid.ends(tuning))):
         print(f"{name}: its steps do not follow its learning rate: left out of the study", flush=True)
-        process.write_file(RESULTS / "runs" / f"{name}.csv", columns.runs_csv([], []))
-        process.write_file(RESULTS / "metrics" / f"{name}.json", study.LEFT_OUT)
+        process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv([], []))
+        process.write_file(RESULTS / "metrics" / f"{name}.json", selection.LEFT_OUT)
         return
-    factors, accuracy, best = study.select(tuning, select)
+    factors, accuracy, best = grid.select(tuning, select)
     fresh = [] if best is None else train(task, [Wanted(seed, factors[best]) for seed in training.seeds])
-    written = study.document(
+    written = selection.document(
         factors, accuracy, tried, fresh, accuracy_of(fresh) if fresh else np.array([]), task.load()
     )
-    process.write_file(RESULTS / "runs" / f"{name}.csv", columns.runs_csv(tried, fresh))
+    process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv(tried, fresh))
     process.write_file(RESULTS / "metrics" / f"{name}.json", written)
 
 

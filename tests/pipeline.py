@@ -27,7 +27,7 @@ def shrink(parameters: dict[str, Any]) -> None:
     parameters["network"]["config"]["hidden_units"] = [8]
     parameters["training"].update(epochs=2, last_epochs=1, seeds=[0, 1], batch_size=100, target_val_accuracy=0.3)
     parameters["trajectories"]["steps"] = 5
-    parameters["tuning"].update(points=3, extension=1, seeds=[100, 101], selection_size=500)
+    parameters["tuning"].update(grid_size=3, max_extra=1, seeds=[100, 101], selection_size=500)
     for name in [name for name in parameters["optimizers"] if name not in ("adam", "sgd")]:
         del parameters["optimizers"][name]
 

@@ -98,7 +98,7 @@ def test_order_spelling_and_comments_rerun_nothing(project):
 
 @pytest.mark.slow
 def test_anything_in_tuning_is_checked_and_reruns_nothing_else(project):
-    project.edit(lambda parameters: parameters["tuning"].update(points=5, extension=0, seeds=[200, 201]))
+    project.edit(lambda parameters: parameters["tuning"].update(grid_size=5, max_extra=0, seeds=[200, 201]))
     assert project.repro() == ["check"]
 
 

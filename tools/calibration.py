@@ -18,7 +18,7 @@ from descent.analysis import statistics
 from descent.core import parameters
 from descent.data.settings import DataParameters
 from descent.runs import metrics
-from descent.study import choice
+from descent.study import selection
 from descent.training.settings import TrainingParameters
 
 PAGE = Path("docs/experiments/calibration.md")
@@ -81,15 +81,17 @@ def calibrate(real: Measured, runs: int, repeats: int, seed: int = 0) -> Calibra
     def draw(means: np.ndarray) -> np.ndarray:
         return np.rint((means[:, None] + noise) / real.step) * real.step
 
-    equal = statistics.contest(draw(np.full_like(real.means, real.means.max())), CONFIDENCE, real.resolution)
+    def best_set(values: np.ndarray) -> statistics.BestSet:
+        return statistics.best_set(np.moveaxis(values, 1, 0), CONFIDENCE, real.resolution)
+
     values = draw(real.means)
-    found = statistics.contest(values, CONFIDENCE, real.resolution)
+    equal, found = best_set(draw(np.full_like(real.means, real.means.max()))), best_set(values)
     missed = simultaneous_misses(values, real)
     return Calibration(
         runs,
-        1 - equal.kept.mean(axis=0),
-        1 - found.kept.mean(axis=0),
-        float((real.means.max() - real.means > found.cost_at_most + 1e-12).any(axis=-1).mean()),
+        1 - equal.in_best_set.mean(axis=0),
+        1 - found.in_best_set.mean(axis=0),
+        float((real.means.max() - real.means > found.behind_at_most + 1e-12).any(axis=-1).mean()),
         float(1 - missed.mean()),
     )
 
@@ -146,7 +148,7 @@ def sureness(gap: float, seeds: int, repeats: int, seed: int = 0) -> tuple[float
     means = np.array([[0.0], [-gap]])
     runs = means + np.random.default_rng(seed).normal(size=(repeats, 2, seeds))
     chosen = runs.mean(axis=-1).argmax(axis=-1)
-    told = np.mean([choice.certainty(of)[index] for of, index in zip(runs, chosen, strict=True)])
+    told = np.mean([selection.certainty(of)[index] for of, index in zip(runs, chosen, strict=True)])
     again = np.bincount(chosen, minlength=2) / repeats
     return float(told), float(again @ again)
 

@@ -11,41 +11,43 @@ import sys
 import numpy as np
 from tabulate import tabulate
 
-from descent.analysis import revisions, statistics
+from descent.analysis import tables
+from descent.analysis.records import Results
 from descent.analysis.settings import ReportParameters
 from descent.core import parameters
 from descent.report import display_tables
 from descent.report.text import percent
 from descent.runs import metrics
-from stages.diff import reader
+from stages.diff import read_revision
 
 
-def column(revision: revisions.Revision, confidence: float) -> dict[str, str]:
+def column(results: Results) -> dict[str, str]:
     """Write what each optimizer reached in a revision: mean and sd over its runs, bold where it may be the best."""
-    judged = {name: runs for name, runs in revision.runs.items() if not np.isnan(runs).any()}
-    kept = statistics.contest(np.array(list(judged.values())), confidence, revision.resolution).kept
-    may_be_best = {name for name, is_kept in zip(judged, kept, strict=True) if is_kept}
-    cells = {}
-    for name, runs in revision.runs.items():
-        told = display_tables.accuracy(runs.mean(), metrics.sample_sd(runs, revision.resolution))
-        diverged = f"{np.isnan(runs).sum()} of {len(runs)} diverged"
-        cells[name] = diverged if name not in judged else f"**{told}**" if name in may_be_best else told
+    runs = {name: training.final_accuracy for name, training in results.trainings.items()}
+    verdicts, cells = tables.verdicts(runs, results.conditions), {}
+    for name, values in runs.items():
+        sd = metrics.sample_sd(values, 1 / results.conditions.data.validation_size)
+        text = display_tables.accuracy(values.mean(), sd)
+        if verdicts[name].may_be_best == "diverged":
+            text = f"{np.isnan(values).sum()} of {len(values)} diverged"
+        cells[name] = f"**{text}**" if verdicts[name].may_be_best == "yes" else text
     return cells
 
 
 @parameters.end_with_message
 def main(*names: str) -> None:
     """Read the revisions through DVC, print one table."""
-    confidence = parameters.read("params.yaml", "report", ReportParameters).confidence
-    read = [revisions.read_revision(name, reader(name)) for name in names]
-    cells = [column(revision, confidence) for revision in read]
-    last = read[-1].runs
+    report = parameters.read("params.yaml", "report", ReportParameters)
+    revisions = [read_revision(name, report) for name in names]
+    cells = [column(results) for results in revisions]
+    last = {name: training.final_accuracy for name, training in revisions[-1].trainings.items()}
     optimizers = sorted(set().union(*cells), key=lambda name: -np.nanmean(last[name]) if name in last else 0)
-    runs = [len(next(iter(revision.runs.values()))) for revision in read]
+    runs = [len(next(iter(results.trainings.values())).final_accuracy) for results in revisions]
     heads = ["Validation accuracy, %", *(f"{name} (n = {n})" for name, n in zip(names, runs, strict=True))]
     rows = [[name, *(column.get(name, "") for column in cells)] for name in optimizers]
     print(tabulate(rows, heads, "pipe", disable_numparse=True))
-    print(f"\nBold: may be the best in its column, at {percent(confidence)}. ±: standard deviation over the runs.")
+    level = percent(report.confidence)
+    print(f"\nBold: may be the best in its column, at {level}. ±: standard deviation over the runs.")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
-"""Reads what each training left, and what the tutorial printed, strictly: a damaged file is refused by its name."""
+"""Reads what one revision of the repository holds, strictly: a damaged file is refused by its name."""
 
 import csv
 import io
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from descent.analysis.settings import Conditions, ReportParameters
+from descent.core import parameters
 from descent.core.parameters import InputError
+from descent.runs.metrics import final_accuracy
+from descent.study import selection
+from descent.study.settings import TuningParameters
 from descent.training.run import HISTORY, LOSSES, MEASUREMENTS
-from descent.training.settings import TrainingParameters
 
 History = dict[str, np.ndarray]  # column of a history file -> [epochs, runs] float64, runs sorted by seed
 Environment = dict[str, str | bool | int | float]  # what computed the results: property -> value
@@ -21,10 +26,34 @@ class Training(NamedTuple):
     """What the training of one optimizer left; runs are sorted by seed."""
 
     history: History
+    final_accuracy: np.ndarray  # [runs] in [0, 1]: the score of each run, nan where it diverged
     test_accuracy: np.ndarray  # [runs] in [0, 1], nan where the run diverged
-    val_hits: np.ndarray | None  # [validation examples] int: how often each was right; None where a run diverged
+    val_shares: np.ndarray | None  # [validation examples] in [0, 1]: how often each was right; None if a run diverged
     environment: Environment
     test_size: int  # examples that the test accuracy was measured on
+
+
+class Study(NamedTuple):
+    """What the study of one optimizer left; factors are sorted, small ones first."""
+
+    factors: np.ndarray  # [factors]
+    learning_rates: np.ndarray  # [factors], nan for a schedule
+    val_loss: np.ndarray  # of the runs that choose, on the selection examples, [factors, seeds, epochs]
+    selection_accuracy: np.ndarray  # the scores of these, [factors, seeds], nan where a run diverged
+    chosen: int | None  # index of the chosen factor
+    final_accuracy: np.ndarray  # the scores of the fresh runs at the chosen factor, [seeds]; nan without one
+    test_accuracy: np.ndarray  # [seeds] of these; empty without one
+    chance: float  # accuracy of a network that has learnt nothing
+    numbers: Mapping[str, Any]  # of the metrics
+
+
+class Results(NamedTuple):
+    """What one revision holds."""
+
+    conditions: Conditions
+    trainings: Mapping[str, Training]  # of each optimizer that the conditions list, sorted by name
+    tuning: TuningParameters | None = None  # of the study, where it was asked for
+    studies: Mapping[str, Study] = {}  # of each optimizer that has a learning rate to tune
 
 
 class _Examples(BaseModel):
@@ -50,33 +79,63 @@ class _Metrics(BaseModel):
     details: Annotated[list[_Details], Field(min_length=1, max_length=1)]
 
 
-def read_file(path: Path, command: str = "dvc repro") -> str:
-    """Read a file that must be there.
-
-    Args:
-        path: of the file.
-        command: that makes it, for the message.
+def read_file(path: str | Path, command: str = "dvc repro") -> str:
+    """Read a file of the workspace; `command`: that makes it, for the message.
 
     Raises:
         InputError: if it is not there or no text.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable: {error}; run {command}") from None
 
 
+def read_results(
+    read: Callable[[str], str] = read_file, report: ReportParameters | None = None, with_study: bool = False
+) -> Results:
+    """Read a revision.
+
+    Args:
+        read: returns the text of a file of this revision; raises InputError where it has none.
+        report: takes the place of the revision's own section, which decides no result.
+        with_study: read the learning-rate study too.
+
+    Raises:
+        InputError: if something is missing or damaged, or is of other parameters.
+    """
+    text = read("params.yaml").encode()
+    sections = {
+        key: report if key == "report" and report else parameters.parse(text, "params.yaml", key, schema)
+        for key, schema in Conditions.__annotations__.items()
+    }
+    conditions = Conditions(**sections)
+    trainings = {}
+    for name in sorted(conditions.optimizers):
+        paths = (f"results/history/{name}.csv", f"results/metrics/{name}.json")
+        trainings[name] = parse_training(*map(read, paths), paths, conditions.training.seeds, conditions)
+    if not with_study:
+        return Results(conditions, trainings)
+    tuning = parameters.parse(text, "params.yaml", "tuning", TuningParameters)
+    studies = {}
+    for name in trainings:
+        paths = (f"results/tuning/runs/{name}.csv", f"results/tuning/metrics/{name}.json")
+        if study := parse_study(*map(read, paths), paths, conditions, tuning):
+            studies[name] = study
+    return Results(conditions, trainings, tuning, studies)
+
+
 def parse_training(
-    history: str, metrics: str, where: tuple[str, str], training: TrainingParameters, validation_size: int
+    history: str, metrics: str, location: tuple[str, str], seeds: Sequence[int], conditions: Conditions
 ) -> Training:
     """Read the two files of one optimizer.
 
     Args:
         history: content of its history.
         metrics: content of its metrics.
-        where: names of the two files, for the message.
-        training: the epochs and seeds of which they must be.
-        validation_size: the examples that it must have been judged by.
+        location: names of the two files, for the message.
+        seeds: of its runs.
+        conditions: the epochs and examples of which they must be.
 
     Raises:
         InputError: if a file is damaged, or is of other epochs, seeds or examples.
@@ -86,51 +145,114 @@ def parse_training(
     except ValidationError as error:
         first = error.errors()[0]
         path = ".".join(map(str, first["loc"]))
-        raise InputError(f"{where[1]}: damaged: {path}: {first['msg'].lower()}; run dvc repro") from None
-    runs = parse_history(history, where[0], training)
-    n_runs, hits = len(training.seeds), details.val_hits
-    expected = None if np.isnan(runs["val_accuracy"][-1]).any() else validation_size
+        raise InputError(f"{location[1]}: damaged: {path}: {first['msg'].lower()}; run dvc repro") from None
+    images, last_epochs = conditions.data.validation_size, conditions.training.last_epochs
+    runs = parse_history(history, location[0], seeds, conditions.training.epochs)
+    times, hits = len(seeds) * last_epochs, details.val_hits
+    expected = None if np.isnan(runs["val_accuracy"][-1]).any() else images
     found = (len(details.test_accuracy), hits and len(hits), max(hits or [0]))
-    if found[:2] != (n_runs, expected) or found[2] > n_runs * training.last_epochs:
+    if found[:2] != (len(seeds), expected) or found[2] > times:
         raise InputError(
-            f"{where[1]}: expected test_accuracy of {n_runs} runs and val_hits of {expected} examples, each at most "
-            f"{n_runs * training.last_epochs}, got {found[0]} and {found[1]}, at most {found[2]}; run dvc repro"
+            f"{location[1]}: expected test_accuracy of {len(seeds)} runs and val_hits of {expected} examples, each at "
+            f"most {times}, got {found[0]} and {found[1]}, at most {found[2]}; run dvc repro"
         )
-    by_seed = np.argsort(training.seeds)
-    test_accuracy = np.array(details.test_accuracy, dtype=float)[by_seed]
-    environment = dict(sorted(details.environment.items()))
-    return Training(runs, test_accuracy, None if hits is None else np.array(hits), environment, details.examples.test)
+    return Training(
+        history=runs,
+        final_accuracy=final_accuracy(runs["val_accuracy"], images, last_epochs),
+        test_accuracy=np.array(details.test_accuracy, dtype=float)[np.argsort(seeds)],
+        val_shares=None if hits is None else np.array(hits) / times,
+        environment=dict(sorted(details.environment.items())),
+        test_size=details.examples.test,
+    )
 
 
-def parse_history(text: str, where: str, training: TrainingParameters) -> History:
-    """Read a history file: one row for each epoch and seed that params.yaml asks for, in any order.
-
-    Args:
-        text: content of the file.
-        where: its name, for the message.
-        training: the epochs and seeds that it must hold.
+def parse_history(text: str, location: str, seeds: Sequence[int], epochs: int) -> History:
+    """Read a history file: one row for each of these epochs and seeds, in any order.
 
     Raises:
-        InputError: if the file is damaged, or is of other epochs or seeds.
+        InputError: if the file is damaged, or is of other epochs or seeds; `location` is its name in the message.
     """
     header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
-    keys = [[float(seed), float(epoch)] for epoch in range(1, training.epochs + 1) for seed in sorted(training.seeds)]
+    keys = [[float(seed), float(epoch)] for epoch in range(1, epochs + 1) for seed in sorted(seeds)]
     try:
         table = np.array(rows, dtype=float)
     except ValueError as error:
-        raise InputError(f"{where}: damaged: {error}; run dvc repro") from None
+        raise InputError(f"{location}: damaged: {error}; run dvc repro") from None
     if table.ndim == 2 and table.shape[1] == len(HISTORY):
         table = table[np.lexsort((table[:, 0], table[:, 1]))]
-    shape = (len(keys), len(HISTORY))
-    if tuple(header) != HISTORY or table.shape != shape or table[:, :2].tolist() != keys:
+    if tuple(header) != HISTORY or table.shape != (len(keys), len(HISTORY)) or table[:, :2].tolist() != keys:
         raise InputError(
-            f"{where}: expected the columns {','.join(HISTORY)} and a row for each of epochs 1 to {training.epochs} "
-            f"and seeds {', '.join(map(str, sorted(training.seeds)))}, got something else; run dvc repro"
+            f"{location}: expected the columns {','.join(HISTORY)} and a row for each of epochs 1 to {epochs} "
+            f"and seeds {', '.join(map(str, sorted(seeds)))}, got something else; run dvc repro"
         )
-    return dict(zip(MEASUREMENTS, table[:, 2:].T.reshape(-1, training.epochs, len(training.seeds)), strict=True))
+    return dict(zip(MEASUREMENTS, table[:, 2:].T.reshape(-1, epochs, len(seeds)), strict=True))
 
 
-def parse_tutorial(text: str, where: str) -> Mapping[str, Mapping[str, np.ndarray]]:
+def parse_study(
+    runs: str, metrics: str, location: tuple[str, str], conditions: Conditions, tuning: TuningParameters
+) -> Study | None:
+    """Read the two files that the study of one optimizer left.
+
+    Args:
+        runs: content of its table of runs.
+        metrics: content of its metrics.
+        location: names of the two files, for messages.
+        conditions: of the fresh runs.
+        tuning: of the runs that choose.
+
+    Returns:
+        None for an optimizer that was left out of the study.
+
+    Raises:
+        InputError: if a file is damaged.
+    """
+    last_epochs = conditions.training.last_epochs
+    try:
+        numbers = json.loads(metrics)
+        if "left_out" in numbers:
+            return None
+        table = list(csv.DictReader(io.StringIO(runs)))
+        selecting = [row for row in table if row["role"] == selection.SELECTION]
+        fresh = [row for row in table if row["role"] == selection.REPORT]
+        rates = {float(row["factor"]): float(row["learning_rate"] or "nan") for row in selecting}
+        factors, factor = np.array(sorted(rates)), numbers["factor"]
+        chosen, final = None, np.full(len(conditions.training.seeds), np.nan)
+        if factor is not None:
+            chosen = int(np.flatnonzero(np.isclose(factors, factor, rtol=1e-4))[0])
+            final = final_accuracy(_by_epoch(fresh, "val_accuracy", 1), conditions.data.validation_size, last_epochs)[0]
+        [details] = numbers["details"]
+        return Study(
+            factors=factors,
+            learning_rates=np.array([rates[factor] for factor in factors]),
+            val_loss=np.moveaxis(_by_epoch(selecting, "val_loss", len(factors)), 0, -1),
+            selection_accuracy=final_accuracy(
+                _by_epoch(selecting, "val_accuracy", len(factors)), tuning.selection_size, last_epochs
+            ),
+            chosen=chosen,
+            final_accuracy=final,
+            test_accuracy=np.array(details["test_accuracy"], dtype=float),
+            chance=float(details["chance"]),
+            numbers=numbers,
+        )
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"{' or '.join(location)}: damaged: {error!r}; run dvc repro tuning/dvc.yaml") from None
+
+
+def are_same(first: Training, second: Training) -> bool:
+    """Tell whether the runs of two trainings are the same to the last digit."""
+    return np.array_equal(first.test_accuracy, second.test_accuracy, equal_nan=True) and all(
+        np.array_equal(first.history[column], second.history[column], equal_nan=True) for column in first.history
+    )
+
+
+def _by_epoch(table: Sequence[Mapping[str, str]], column: str, factors: int) -> np.ndarray:
+    """One column of a study's runs, [epochs, factors, seeds]."""
+    table = sorted(table, key=lambda row: (int(row["epoch"]), float(row["factor"]), int(row["seed"])))
+    epochs = int(table[-1]["epoch"])
+    return np.array([float(row[column]) for row in table]).reshape(epochs, factors, -1)
+
+
+def parse_tutorial(text: str, location: str) -> Mapping[str, Mapping[str, np.ndarray]]:
     """Read the epochs that the tutorial printed.
 
     Returns:
@@ -149,4 +271,4 @@ def parse_tutorial(text: str, where: str) -> Mapping[str, Mapping[str, np.ndarra
             for name in names
         }
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{where}: damaged: {error!r}; take it from Git again") from None
+        raise InputError(f"{location}: damaged: {error!r}; take it from Git again") from None

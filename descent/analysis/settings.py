@@ -14,7 +14,7 @@ class ReportParameters(Section):
 
     note: Annotated[str, Field(pattern=r"^[^\s\x00-\x1f\x7f][^\x00-\x1f\x7f]*$", max_length=500)]
     confidence: Annotated[float, Field(gt=0, lt=1), between(0.01, 0.9999)]
-    equivalence_points: Annotated[float, Field(gt=0, le=100), between(0.01, 100)]  # of accuracy, in percent
+    equivalence_margin: Annotated[float, Field(gt=0, le=100), between(0.01, 100)]  # percentage points of accuracy
 
 
 class Conditions(NamedTuple):

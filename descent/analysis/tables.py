@@ -1,6 +1,7 @@
-"""The tables of the report, in numbers: each is a list of named tuples whose fields are the columns of a CSV file.
+"""The tables of the comparison, in numbers: each is a list of named tuples whose fields are the columns of a CSV file.
 
 Rows are sorted by what they hold, never by the order of params.yaml. Accuracies are in [0, 1]; unknown numbers are nan.
+To add a column: add its field, and give it a value where the row is made.
 """
 
 import csv
@@ -8,11 +9,12 @@ import io
 import json
 import math
 from collections.abc import Mapping
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
 
-from descent.analysis import statistics
+from descent.analysis import records, statistics
 from descent.analysis.records import History, Training
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
@@ -53,8 +55,8 @@ class Rank(NamedTuple):
     val_accuracy_sd: float
     val_accuracy_low: float
     val_accuracy_high: float
-    cost_at_most: float  # how far the best may lead it
-    rival: str  # that leads it most clearly
+    behind_at_most: float  # how far the best may lead it
+    clearest_rival: str  # that leads it most clearly
     behind_at_least: float  # that rival, at the least; above 0 where the optimizer cannot be the best
     test_accuracy: float
     test_accuracy_sd: float
@@ -62,6 +64,7 @@ class Rank(NamedTuple):
     reached: int
     diverged: int
     runs: int
+    same_as: str = ""  # the other optimizers whose runs are the same to the last digit: that is no tie
 
 
 class Lead(NamedTuple):
@@ -78,6 +81,15 @@ class Lead(NamedTuple):
     high_other_images: float
 
 
+class Verdict(NamedTuple):
+    """Whether an optimizer may be the best, and how far it may be behind the best."""
+
+    may_be_best: str
+    behind_at_most: float = math.nan
+    clearest_rival: str = ""
+    behind_at_least: float = math.nan
+
+
 def curves(histories: Mapping[str, History], confidence: float) -> list[CurvePoint]:
     """Mean and interval over the runs of each epoch's loss and accuracy, sorted by optimizer, split, epoch."""
     rows = []
@@ -85,8 +97,20 @@ def curves(histories: Mapping[str, History], confidence: float) -> list[CurvePoi
         for split, prefix in (("train", ""), ("val", "val_")):
             loss = statistics.summarize(history[prefix + "loss"], confidence)
             accuracy = statistics.summarize(history[prefix + "accuracy"], confidence)
-            columns = (loss.mean, accuracy.mean, loss.low, loss.high, accuracy.low, accuracy.high)
-            rows += [CurvePoint(optimizer, split, i, *point) for i, point in enumerate(zip(*columns, strict=True), 1)]
+            rows += [
+                CurvePoint(
+                    optimizer=optimizer,
+                    split=split,
+                    epoch=i + 1,
+                    loss=loss.mean[i],
+                    accuracy=accuracy.mean[i],
+                    loss_low=loss.low[i],
+                    loss_high=loss.high[i],
+                    accuracy_low=accuracy.low[i],
+                    accuracy_high=accuracy.high[i],
+                )
+                for i in range(len(loss.mean))
+            ]
     return rows
 
 
@@ -96,52 +120,54 @@ def diagnostics(histories: Mapping[str, History]) -> list[DiagnosticsPoint]:
     for optimizer, history in sorted(histories.items()):
         means = {name: history[name].mean(axis=-1) for name in DIAGNOSTICS}
         for i in range(len(means["distance"])):
-            rows.append(DiagnosticsPoint(optimizer, i + 1, **{name: mean[i] for name, mean in means.items()}))
+            rows.append(
+                DiagnosticsPoint(optimizer=optimizer, epoch=i + 1, **{name: mean[i] for name, mean in means.items()})
+            )
     return rows
 
 
-def endpoints(trainings: Mapping[str, Training], conditions: Conditions) -> dict[str, np.ndarray]:
-    """By what each run is judged, best optimizer first, those with a diverged run (nan) last: optimizer -> [runs]."""
-    images, last_epochs = conditions.data.validation_size, conditions.training.last_epochs
-    runs = {
-        name: metrics.final_accuracy(training.history["val_accuracy"], images, last_epochs)
-        for name, training in trainings.items()
-    }
+def best_first(trainings: Mapping[str, Training]) -> dict[str, np.ndarray]:
+    """Optimizer -> its final accuracy, [runs]: the best first, those with a diverged run (nan) last."""
+    runs = {name: training.final_accuracy for name, training in trainings.items()}
     return dict(sorted(runs.items(), key=lambda item: (np.isnan(item[1].mean()), -item[1].mean(), item[0])))
 
 
 def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], conditions: Conditions) -> list[Rank]:
-    """Say of each optimizer whether it may be the best, and what choosing it may cost.
+    """Say of each optimizer whether it may be the best, and how far it may be behind the best.
 
     A diverged run disqualifies its optimizer: the others alone would flatter it.
 
     Args:
-        runs: of `endpoints`, best optimizer first.
+        runs: of `best_first`.
         trainings: of the same optimizers.
         conditions: of the comparison.
     """
     confidence, resolution = conditions.report.confidence, 1 / conditions.data.validation_size
-    compared = compared_of(runs)
-    verdicts = dict.fromkeys(runs, ("diverged", math.nan, "", math.nan)) | dict.fromkeys(
-        compared, ("unknown", math.nan, "", math.nan)
-    )
-    if len(compared) > 1 and len(conditions.training.seeds) > 1:
-        names, values = list(compared), np.stack(list(compared.values()))
-        found = statistics.contest(values, confidence, resolution)
-        for i, name in enumerate(names):
-            word = "yes" if found.kept[i] else "no"
-            verdicts[name] = (word, found.cost_at_most[i], names[found.rival[i]], found.behind_at_least[i])
-    rows = []
+    verdict_of, rows = verdicts(runs, conditions), []
     for name, values in runs.items():
-        word, cost, rival, behind = verdicts[name]
-        test = statistics.summarize(trainings[name].test_accuracy, confidence)
-        epochs = metrics.epochs_to_target(
-            trainings[name].history["val_accuracy"], conditions.training.target_val_accuracy
-        )
-        counts = (int(np.isfinite(epochs).sum()), int(np.isnan(values).sum()), len(values))
+        history, verdict = trainings[name].history["val_accuracy"], verdict_of[name]
         summary = statistics.summarize(values, confidence, resolution)
+        test = statistics.summarize(trainings[name].test_accuracy, confidence)
+        epochs = metrics.epochs_to_target(history, conditions.training.target_val_accuracy)
         rows.append(
-            Rank(name, word, *summary, cost, rival, behind, test.mean, test.sd, metrics.median_epochs(epochs), *counts)
+            Rank(
+                optimizer=name,
+                may_be_best=verdict.may_be_best,
+                val_accuracy=summary.mean,
+                val_accuracy_sd=summary.sd,
+                val_accuracy_low=summary.low,
+                val_accuracy_high=summary.high,
+                behind_at_most=verdict.behind_at_most,
+                clearest_rival=verdict.clearest_rival,
+                behind_at_least=verdict.behind_at_least,
+                test_accuracy=test.mean,
+                test_accuracy_sd=test.sd,
+                epochs_to_target=metrics.median_epochs(epochs),
+                reached=int(np.isfinite(epochs).sum()),
+                diverged=int(np.isnan(values).sum()),
+                runs=len(values),
+                same_as=", ".join(_same_as(name, trainings)) if verdict.may_be_best != "diverged" else "",
+            )
         )
     return rows
 
@@ -150,7 +176,7 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
     """By how much each optimizer leads each one behind it; none for optimizers with a diverged run.
 
     Args:
-        runs: of `endpoints`, best optimizer first.
+        runs: of `best_first`.
         trainings: of the same optimizers.
         conditions: of the comparison.
     """
@@ -158,25 +184,50 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
     if len(compared) < 2:
         return []
     confidence, resolution = conditions.report.confidence, 1 / conditions.data.validation_size
-    names, values = list(compared), np.stack(list(compared.values()))
+    names, values = list(compared), list(compared.values())
     at_least = statistics.leads_at_least(values, confidence, resolution)
-    times = len(conditions.training.seeds) * conditions.training.last_epochs
-    other_images = statistics.images_error([trainings[name].val_hits for name in names], times)
+    other_images = statistics.images_error([trainings[name].val_shares for name in names])
     intervals = statistics.simultaneous(values, confidence, resolution, other_images)
-    means = values.mean(axis=-1)
     return [
         Lead(
-            names[i], names[j], means[i] - means[j], at_least[i, j], -at_least[j, i],
-            *(ends[i, j] for ends in intervals),
+            ahead=names[i],
+            behind=names[j],
+            lead=values[i].mean() - values[j].mean(),
+            at_least=at_least[i, j],
+            at_most=-at_least[j, i],
+            **{end: matrix[i, j] for end, matrix in intervals._asdict().items()},
         )
-        for i in range(len(names))
-        for j in range(i + 1, len(names))
-    ]  # fmt: skip
+        for i, j in combinations(range(len(names)), 2)
+    ]
 
 
 def compared_of(runs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The optimizers of which no run diverged, in the same order."""
     return {name: values for name, values in runs.items() if np.isfinite(values).all()}
+
+
+def verdicts(runs: Mapping[str, np.ndarray], conditions: Conditions) -> dict[str, Verdict]:
+    """Judge which optimizers may be the best, from the final accuracies of their runs, [runs]."""
+    compared = compared_of(runs)
+    found = {name: Verdict("unknown" if name in compared else "diverged") for name in runs}
+    if len(compared) < 2 or min(map(len, compared.values())) < 2:
+        return found
+    names = list(compared)
+    best_set = statistics.best_set(
+        list(compared.values()), conditions.report.confidence, 1 / conditions.data.validation_size
+    )
+    for i, name in enumerate(names):
+        found[name] = Verdict(
+            may_be_best="yes" if best_set.in_best_set[i] else "no",
+            behind_at_most=best_set.behind_at_most[i],
+            clearest_rival=names[best_set.clearest_rival[i]],
+            behind_at_least=best_set.behind_at_least[i],
+        )
+    return found
+
+
+def _same_as(name: str, trainings: Mapping[str, Training]) -> list[str]:
+    return sorted(other for other in trainings if other != name and records.are_same(trainings[name], trainings[other]))
 
 
 def accuracy_json(rows: list[Rank]) -> str:

@@ -67,11 +67,22 @@ def points(
     for optimizer, history in sorted(histories.items()):
         theirs = printed.get(optimizer.lower())
         if theirs:
-            columns = []
-            for column in ("val_accuracy", "val_loss"):
-                ours = statistics.summarize(history[column], confidence)
-                columns += [theirs[column], ours.mean, ours.low, ours.high]
-            rows += [TutorialPoint(optimizer, i, *row) for i, row in enumerate(zip(*columns, strict=False), 1)]
+            accuracy, loss = (statistics.summarize(history[key], confidence) for key in ("val_accuracy", "val_loss"))
+            rows += [
+                TutorialPoint(
+                    optimizer=optimizer,
+                    epoch=i + 1,
+                    val_accuracy_printed=theirs["val_accuracy"][i],
+                    val_accuracy=accuracy.mean[i],
+                    val_accuracy_low=accuracy.low[i],
+                    val_accuracy_high=accuracy.high[i],
+                    val_loss_printed=theirs["val_loss"][i],
+                    val_loss=loss.mean[i],
+                    val_loss_low=loss.low[i],
+                    val_loss_high=loss.high[i],
+                )
+                for i in range(min(len(theirs["val_loss"]), len(loss.mean)))
+            ]
     return rows
 
 
@@ -86,15 +97,24 @@ def replications(
             last = min(len(theirs["val_accuracy"]), len(history["val_accuracy"]))
             for first in dict.fromkeys((last, max(1, last - last_epochs + 1))):
                 over = slice(first - 1, last)
-                ours = {column: history[column][over].mean(axis=0) for column in ("val_accuracy", "val_loss")}
-                mean, sd, *_ = statistics.summarize(ours["val_accuracy"], 0.5)
-                loss_mean, loss_sd, *_ = statistics.summarize(ours["val_loss"], 0.5)
-                theirs_mean = theirs["val_accuracy"][over].mean()
-                one_more = sd * math.sqrt(1 + 1 / len(ours["val_accuracy"]))
-                deviation = (theirs_mean - mean) / one_more if one_more > 0 else math.nan
-                epochs = str(last) if first == last else f"{first} to {last}"
-                numbers = (theirs_mean, mean, sd, deviation, theirs["val_loss"][over].mean(), loss_mean, loss_sd)
-                rows.append(Replication(optimizer, epochs, *map(float, numbers)))
+                ours = history["val_accuracy"][over].mean(axis=0)
+                accuracy = statistics.summarize(ours, 0.5)
+                loss = statistics.summarize(history["val_loss"][over].mean(axis=0), 0.5)
+                printed_mean = theirs["val_accuracy"][over].mean()
+                one_more = accuracy.sd * math.sqrt(1 + 1 / len(ours))
+                rows.append(
+                    Replication(
+                        optimizer=optimizer,
+                        epochs=str(last) if first == last else f"{first} to {last}",
+                        printed=printed_mean,
+                        mean=accuracy.mean,
+                        sd=accuracy.sd,
+                        deviation=(printed_mean - accuracy.mean) / one_more if one_more > 0 else math.nan,
+                        loss_printed=theirs["val_loss"][over].mean(),
+                        loss_mean=loss.mean,
+                        loss_sd=loss.sd,
+                    )
+                )
     return rows
 
 
@@ -119,7 +139,16 @@ def agreements(rows: list[Replication], margin: float, confidence: float) -> lis
         above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
         below = stats.ttest_1samp(differences, margin, alternative="less").pvalue
         known = [row for row in group if math.isfinite(row.deviation)]
-        largest = max(known, key=lambda row: abs(row.deviation), default=None)
-        tau = stats.kendalltau([row.printed for row in group], [row.mean for row in group]).statistic
-        summed.append(Agreement(epochs, len(group), mean, low, high, max(above, below), largest, tau))
+        summed.append(
+            Agreement(
+                epochs=epochs,
+                optimizers=len(group),
+                mean=mean,
+                low=low,
+                high=high,
+                p=max(above, below),
+                largest=max(known, key=lambda row: abs(row.deviation), default=None),
+                tau=stats.kendalltau([row.printed for row in group], [row.mean for row in group]).statistic,
+            )
+        )
     return summed

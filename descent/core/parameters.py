@@ -72,7 +72,16 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
     Raises:
         ParametersError: with one line for each thing that is wrong.
     """
-    document = _load(path)
+    return parse(_read(path), path, key, schema)
+
+
+def parse(text: bytes, path: str | Path, key: str, schema: Any) -> Any:
+    """Do the same with the text of a file that is not on the disk: of another revision; `path`: its name, for messages.
+
+    Raises:
+        ParametersError: with one line for each thing that is wrong.
+    """
+    document = _load(text, path)
     if key not in document:
         raise ParametersError(f"{path}: {key}: missing; the file has {', '.join(at('', key)[1:] for key in document)}")
     return validate(document[key], schema, f"{path}: {key}")
@@ -81,7 +90,7 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
 def refuse_unknown_sections(path: str | Path, known: Collection[str], moved: Mapping[str, str]) -> None:
     """Raise ParametersError if a YAML file has a top-level key that nothing reads; `moved` says what became of some."""
     lines, allowed = [], f"allowed are {', '.join(known)}"
-    for key in _load(path):
+    for key in _load(_read(path), path):
         if key in moved:
             lines.append(f"{path}: {key}: {moved[key]}")
         elif key not in known:
@@ -90,13 +99,16 @@ def refuse_unknown_sections(path: str | Path, known: Collection[str], moved: Map
         raise ParametersError("\n".join(lines))
 
 
-def _load(path: str | Path) -> dict[Any, Any]:
+def _read(path: str | Path) -> bytes:
     try:
-        text = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise ParametersError(f"{path}: no such file; run this from the root of the repository") from None
     except OSError as error:
         raise ParametersError(f"{path}: not readable: {error.strerror}") from None
+
+
+def _load(text: bytes, path: str | Path) -> dict[Any, Any]:
     if conflict := re.search(rb"^(<{7}|={7}|>{7})( .*)?$", text, re.MULTILINE):
         line = text.count(b"\n", 0, conflict.start()) + 1
         raise ParametersError(f"{path}: line {line}: unresolved merge conflict; keep one side and remove the markers")

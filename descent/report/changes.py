@@ -1,74 +1,34 @@
-"""What changed between two revisions of the results by more than noise, as a table or in one line."""
+"""What changed between two revisions of the results, as a table or in one line."""
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from tabulate import tabulate
 
-from descent.analysis import statistics
-from descent.analysis.records import Training
-from descent.analysis.revisions import Revision, differing_environment, differing_parameters
+from descent.analysis.changes import changes, differing_environment, differing_parameters
+from descent.analysis.records import Results
 from descent.report import display_tables
 from descent.report.text import percent
 from descent.runs import metrics
 
 
-class Change(NamedTuple):
-    """One optimizer, before and after."""
-
-    optimizer: str
-    before: np.ndarray  # [runs] in [0, 1]
-    after: np.ndarray
-    change: float
-    low: float  # all intervals of a comparison hold at once
-    high: float
-    verdict: str  # same runs, within noise, beyond noise, diverged, unknown
-
-
-def changes(before: Revision, after: Revision, confidence: float) -> list[Change]:
-    """Compare each optimizer that both revisions have; the intervals of those that differ hold together.
+def render_table(before: Results, after: Results, names: tuple[str, str], form: str) -> str:
+    """Write a table of the optimizers that changed, then name those that did not and the conditions that differ.
 
     Args:
         before: one revision.
-        after: the other.
-        confidence: that all intervals hold, in (0, 1): each is Welch's at 1 - (1 - confidence) / their number.
-    """
-    names = [name for name in before.runs if name in after.runs]
-    same = {name for name in names if _are_equal(before.trainings[name], after.trainings[name])}
-    level = 1 - (1 - confidence) / max(1, len(names) - len(same))
-    resolution = max(before.resolution, after.resolution)
-    rows = []
-    for name in names:
-        runs = (before.runs[name], after.runs[name])
-        low, high = (0.0, 0.0) if name in same else statistics.welch_interval(*runs[::-1], level, resolution)
-        if name in same:
-            verdict = "same runs"
-        elif np.isnan(np.concatenate(runs)).any():
-            verdict = "diverged"
-        elif math.isnan(low):
-            verdict = "unknown"
-        else:
-            verdict = "within noise" if low <= 0 <= high else "beyond noise"
-        rows.append(Change(name, *runs, float(runs[1].mean() - runs[0].mean()), low, high, verdict))
-    return rows
-
-
-def told(before: Revision, after: Revision, confidence: float, form: str) -> str:
-    """Tell what changed: a table of the optimizers that did, those that did not, and the conditions that differ.
-
-    Args:
-        before: one revision.
-        after: the other.
-        confidence: that all intervals hold at once, in (0, 1).
+        after: the other; its confidence holds for all intervals at once.
+        names: of the two revisions.
         form: of the table, as tabulate calls it: "simple" for a terminal, "pipe" for Markdown.
     """
-    rows = changes(before, after, confidence)
-    heads = ["Validation accuracy, %", before.name, after.name, "Change, points", percent(confidence), "Verdict"]
+    level = percent(after.conditions.report.confidence)
+    heads = ["Validation accuracy, %", *names, "Change, points", level, "Verdict"]
+    rows = changes(before, after)
     cells = [
         [
             row.optimizer,
-            *(f"{_summed_up(runs, before.resolution)} (n = {len(runs)})" for runs in (row.before, row.after)),
+            _mean(row.before, before),
+            _mean(row.after, after),
             "–" if math.isnan(row.change) else f"{100 * row.change:+.2f}",
             display_tables.points(row.low, row.high),
             row.verdict,
@@ -76,43 +36,40 @@ def told(before: Revision, after: Revision, confidence: float, form: str) -> str
         for row in rows
         if row.verdict != "same runs"
     ]
-    same = [row.optimizer for row in rows if row.verdict == "same runs"]
     parts = [tabulate(cells, heads, form, disable_numparse=True)] if cells else []
-    parts += [f"Same runs to the last digit: {', '.join(same)}."] if same else []
-    for what, found in (
-        ("Parameters", differing_parameters(before, after)),
-        ("Environment", differing_environment(before, after)),
-    ):
-        parts += [f"{what}: {'; '.join(found)}."] if found else []
+    if same := [row.optimizer for row in rows if row.verdict == "same runs"]:
+        parts.append(f"Same runs to the last digit: {', '.join(same)}.")
+    if parameters := differing_parameters(before, after, names):
+        parts.append(f"Parameters: {'; '.join(parameters)}.")
+    if environment := differing_environment(before, after):
+        parts.append(f"Environment: {'; '.join(environment)}.")
     return "\n\n".join(parts)
 
 
-def brief(committed: Revision, ours: Revision, confidence: float) -> str:
-    """Tell in one line whether results agree with the committed ones; nothing where they are the same."""
-    parameters, environment = differing_parameters(committed, ours), differing_environment(committed, ours)
-    rows = changes(committed, ours, confidence)
-    if parameters:
+def render_line(committed: Results, ours: Results, names: tuple[str, str]) -> str:
+    """Write in one line whether results agree with the committed ones; nothing where they are the same."""
+    if parameters := differing_parameters(committed, ours, names):
         return (
             f"Parameters differ from those of the committed results ({'; '.join(parameters)}): "
-            f"python -m stages.diff {committed.name} tells what that changed."
+            f"python -m stages.diff {names[0]} tells what that changed."
         )
+    environment = differing_environment(committed, ours)
     other = f" ({'; '.join(environment)})" if environment else ""
-    if all(row.verdict == "same runs" for row in rows):
+    verdicts = {row.optimizer: row.verdict for row in changes(committed, ours)}
+    if set(verdicts.values()) <= {"same runs"}:
         return f"Results equal the committed ones to the last digit{other}." if other else ""
-    disagreeing = [row.optimizer for row in rows if row.verdict not in ("same runs", "within noise")]
-    agreeing = f"{len(rows) - len(disagreeing)} of {len(rows)} optimizers agree within noise"
+    undecided = [name for name, verdict in verdicts.items() if verdict.endswith("cannot tell")]
+    agreeing = [name for name, verdict in verdicts.items() if verdict in ("same runs", "within noise")]
+    disagreeing = [name for name in verdicts if name not in (*undecided, *agreeing)]
     return (
-        f"Results differ from the committed ones{other or ' (no recorded condition does)'}: {agreeing}"
+        f"Results differ from the committed ones{other or ' (no recorded condition does)'}: "
+        f"{len(agreeing)} of {len(verdicts)} optimizers agree within noise"
         + (f", but not {', '.join(disagreeing)}" if disagreeing else "")
+        + (f", too few runs to tell for {', '.join(undecided)}" if undecided else "")
         + "; commit yours as the baseline, then compare."
     )
 
 
-def _summed_up(runs: np.ndarray, resolution: float) -> str:
-    return display_tables.accuracy(float(runs.mean()), float(metrics.sample_sd(runs, resolution)))
-
-
-def _are_equal(first: Training, second: Training) -> bool:
-    return np.array_equal(first.test_accuracy, second.test_accuracy, equal_nan=True) and all(
-        np.array_equal(first.history[column], second.history[column], equal_nan=True) for column in first.history
-    )
+def _mean(runs: np.ndarray, results: Results) -> str:
+    sd = metrics.sample_sd(runs, 1 / results.conditions.data.validation_size)
+    return f"{display_tables.accuracy(float(runs.mean()), float(sd))} (n = {len(runs)})"

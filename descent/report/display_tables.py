@@ -44,7 +44,7 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
     training, runs = conditions.training, len(conditions.training.seeds)
 
     def may_be_best(row: Rank) -> str:
-        behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.rival}"
+        behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.clearest_rival}"
         return {"no": behind, "diverged": "no: diverged"}.get(row.may_be_best, row.may_be_best)
 
     def epochs(row: Rank) -> str:
@@ -54,7 +54,7 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
     columns = [
         Column("Optimizer", lambda row: titled(row.optimizer, conditions), "words"),
         Column("May be best", may_be_best, "sentence"),
-        Column("Costs at most, points", lambda row: number(100 * row.cost_at_most, 2)),
+        Column("Costs at most, points", lambda row: number(100 * row.behind_at_most, 2)),
         Column(f"Validation accuracy, % (n = {runs})", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
         Column("Test accuracy, %", lambda row: accuracy(row.test_accuracy, row.test_accuracy_sd)),
         Column(f"Epochs to {percent(training.target_val_accuracy)}", epochs),

@@ -343,7 +343,7 @@ def _draw_costs(axes: Axes, rows: Sequence[Rank], leads: Sequence[Lead], colors:
             line = f"\n({100 * lead.low:.1f} to {100 * lead.high:.1f})" if np.isfinite(lead.low) else ""
             _arrow(axes, 1, y, f"{100 * lead.lead:.1f} \N{RIGHTWARDS ARROW}{line}")
             continue
-        bar = [max(0, row.behind_at_least), row.cost_at_most]
+        bar = [max(0, row.behind_at_least), row.behind_at_most]
         axes.plot(bar, [y, y], color=color, linewidth=5, alpha=0.5, solid_capstyle="butt")
         if lead:
             axes.plot([lead.low, lead.high], [y, y], color=color, linewidth=1.2)

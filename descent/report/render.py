@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from descent.analysis import study_tables, tables, tutorial
-from descent.analysis.records import Training
+from descent.analysis.records import Study, Training
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import csv_text
 from descent.core import style
 from descent.report import display_tables, figures, page, study_figures, text
-from descent.study.columns import Tuning
-from descent.study.paths import Path
 from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.thinned import Path
 
 COMPARISON = "Which optimizer trains this network best, and by how much beyond noise?"
 STUDY = "Which optimizer wins when every learning rate is tuned, and how wrong may yours be?"
@@ -41,7 +40,7 @@ def comparison(
     histories = {name: training.history for name, training in trainings.items()}
     test_size = max((training.test_size for training in trainings.values()), default=0)
     printed = printed if with_tutorial else {}
-    runs = tables.endpoints(trainings, conditions)
+    runs = tables.best_first(trainings)
     found = figures.Findings(
         ranking=tables.ranking(runs, trainings, conditions),
         runs=runs,
@@ -52,7 +51,7 @@ def comparison(
         confidence=report.confidence,
     )
     replications = tutorial.replications(histories, printed, conditions.training.last_epochs)
-    agreements = tutorial.agreements(replications, report.equivalence_points / 100, report.confidence)
+    agreements = tutorial.agreements(replications, report.equivalence_margin / 100, report.confidence)
     gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in found.ranking]
     texts = {
         "answer": text.answer(found.ranking, found.leads, conditions),
@@ -89,7 +88,7 @@ def study(
     conditions: Conditions,
     parameters: TuningParameters,
     trajectories: TrajectoryParameters,
-    tunings: Mapping[str, Tuning],
+    tunings: Mapping[str, Study],
     defaults: Mapping[str, np.ndarray],
     paths: Sequence[Path],
     plots_page: str,
@@ -112,12 +111,12 @@ def study(
     losses = {
         (name, float(factor)): curves.mean(axis=0)
         for name, tuning in sorted(tunings.items())
-        for factor, curves in zip(tuning.factors, tuning.selection["val_loss"], strict=True)
+        for factor, curves in zip(tuning.factors, tuning.val_loss, strict=True)
     }
     found = study_figures.Study(
         sensitivity=study_tables.sensitivity(tunings, conditions, parameters),
         chosen={row.optimizer: row.factor for row in rows if not np.isnan(row.factor)},
-        best_of_k=study_tables.best_of_k(tunings, conditions, parameters),
+        best_of_k=study_tables.best_of_k(tunings, parameters),
         losses=losses,
         paths=paths,
         trajectories=trajectories,

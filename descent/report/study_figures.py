@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogFormatterSciNotation, MaxNLocato
 from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.core import style
 from descent.report.figures import DPI, OF, WIDTH, LogTicks, Picture, by_optimizer, enough, name_ends, percent
-from descent.study.paths import Path
 from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.thinned import Path
 
 COLUMNS = 2
 OTHERS = "#C6C6C6"

@@ -33,8 +33,8 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
     names = listed([row.optimizer for row in kept], "or")
     text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
     text += f"({best.runs} runs each)"
-    if len(kept) > 1 and not any(math.isnan(row.cost_at_most) for row in kept):
-        costs = listed([f"{100 * row.cost_at_most:.2f}" for row in kept], "and")
+    if len(kept) > 1 and not any(math.isnan(row.behind_at_most) for row in kept):
+        costs = listed([f"{100 * row.behind_at_most:.2f}" for row in kept], "and")
         text += f"; choosing them costs at most {costs} points"
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == (best.optimizer, last.optimizer))
     if last not in kept and math.isfinite(lead.low):
@@ -107,8 +107,8 @@ def study_conditions(conditions: Conditions, parameters: TuningParameters) -> st
     """State how the rates were chosen, in one line."""
     seeds = ", ".join(map(str, sorted(parameters.seeds)))
     return (
-        f"Learning rate tuned, all else at its default: {parameters.points} factors on each entry's own rate, "
-        f"{parameters.step_decades:g} decades apart and up to {parameters.extension} more beyond an end where the best "
+        f"Learning rate tuned, all else at its default: {parameters.grid_size} factors on each entry's own rate, "
+        f"{parameters.step_decades:g} decades apart and up to {parameters.max_extra} more beyond an end where the best "
         f"was, chosen by seeds {seeds} on {parameters.selection_size} examples that nothing else uses, reported on "
         f"fresh runs ({len(conditions.training.seeds)} each)."
     )
@@ -175,7 +175,7 @@ def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list
         texts.append(
             f"Tutorial minus ours {when}: {100 * row.mean:+.2f} points of validation accuracy ({100 * row.low:+.2f} to "
             f"{100 * row.high:+.2f}), mean over {row.optimizers} optimizers; {verdict} within "
-            f"±{report.equivalence_points:g} points (two one-sided tests, p = {row.p:.2g}); largest single deviation "
+            f"±{report.equivalence_margin:g} points (two one-sided tests, p = {row.p:.2g}); largest single deviation "
             f"{largest or 'unknown'}; Kendall's tau of the two orders {row.tau:.2f}."
         )
     return texts

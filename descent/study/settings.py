@@ -14,9 +14,9 @@ _MOST_DECADES = 30
 class TuningParameters(Section):
     """The section `tuning`: the grid of factors on every optimizer's own learning rate, and what chooses among them."""
 
-    points: Annotated[int, Field(ge=3, le=99)]
+    grid_size: Annotated[int, Field(ge=3, le=99)]
     step_decades: Annotated[float, Field(gt=0, le=2)]
-    extension: Annotated[int, Field(ge=0, le=99)]
+    max_extra: Annotated[int, Field(ge=0, le=99)]
     seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**31)]], Field(min_length=2, max_length=1000)]
     selection_size: Annotated[int, Field(ge=1, lt=2**31)]
 
@@ -29,7 +29,7 @@ class TuningParameters(Section):
 
     @model_validator(mode="after")
     def _factors_are_numbers(self) -> "TuningParameters":
-        most = _MOST_DECADES / (self.points // 2 + self.extension)
+        most = _MOST_DECADES / (self.grid_size // 2 + self.max_extra)
         if self.step_decades > most:
             context = {"key": "step_decades", "decades": _MOST_DECADES, "most": f"{most:.3g}"}
             expected = "expected at most {most}, so that the farthest factor is within {decades} powers of ten"
@@ -37,8 +37,8 @@ class TuningParameters(Section):
         return self
 
 
-def refuse_shared_seeds(tuning: TuningParameters, training: TrainingParameters, where: str) -> None:
-    """Raise ParametersError if a run would both choose a learning rate and report it; `where`: the file."""
+def refuse_shared_seeds(tuning: TuningParameters, training: TrainingParameters, location: str) -> None:
+    """Raise ParametersError if a run would both choose a learning rate and report it; `location`: the file."""
     if shared := sorted({*tuning.seeds} & {*training.seeds}):
         expected = "expected other seeds than training.seeds, or the luck that chose a rate would be reported too"
-        raise ParametersError(f"{where}: tuning.seeds: {expected}, got {', '.join(map(str, shared))} in both")
+        raise ParametersError(f"{location}: tuning.seeds: {expected}, got {', '.join(map(str, shared))} in both")

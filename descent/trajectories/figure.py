@@ -29,7 +29,7 @@ def trajectories(
         sizes: optimizer -> size of each update under a constant gradient, [steps].
         parameters: what they were computed with.
     """
-    every, width = max(1, parameters.steps // MARKS), parameters.half_width
+    every, width = max(1, parameters.steps // MARKS), parameters.plot_range
     maps = {name: survey(surface, width, 101) for name, surface in parameters.surfaces.items()}
     steps = np.arange(1, parameters.steps + 1)
     every_size = np.concatenate(list(sizes.values()))
@@ -74,14 +74,14 @@ def trajectories(
     return figure
 
 
-def _draw_map(axes: Axes, surface: Map, half_width: float) -> None:
+def _draw_map(axes: Axes, surface: Map, plot_range: float) -> None:
     line, heights, levels = surface
     if (np.diff(levels) > 0).all():  # not of a surface that is flat, or as good as
         axes.contour(line, line, heights, levels=levels, colors="#CCCCCC", linewidths=0.5, linestyles="solid")
-    axes.set(xlim=(-half_width, half_width), ylim=(-half_width, half_width), aspect="equal")
+    axes.set(xlim=(-plot_range, plot_range), ylim=(-plot_range, plot_range), aspect="equal")
     axes.grid(False)
     for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MultipleLocator(half_width * 2 / 3))
+        axis.set_major_locator(MultipleLocator(plot_range * 2 / 3))
         axis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
     axes.tick_params(labelleft=axes.get_subplotspec().is_first_col())
 

@@ -67,12 +67,12 @@ def _follow(fresh: Callable[[], keras.optimizers.Optimizer], parameters: Traject
     return Followed(dict(zip(courses, found, strict=True)), np.abs(np.diff(straight[:, 0])))
 
 
-def paths_csv(found: Mapping[str, Mapping[str, np.ndarray]], half_width: float) -> str:
+def paths_csv(found: Mapping[str, Mapping[str, np.ndarray]], plot_range: float) -> str:
     """Table of paths: optimizer -> surface -> [steps + 1, 2] as one row a step; `inside` says if the picture has it."""
     lines = ["surface,optimizer,step,x,y,inside"]
     for optimizer, by_surface in found.items():
         for surface, path in by_surface.items():
-            left = leaves_at(path, half_width)
+            left = leaves_at(path, plot_range)
             for step, (x, y) in enumerate(path):
                 inside = "true" if left is None or step < left else "false"
                 lines.append(f"{surface},{optimizer},{step},{x:.6g},{y:.6g},{inside}")

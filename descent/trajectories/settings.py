@@ -24,6 +24,6 @@ class TrajectoryParameters(Section):
 
     steps: Annotated[int, Field(ge=1, le=10000)]
     seed: Annotated[int, Field(ge=0, lt=2**31)]
-    half_width: Positive
+    plot_range: Positive
     constant_gradient: Positive
     surfaces: Annotated[dict[OptimizerName, Surface], Field(min_length=1, max_length=12)]

@@ -22,16 +22,16 @@ def hessian(surface: Surface) -> np.ndarray:
     return axes @ np.diag(surface.curvatures) @ axes.T
 
 
-def survey(surface: Surface, half_width: float, points: int) -> Map:
-    """Measure a surface between - and + half_width, at this number of points along each axis."""
-    line = np.linspace(-half_width, half_width, points)
+def survey(surface: Surface, plot_range: float, points: int) -> Map:
+    """Measure a surface between - and + plot_range, at this number of points along each axis."""
+    line = np.linspace(-plot_range, plot_range, points)
     grid = np.stack(np.meshgrid(line, line), axis=-1)
     heights = np.einsum("...i,ij,...j->...", grid, hessian(surface), grid) / 2
     # Levels that grow with the square are equally far apart in the plane.
     return Map(line, heights, np.abs(heights).max() * np.linspace(-1, 1, 19) * np.abs(np.linspace(-1, 1, 19)))
 
 
-def leaves_at(path: np.ndarray, half_width: float) -> int | None:
-    """First step at which a path [steps + 1, 2] is beyond half_width of zero, or nan; None if it never is."""
-    outside = ~(np.abs(path) <= half_width).all(axis=1)  # so that nan counts as outside
+def leaves_at(path: np.ndarray, plot_range: float) -> int | None:
+    """First step at which a path [steps + 1, 2] is beyond plot_range of zero, or nan; None if it never is."""
+    outside = ~(np.abs(path) <= plot_range).all(axis=1)  # so that nan counts as outside
     return int(outside.argmax()) if outside.any() else None

@@ -285,7 +285,7 @@ def test_data_file_is_inside_the_repository(file):
 
 def write_parameters(folder, train_size):
     file = "own.npz" if train_size == 7 else "data/raw/mnist.npz"
-    tuning = "{points: 3, step_decades: 1.0, extension: 0, seeds: [1, 2], selection_size: 10000}"
+    tuning = "{grid_size: 3, step_decades: 1.0, max_extra: 0, seeds: [1, 2], selection_size: 10000}"
     text = f"data: {{file: {file}, train_size: {train_size}, validation_size: 30}}\ntuning: {tuning}\n"
     (folder / "params.yaml").write_text(text)
 

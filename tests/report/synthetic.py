@@ -67,12 +67,12 @@ def metrics_text(level, seeds=(0, 1, 2), diverged_seed=None, **details):
 
 def trainings(seeds=(0, 1, 2), diverged=None, names=tuple(LEVELS), noise=0.001):
     """Trainings of these optimizers; the first run of `diverged` diverges in the third epoch."""
-    training = conditions(seeds).training
+    asked = conditions(seeds)
     found = {}
     for name in names:
         lost = seeds[0] if name == diverged else None
         texts = history_text(LEVELS[name], seeds, lost, noise), metrics_text(LEVELS[name], seeds, lost)
-        found[name] = records.parse_training(*texts, (f"{name}.csv", f"{name}.json"), training, IMAGES)
+        found[name] = records.parse_training(*texts, (f"{name}.csv", f"{name}.json"), seeds, asked)
     return found
 
 

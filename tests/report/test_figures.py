@@ -45,8 +45,8 @@ def diagnostics(names=tuple(EIGHT), epochs=3):
 def rank(name, mean, verdict="yes", **changes):
     row = Rank(
         optimizer=name, may_be_best=verdict, val_accuracy=mean, val_accuracy_sd=0.01, val_accuracy_low=mean - 0.01,
-        val_accuracy_high=mean + 0.01, cost_at_most=0.02, rival=EIGHT[0], behind_at_least=-0.01, test_accuracy=0.95,
-        test_accuracy_sd=0.01, epochs_to_target=3.0, reached=3, diverged=0, runs=3,
+        val_accuracy_high=mean + 0.01, behind_at_most=0.02, clearest_rival=EIGHT[0], behind_at_least=-0.01,
+        test_accuracy=0.95, test_accuracy_sd=0.01, epochs_to_target=3.0, reached=3, diverged=0, runs=3,
     )  # fmt: skip
     return row._replace(**changes)
 
@@ -60,7 +60,7 @@ def found(last=0.95, names=tuple(EIGHT), epochs=EPOCHS, scale=1.0, **diverged):
     """Findings of these: the last but one ends at `last`, in the last a run diverged."""
     means = {name: 0.96 - 0.001 * i for i, name in enumerate(names[:-2])} | {names[-2]: last}
     rows = [rank(name, mean, "no" if name == names[-2] else "yes") for name, mean in means.items()]
-    lost = dict.fromkeys(("val_accuracy", "val_accuracy_low", "val_accuracy_high", "cost_at_most"), math.nan)
+    lost = dict.fromkeys(("val_accuracy", "val_accuracy_low", "val_accuracy_high", "behind_at_most"), math.nan)
     rows.append(rank(names[-1], math.nan, "diverged", diverged=1, behind_at_least=math.nan, **lost))
     points = [
         TutorialPoint(name, epoch, 0.5, 0.9, 0.8, 1.0, 0.25, 0.2, 0.1, 0.3)
@@ -214,7 +214,7 @@ def test_one_far_behind_is_an_arrow_with_its_number_and_does_not_press_the_other
 
 def test_figures_of_one_run_of_diverged_runs_alone_and_without_the_tutorial_can_be_drawn():
     whole = found()
-    unknown = {"val_accuracy_low": math.nan, "cost_at_most": math.nan, "behind_at_least": math.nan}
+    unknown = {"val_accuracy_low": math.nan, "behind_at_most": math.nan, "behind_at_least": math.nan}
     single = [row._replace(runs=1, may_be_best="unknown", **unknown) for row in whole.ranking[:2]]
     runs = {name: values[:1] for name, values in whole.runs.items()}
     style.png(figures.ranking(whole._replace(ranking=single, runs=runs, leads=[])).figure)

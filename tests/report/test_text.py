@@ -13,7 +13,7 @@ from descent.report import text
 
 def findings(seeds=(0, 1, 2), **options):
     trained, conditions = synthetic.trainings(seeds, **options), synthetic.conditions(seeds)
-    runs = tables.endpoints(trained, conditions)
+    runs = tables.best_first(trained)
     return tables.ranking(runs, trained, conditions), tables.leads(runs, trained, conditions), conditions
 
 
@@ -26,9 +26,9 @@ def test_answer_names_those_that_may_be_best_their_costs_and_the_lead_over_the_l
     said = text.answer(ranking, leads, conditions)
     assert said.startswith("At 95 % confidence the best of the four is rmsprop or adam (3 runs each); ")
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == ("rmsprop", "sgd"))
-    expected = [ranking[0].cost_at_most, ranking[1].cost_at_most, lead.lead, lead.low, lead.high]
+    expected = [ranking[0].behind_at_most, ranking[1].behind_at_most, lead.lead, lead.low, lead.high]
     assert list(map(float, re.findall(r"-?\d+\.\d\d", said))) == [round(100 * value, 2) for value in expected]
-    unknown = [row._replace(cost_at_most=math.nan) for row in ranking]
+    unknown = [row._replace(behind_at_most=math.nan) for row in ranking]
     assert "cost" not in text.answer(unknown, leads, conditions)
 
 

@@ -23,7 +23,7 @@ FLAT = {"curvatures": [0.0, 0.0], "angle_degrees": 0.0, "start": [0.1, 0.1], "no
 
 
 def settings(**changes):
-    values = {"steps": 20, "seed": 0, "half_width": 0.3, "constant_gradient": 0.5, "surfaces": {"valley": VALLEY}}
+    values = {"steps": 20, "seed": 0, "plot_range": 0.3, "constant_gradient": 0.5, "surfaces": {"valley": VALLEY}}
     return parameters.validate(values | changes, TrajectoryParameters, "params.yaml: trajectories")
 
 
@@ -174,7 +174,7 @@ def test_each_optimizer_has_a_path_of_its_own_over_each_surface_which_says_when_
         "adam": [[], []],
         "wild": [["leaves at 1"], ["leaves at 2"]],
     }
-    assert said(half_width=1e30)["wild"][1] == []
+    assert said(plot_range=1e30)["wild"][1] == []
 
 
 @pytest.mark.slow
@@ -203,7 +203,7 @@ def test_equal_parameters_give_equal_bytes():
     [
         ({"step": 3}, "unknown key 'step'"),
         ({"steps": 0}, "trajectories.steps: input should be greater than or equal to 1, got 0"),
-        ({"half_width": 0.0}, "trajectories.half_width: input should be greater than 0, got 0.0"),
+        ({"plot_range": 0.0}, "trajectories.plot_range: input should be greater than 0, got 0.0"),
         ({"surfaces": {}}, "trajectories.surfaces: dictionary should have at least 1 item"),
         ({"surfaces": {"a.b": VALLEY}}, "expected a name of letters, digits, - and _"),
         ({"surfaces": {"v": VALLEY | {"noise": -1.0}}}, "surfaces.v.noise: input should be greater than or equal to 0"),

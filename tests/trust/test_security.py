@@ -58,12 +58,12 @@ def test_keys_and_values_never_reach_a_shell(project):
             parameters["download"][name] = dict(parameters["download"]["mnist"])
             entry["config"][name] = name
         entry["class_name"] = HOSTILE[0]
-        parameters["tuning"]["points"] = HOSTILE[0]
+        parameters["tuning"]["grid_size"] = HOSTILE[0]
 
     project.edit(change)
     told = [f"params.yaml: optimizers.{name!r}: expected a name" for name in HOSTILE]
     told += [f"params.yaml: optimizers.{f'own {name}'!r}: expected a name" for name in HOSTILE]
-    told += [f"params.yaml: download: unknown key {HOSTILE[0]!r}", "params.yaml: tuning.points: "]
+    told += [f"params.yaml: download: unknown key {HOSTILE[0]!r}", "params.yaml: tuning.grid_size: "]
     assert_refused(project, told)
 
 

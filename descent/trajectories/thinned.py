@@ -24,29 +24,29 @@ class Path(NamedTuple):
     points: np.ndarray  # [points, 2]
 
 
-def thin(path: np.ndarray, half_width: float) -> tuple[np.ndarray, np.ndarray]:
+def thin(path: np.ndarray, plot_range: float) -> tuple[np.ndarray, np.ndarray]:
     """Keep of a path what a picture can show: points that can be told apart, and none after it has left.
 
     The first point outside moves near on its line, as far as the picture does not show.
 
     Args:
         path: positions [steps + 1, 2] from the start on.
-        half_width: the picture shows - to + this.
+        plot_range: the picture shows - to + this.
 
     Returns:
         Steps, int [points], and points [points, 2] of a `Path`.
     """
-    left, path = leaves_at(path, half_width), path.astype("float64")
+    left, path = leaves_at(path, plot_range), path.astype("float64")
     end = len(path) - 1 if left is None else left
     steps = [0]
     for step in range(1, end):
-        if np.abs(path[step] - path[steps[-1]]).max() >= half_width / PARTS:
+        if np.abs(path[step] - path[steps[-1]]).max() >= plot_range / PARTS:
             steps.append(step)
     steps = np.array([*steps, end] if end else [0])
     points = path[steps]
     if left and np.isfinite(points[-1]).all():
         leap = points[-1] - points[-2]
-        points[-1] = points[-2] + leap * min(1, 3 * half_width / np.abs(leap).max())
+        points[-1] = points[-2] + leap * min(1, 3 * plot_range / np.abs(leap).max())
     return steps, points
 
 
@@ -59,12 +59,12 @@ def csv_text(paths: Iterable[Path]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def parse(text: str, where: str) -> list[Path]:
+def parse(text: str, location: str) -> list[Path]:
     """Read what `csv_text` wrote.
 
     Args:
         text: the table.
-        where: the file, for messages.
+        location: the file, for messages.
 
     Raises:
         InputError: if it is another table.
@@ -81,4 +81,4 @@ def parse(text: str, where: str) -> list[Path]:
             for (surface, optimizer, factor), points in found.items()
         ]
     except (ValueError, IndexError) as error:
-        raise InputError(f"{where}: damaged: {error}; run dvc repro tuning/dvc.yaml") from None
+        raise InputError(f"{location}: damaged: {error}; run dvc repro tuning/dvc.yaml") from None
