@@ -45,7 +45,8 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
 
     def may_be_best(row: Rank) -> str:
         behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.clearest_rival}"
-        return {"no": behind, "diverged": "no: diverged"}.get(row.may_be_best, row.may_be_best)
+        verdict = {"no": behind, "diverged": "no: diverged"}.get(row.may_be_best, row.may_be_best)
+        return f"{verdict}; same runs as {row.same_as}" if row.same_as else verdict
 
     def epochs(row: Rank) -> str:
         median = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"

@@ -165,20 +165,20 @@ def study_data(study: Study) -> dict[str, Any]:
             {"optimizer": name, "place": place[factor], "losses": [_rounded(loss) for loss in curve]}
             for (name, factor), curve in study.losses.items()
         ],
-        "half_width": study.trajectories.plot_range,
+        "plot_range": study.trajectories.plot_range,
         "surfaces": [_surface(*item, study, place) for item in study.trajectories.surfaces.items()],
     }
 
 
 def _surface(name: str, surface: Surface, study: Study, place: Mapping[float, int]) -> dict[str, Any]:
     """Contour lines and paths, each as x, y, x, y, ..., and the step at which a path leaves the picture."""
-    half_width = study.trajectories.plot_range
-    line, heights, levels = survey(surface, half_width, 61)
+    plot_range = study.trajectories.plot_range
+    line, heights, levels = survey(surface, plot_range, 61)
     contours = contourpy.contour_generator(line, line, heights)
     paths = []
     for path in study.paths:
         if path.surface == name:
-            left = leaves_at(path.points, half_width)
+            left = leaves_at(path.points, plot_range)
             known = path.points[np.isfinite(path.points).all(axis=1)]
             paths.append(
                 {

@@ -148,7 +148,7 @@ function drawMap(surface, i) {
   card.className = "chart";
   card.innerHTML = "<h3>" + surface.name + '</h3><div id="map' + i + '"></div><p class="note" role="status"></p>';
   document.querySelector(".maps").append(card);
-  const place = (field) => ({ field, type: "quantitative", title: null, scale: { domain: [-study.half_width, study.half_width] }, axis: { tickCount: 5, grid: false } });
+  const place = (field) => ({ field, type: "quantitative", title: null, scale: { domain: [-study.plot_range, study.plot_range] }, axis: { tickCount: 5, grid: false } });
   const contours = surface.contours.flatMap((flat, line) => pairs(flat).map((point) => ({ ...point, line })));
   return draw("map" + i, "Paths over the surface " + surface.name + "; the words below say which leave it", {
     width: 250,

@@ -39,6 +39,8 @@ def test_ranking_says_who_is_out_by_how_much_and_what_each_costs_at_most():
     assert rows["sgd"]["May be best"] == f"no: at least {100 * sgd.behind_at_least:.2f} behind {sgd.clearest_rival}"
     assert rows["adam"]["Costs at most, points"] == f"{100 * by_name['adam'].behind_at_most:.2f}"
     assert rows["sgd"]["Epochs to 93 %"] == "> 4 (0 of 3)"
+    twins = [row._replace(same_as="adam" * (row.optimizer == "rmsprop")) for row in ranking]
+    assert cells(display_tables.ranking(twins, conditions))["rmsprop"]["May be best"] == "yes; same runs as adam"
 
 
 def test_wrapper_is_named_with_what_it_wraps_wherever_its_name_stands_in_params():
