@@ -108,13 +108,13 @@ def curves(found: Findings) -> Picture:
     """Validation accuracy, training and validation loss of every optimizer, mean and interval over the runs."""
     figure = Figure(figsize=(WIDTH, 9), dpi=DPI, layout="constrained")
     for axes, (split, column, title, unit, scale) in zip(figure.subplots(3, 1), CURVES, strict=True):
-        rows = [row for row in found.curves if row.split == split]
-        look = style.looks([row.optimizer for row in rows])
-        for name, line in by_optimizer(rows).items():
+        lines = by_optimizer([row for row in found.curves if row.split == split])
+        look = style.looks(lines)
+        for name, line in lines.items():
             band = {"color": look[name]["color"], "alpha": 0.15, "linewidth": 0, "url": OF + name}
             axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
-        _draw_lines(axes, rows, column, scale)
-        _name_lines(axes, rows, column)
+        _draw_lines(axes, lines, column, scale)
+        _name_lines(axes, lines, column)
         axes.set(title=title, xlabel="epoch", ylabel=unit if unit == "%" else f"cross-entropy in {unit}, log scale")
         if unit == "%":
             axes.yaxis.set_major_formatter(FuncFormatter(percent))
@@ -131,17 +131,17 @@ def curves(found: Findings) -> Picture:
 @style.in_house
 def diagnostics(found: Findings) -> Picture:
     """What `DIAGNOSTICS` of descent/training/run.py lists, a panel each, means over the runs."""
-    lines = math.ceil(len(DIAGNOSTICS) / 2)
-    figure = Figure(figsize=(WIDTH, 3 * lines), dpi=DPI, layout="constrained")
+    rows = math.ceil(len(DIAGNOSTICS) / 2)
+    figure = Figure(figsize=(WIDTH, 3 * rows), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(h_pad=0.08)  # inches
-    panels = list(figure.subplots(lines, 2, squeeze=False).flat)
+    panels = list(figure.subplots(rows, 2, squeeze=False).flat)
     for axes in panels[len(DIAGNOSTICS) :]:
         axes.set_visible(False)
-    titles = []
+    lines, titles = by_optimizer(found.diagnostics), []
     for axes, column in zip(panels, DIAGNOSTICS, strict=False):
         title, scale = PANELS.get(column, (column.replace("_", " ").capitalize(), "linear"))
         titles.append(title)
-        _draw_lines(axes, found.diagnostics, column, scale)
+        _draw_lines(axes, lines, column, scale)
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(epochs(4))
         if title.endswith("%"):
@@ -268,9 +268,8 @@ def by_optimizer(rows: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def _draw_lines(axes: Axes, rows: Sequence[Any], column: str, scale: str) -> None:
+def _draw_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], column: str, scale: str) -> None:
     """Draw one line an optimizer; where a run diverged it ends with a cross."""
-    lines = by_optimizer(rows)
     look = style.looks(lines)
     for name, line in lines.items():
         marks = max(1, len(line["epoch"]) // 5)
@@ -294,9 +293,8 @@ def _draw_lines(axes: Axes, rows: Sequence[Any], column: str, scale: str) -> Non
     axes.xaxis.set_major_locator(epochs())
 
 
-def _name_lines(axes: Axes, rows: Sequence[Any], column: str) -> None:
+def _name_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], column: str) -> None:
     """Write the names at the ends of the lines, and the names of those that have none below."""
-    lines = by_optimizer(rows)
     look = style.looks(lines)
     values = np.concatenate([line[column] for line in lines.values()])
     values = values[np.isfinite(values)]
