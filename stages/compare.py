@@ -8,12 +8,11 @@ from pathlib import Path
 
 from descent.analysis import records
 from descent.core import parameters, process
-from descent.report import folder
+from descent.report import render
 
 RESULTS = Path("results")
 TUTORIAL = Path("data/reference/tutorial_history.csv")
 TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
-PAGE = ("descent/report/comparison.html", "descent/report/pages.css")
 
 
 @parameters.end_with_message
@@ -21,8 +20,8 @@ def main() -> None:
     """Read what each listed optimizer left, compute the report, write it."""
     results = records.read_results()
     printed = records.parse_tutorial(records.read_file(TUTORIAL), str(TUTORIAL))
-    trajectories, *page = map(records.read_file, (TRAJECTORIES, *PAGE))
-    written = folder.contents(results.conditions, results.trainings, printed, trajectories, *page)
+    trajectories = records.read_file(TRAJECTORIES)
+    written = render.comparison(results.conditions, results.trainings, printed, trajectories)
     for name, content in written.items():
         process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

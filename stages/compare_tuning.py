@@ -8,18 +8,12 @@ from pathlib import Path
 
 from descent.analysis import records
 from descent.core import parameters, process
-from descent.report import charts
-from descent.report import study_folder as folder
+from descent.report import render
 from descent.trajectories import thinned
 from descent.trajectories.settings import TrajectoryParameters
 
 TUNING = Path("results/tuning")
-PAGE = (
-    "descent/report/study.html",
-    "descent/report/pages.css",
-    "descent/report/charts.js",
-    ".dvc/plots_page/page.html",
-)
+PLOTS_PAGE = ".dvc/plots_page/page.html"
 
 
 @parameters.end_with_message
@@ -37,10 +31,9 @@ def main() -> None:
     trajectories = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     traced = thinned.parse(read(f"{TUNING}/paths.csv"), f"{TUNING}/paths.csv")
     defaults = {name: training.final_accuracy for name, training in results.trainings.items()}
-    written = folder.contents(
-        results.conditions, results.tuning, trajectories, results.studies, defaults, traced,
-        charts.assemble(*map(read, PAGE)),
-    )  # fmt: skip
+    written = render.study(
+        results.conditions, results.tuning, trajectories, results.studies, defaults, traced, read(PLOTS_PAGE)
+    )
     for name, content in written.items():
         process.write_file(TUNING / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

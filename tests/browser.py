@@ -6,12 +6,17 @@ import re
 import shutil
 import subprocess
 import tempfile
+from html import unescape
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
+# Of any width: a window of Chromium is at least 500 pixels wide.
+FRAME = """<!DOCTYPE html><meta name="color-scheme" content="light dark"><title></title>
+<script>onmessage = (event) => { document.title = event.data; };</script>
+<iframe src="framed.html" style="width: %dpx; height: 900px; border: 0"></iframe>"""
 
 
 class Visit(NamedTuple):
@@ -20,6 +25,26 @@ class Visit(NamedTuple):
     html: str
     console: list[str]
     requests: list[str]
+
+
+def ask(html: str, folder: Path, script: str, width: int = 1280, *, dark: bool = False) -> tuple[Any, Visit]:
+    """Show a page in a frame of some width, run a script in it, and return what the script returned, and the visit.
+
+    Args:
+        html: of the page.
+        folder: an empty one.
+        script: body of an async JavaScript function.
+        width: of the frame, pixels.
+        dark: whether the reader prefers dark pages.
+    """
+    asked = f"""<script>addEventListener("load", async () => {{
+        const noted = await (async () => {{ {script} }})();
+        parent.postMessage(JSON.stringify(noted), "*");
+    }});</script></body>"""
+    (folder / "framed.html").write_text(asked.join(html.rsplit("</body>", 1)), encoding="utf-8")
+    (folder / "frame.html").write_text(FRAME % width, encoding="utf-8")
+    found = visit(folder / "frame.html", 1400, f"--blink-settings=preferredColorScheme={'0' if dark else '1'}")
+    return json.loads(unescape(re.search("<title>(.*?)</title>", found.html)[1])), found
 
 
 def visit(page: Path, width: int = 1280, *flags: str) -> Visit:

@@ -15,7 +15,8 @@ from descent.analysis import tables
 from descent.analysis.records import Results
 from descent.analysis.settings import ReportParameters
 from descent.core import parameters
-from descent.report import layout
+from descent.report import display_tables
+from descent.report.text import percent
 from descent.runs import metrics
 from stages.diff import read_revision
 
@@ -26,7 +27,7 @@ def column(results: Results) -> dict[str, str]:
     verdicts, cells = tables.verdicts(runs, results.conditions), {}
     for name, values in runs.items():
         sd = metrics.sample_sd(values, 1 / results.conditions.data.validation_size)
-        text = layout.accuracy(values.mean(), sd)
+        text = display_tables.accuracy(values.mean(), sd)
         if verdicts[name].may_be_best == "diverged":
             text = f"{np.isnan(values).sum()} of {len(values)} diverged"
         cells[name] = f"**{text}**" if verdicts[name].may_be_best == "yes" else text
@@ -45,7 +46,7 @@ def main(*names: str) -> None:
     heads = ["Validation accuracy, %", *(f"{name} (n = {n})" for name, n in zip(names, runs, strict=True))]
     rows = [[name, *(column.get(name, "") for column in cells)] for name in optimizers]
     print(tabulate(rows, heads, "pipe", disable_numparse=True))
-    level = layout.percent(report.confidence)
+    level = percent(report.confidence)
     print(f"\nBold: may be the best in its column, at {level}. ±: standard deviation over the runs.")
 
 

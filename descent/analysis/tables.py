@@ -36,15 +36,10 @@ class CurvePoint(NamedTuple):
     accuracy_high: float
 
 
-class DiagnosticsPoint(NamedTuple):
-    """A row of diagnostics.csv: how far an epoch moved all trainable weights, means over the runs."""
-
-    optimizer: str
-    epoch: int
-    distance: float  # L2 norm of (weights after the epoch - weights before it)
-    weight_norm: float  # L2 norm of the weights after the epoch
-    relative_change: float  # distance / weight_norm
-    unchanged_weights: float  # share of the single weights that have the same value after the epoch as before it
+# A row of diagnostics.csv: the columns that descent/training/run.py explains, means over the runs.
+DiagnosticsPoint = NamedTuple(
+    "DiagnosticsPoint", [("optimizer", str), ("epoch", int), *((column, float) for column in DIAGNOSTICS)]
+)
 
 
 class Rank(NamedTuple):
@@ -112,10 +107,8 @@ def diagnostics(histories: Mapping[str, History]) -> list[DiagnosticsPoint]:
     rows = []
     for optimizer, history in sorted(histories.items()):
         means = {name: history[name].mean(axis=-1) for name in DIAGNOSTICS}
-        for i in range(len(means["distance"])):
-            rows.append(
-                DiagnosticsPoint(optimizer=optimizer, epoch=i + 1, **{name: mean[i] for name, mean in means.items()})
-            )
+        for epoch, values in enumerate(zip(*means.values(), strict=True), 1):
+            rows.append(DiagnosticsPoint(optimizer, epoch, **dict(zip(means, values, strict=True))))
     return rows
 
 

@@ -7,8 +7,8 @@ from tabulate import tabulate
 
 from descent.analysis.changes import changes, differing_environment, differing_parameters
 from descent.analysis.records import Results
-from descent.report import layout
-from descent.report.sentences import percent
+from descent.report import display_tables
+from descent.report.text import percent
 from descent.runs import metrics
 
 
@@ -30,7 +30,7 @@ def render_table(before: Results, after: Results, names: tuple[str, str], form: 
             _mean(row.before, before),
             _mean(row.after, after),
             "–" if math.isnan(row.change) else f"{100 * row.change:+.2f}",
-            layout.interval(100 * row.low, 100 * row.high, 2),
+            display_tables.points(row.low, row.high),
             row.verdict,
         ]
         for row in rows
@@ -72,4 +72,4 @@ def render_line(committed: Results, ours: Results, names: tuple[str, str]) -> st
 
 def _mean(runs: np.ndarray, results: Results) -> str:
     sd = metrics.sample_sd(runs, 1 / results.conditions.data.validation_size)
-    return f"{layout.accuracy(float(runs.mean()), float(sd))} (n = {len(runs)})"
+    return f"{display_tables.accuracy(float(runs.mean()), float(sd))} (n = {len(runs)})"

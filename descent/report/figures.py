@@ -1,12 +1,16 @@
-"""Draws the tables of the report; never saves. Rendered `style.in_house`, equal tables give equal pictures.
+"""Draws the figures of the comparison, and what those of the study share; never saves.
 
 Every optimizer has its colour, line and marker, the same in every figure: told apart in colour, in grey and by its
-name. All figures are narrow, so that a phone shows them whole and legible.
+name. All figures are narrow, so that a phone shows them whole and legible. Equal tables give equal pictures.
+
+A new figure is a function from `Findings` to a `Picture` that `FIGURES` names, at the end of this file, and a section
+of comparison.html that places it: $NAME_svg.
 """
 
+import math
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -17,6 +21,7 @@ from scipy.optimize import isotonic_regression
 from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.analysis.tutorial import TutorialPoint
 from descent.core import style
+from descent.training.run import DIAGNOSTICS
 
 WIDTH = 5.2  # inches
 DPI = 200
@@ -25,29 +30,48 @@ CURVES = (  # split, column, title, unit, scale
     ("train", "loss", "Training loss", "nats", "log"),
     ("val", "loss", "Validation loss", "nats", "log"),
 )
-DIAGNOSTICS = (  # column, title, unit, scale
-    ("distance", "Distance moved", "L2 norm", "log"),
-    ("weight_norm", "Weights", "L2 norm", "linear"),
-    ("relative_change", "Relative change", "ratio", "log"),
-    ("unchanged_weights", "Unchanged weights", "%", "from zero"),
+PANELS = {  # of diagnostics: column -> title, scale; a column that is not here has its name for a title
+    "distance": ("Distance moved, L2 norm", "log"),
+    "weight_norm": ("Weights, L2 norm", "linear"),
+    "relative_change": ("Relative change, ratio", "log"),
+    "unchanged_weights": ("Unchanged weights, %", "from zero"),
+}
+TRAJECTORIES = (  # in words; the stage `trace` draws it
+    "A line of panels for each optimizer: its path over each surface, on contour lines, and the size of its updates "
+    "among those of the others."
 )
 OF = "optimizer:"  # and its name: the address of what is drawn for it, from which `svg` makes an attribute
 IN_THE_SET = "#E4E4E4"
 LABEL_GAP = 0.07  # of a panel's height: one line of text in the smallest panel
+STEPS = [1, 2, 5, 10]  # between the labels of an axis
+
+
+class Findings(NamedTuple):
+    """What the figures draw: rows of the report's tables, and what they are of."""
+
+    ranking: Sequence[Rank]
+    runs: Mapping[str, np.ndarray]  # optimizer -> [runs], by what each run is judged, in [0, 1], nan where it diverged
+    leads: Sequence[Lead]
+    curves: Sequence[CurvePoint]
+    diagnostics: Sequence[DiagnosticsPoint]
+    tutorial: Sequence[TutorialPoint]
+    confidence: float  # of the intervals, in (0, 1)
+
+
+class Picture(NamedTuple):
+    """A figure, and what it shows in words, for those who cannot see it."""
+
+    figure: Figure
+    alternative: str
 
 
 @style.in_house
-def ranking(rows: Sequence[Rank], runs: Mapping[str, np.ndarray], leads: Sequence[Lead], confidence: float) -> Figure:
+def ranking(found: Findings) -> Picture:
     """One line an optimizer, best on top; what may be the best stands on grey.
 
     An optimizer so far behind that it would press the others together is an arrow at the edge, with its number.
-
-    Args:
-        rows: rows of ranking.csv.
-        runs: optimizer -> [runs], by what each run is judged, in [0, 1], nan where it diverged.
-        leads: rows of differences.csv.
-        confidence: of the intervals in these tables, in (0, 1).
     """
+    rows, level = found.ranking, f"{100 * found.confidence:g} %"
     figure = Figure(figsize=(WIDTH, 1.75 + 0.36 * len(rows)), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(5, 4))
     colors = {name: look["color"] for name, look in style.looks([row.optimizer for row in rows]).items()}
@@ -55,82 +79,91 @@ def ranking(rows: Sequence[Rank], runs: Mapping[str, np.ndarray], leads: Sequenc
         for y, row in enumerate(rows):
             if row.may_be_best == "yes":
                 axes.axhspan(y - 0.5, y + 0.5, color=IN_THE_SET, linewidth=0, zorder=0)
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
         axes.xaxis.set_major_formatter(FuncFormatter(percent))
         axes.grid(visible=False, axis="y")
-    _draw_runs(left, rows, runs, colors)
-    _draw_costs(right, rows, leads, colors)
+    _draw_runs(left, rows, found.runs, colors)
+    _draw_costs(right, rows, found.leads, colors)
     left.set_yticks(range(len(rows)), [row.optimizer for row in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_title("Validation accuracy, %")
     right.set_title("Behind the best, points")
     right.tick_params(left=False)
-    level = f"{100 * confidence:g} %"
     figure.supxlabel(
         f"On grey: may be the best, at {level} confidence.\nLeft: single runs, their mean, its {level} interval.\n"
         f"Right: bar, what choosing it costs at least and at most;\n"
         f"line, the lead of {rows[0].optimizer}, {level} for all pairs at once.",
         x=0.02, ha="left", fontsize=8.5,
     )  # fmt: skip
-    return figure
+    extremes = _extremes({row.optimizer: 100 * row.val_accuracy for row in rows})
+    return Picture(
+        figure,
+        "Two panels, one line for each optimizer, best on top. Left, its runs, their mean and its interval: means in "
+        f"%, {extremes}. Right, how far the best leads it.",
+    )
 
 
 @style.in_house
-def curves(rows: Sequence[CurvePoint], confidence: float) -> Figure:
-    """Validation accuracy, training and validation loss of every optimizer, mean and interval over the runs.
-
-    Args:
-        rows: rows of curves.csv.
-        confidence: of the intervals in it, in (0, 1).
-    """
+def curves(found: Findings) -> Picture:
+    """Validation accuracy, training and validation loss of every optimizer, mean and interval over the runs."""
     figure = Figure(figsize=(WIDTH, 9), dpi=DPI, layout="constrained")
     for axes, (split, column, title, unit, scale) in zip(figure.subplots(3, 1), CURVES, strict=True):
-        of_split = [row for row in rows if row.split == split]
-        look = style.looks([row.optimizer for row in rows])
-        for name, line in _by_optimizer(of_split).items():
+        lines = by_optimizer([row for row in found.curves if row.split == split])
+        look = style.looks(lines)
+        for name, line in lines.items():
             band = {"color": look[name]["color"], "alpha": 0.15, "linewidth": 0, "url": OF + name}
             axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
-        _draw_lines(axes, of_split, column, scale)
-        _name_lines(axes, of_split, column)
+        _draw_lines(axes, lines, column, scale)
+        _name_lines(axes, lines, column)
         axes.set(title=title, xlabel="epoch", ylabel=unit if unit == "%" else f"cross-entropy in {unit}, log scale")
         if unit == "%":
             axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    figure.supxlabel(f"Lines: means over the runs. Bands: {100 * confidence:g} % intervals for the mean.", fontsize=9)
-    return figure
+    level = f"{100 * found.confidence:g} %"
+    figure.supxlabel(f"Lines: means over the runs. Bands: {level} intervals for the mean.", fontsize=9)
+    losses = {row.optimizer: row.loss for row in found.curves if row.split == "val"}  # the last epoch comes last
+    return Picture(
+        figure,
+        "Three panels by epoch, one line for each optimizer with a band around it: validation accuracy, training loss, "
+        f"validation loss. Validation loss after the last epoch in nats, {_extremes(losses)}.",
+    )
 
 
 @style.in_house
-def diagnostics(rows: Sequence[DiagnosticsPoint]) -> Figure:
-    """How far the weights move in each epoch: distance, norm of the weights, their ratio, share of unchanged weights.
-
-    Args:
-        rows: rows of diagnostics.csv.
-    """
-    figure = Figure(figsize=(WIDTH, 6), dpi=DPI, layout="constrained")
+def diagnostics(found: Findings) -> Picture:
+    """What `DIAGNOSTICS` of descent/training/run.py lists, a panel each, means over the runs."""
+    rows = math.ceil(len(DIAGNOSTICS) / 2)
+    figure = Figure(figsize=(WIDTH, 3 * rows), dpi=DPI, layout="constrained")
     figure.get_layout_engine().set(h_pad=0.08)  # inches
-    for axes, (column, title, unit, scale) in zip(figure.subplots(2, 2).flat, DIAGNOSTICS, strict=True):
-        _draw_lines(axes, rows, column, scale)
-        axes.set(title=f"{title}, {unit}", xlabel="epoch")
-        axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], integer=True))
-        if unit == "%":
+    panels = list(figure.subplots(rows, 2, squeeze=False).flat)
+    for axes in panels[len(DIAGNOSTICS) :]:
+        axes.set_visible(False)
+    lines, titles = by_optimizer(found.diagnostics), []
+    for axes, column in zip(panels, DIAGNOSTICS, strict=False):
+        title, scale = PANELS.get(column, (column.replace("_", " ").capitalize(), "linear"))
+        titles.append(title)
+        _draw_lines(axes, lines, column, scale)
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.set_major_locator(epochs(4))
+        if title.endswith("%"):
             axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, handlelength=3)
-    return figure
+    handles = panels[0].get_legend_handles_labels()
+    figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, handlelength=3)
+    changes = {row.optimizer: row.relative_change for row in found.diagnostics}
+    return Picture(
+        figure,
+        f"{len(titles)} panels by epoch, one line for each optimizer: {'; '.join(titles)}. Relative change in the last "
+        f"epoch, {_extremes(changes)}.",
+    )
 
 
 @style.in_house
-def tutorial(rows: Sequence[TutorialPoint], confidence: float) -> Figure:
-    """The tutorial's printed run over ours: validation accuracy and loss, a line of panels for each optimizer.
-
-    Args:
-        rows: rows of tutorial.csv.
-        confidence: of the intervals in it, in (0, 1).
-    """
-    lines = _by_optimizer(rows)
+def tutorial(found: Findings) -> Picture:
+    """The tutorial's printed run over ours: validation accuracy and loss, a line of panels for each optimizer."""
+    lines = by_optimizer(found.tutorial)
     figure = Figure(figsize=(WIDTH, 1 + 1.35 * max(1, len(lines))), dpi=DPI, layout="constrained")
     look = style.looks(lines)
     panels = figure.subplots(max(1, len(lines)), 2, sharex=True, squeeze=False)
-    interval = f"{100 * confidence:g} % interval for the mean"
+    interval = f"{100 * found.confidence:g} % interval for the mean"
     for pair, (name, line) in zip(panels, lines.items(), strict=len(lines) > 0):
         for axes, column in zip(pair, ("val_accuracy", "val_loss"), strict=True):
             color = look[name]["color"]
@@ -140,7 +173,8 @@ def tutorial(rows: Sequence[TutorialPoint], confidence: float) -> Figure:
             dots = {"color": "#222222", "markerfacecolor": "none", "markersize": 3, "label": "tutorial"}
             axes.plot(line["epoch"], line[f"{column}_printed"], "o", **dots)
             axes.yaxis.set_major_locator(MaxNLocator(4))
-            axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True))
+            axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+            axes.xaxis.set_major_locator(epochs(5))
         pair[0].yaxis.set_major_formatter(FuncFormatter(percent))
         pair[0].set_ylabel(name)
     for axes, title in zip(panels[0], ("Validation accuracy, %", "Validation loss, nats"), strict=True):
@@ -149,7 +183,11 @@ def tutorial(rows: Sequence[TutorialPoint], confidence: float) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("epoch")
     figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
-    return figure
+    return Picture(
+        figure,
+        "Validation accuracy and validation loss by epoch, two panels for each optimizer that the tutorial ran too "
+        f"({', '.join(sorted(lines)) or 'none'}): its printed points over our mean and its band.",
+    )
 
 
 def svg(figure: Figure) -> str:
@@ -177,12 +215,51 @@ def label_places(heights: Mapping[str, float], gap: float) -> dict[str, float]:
     return dict(zip(order, np.clip(rises, 0, 1 - ladder[-1]) + ladder, strict=True))
 
 
-def percent(share: float, _position: int) -> str:
-    """Write a tick of an axis whose unit is a share."""
-    return f"{100 * share:g}"
+def percent(share: float, _position: int = 0) -> str:
+    """Write a tick of an axis whose unit is a share: in percent, never with an exponent."""
+    return np.format_float_positional(round(100 * share, 10), trim="-")
 
 
-def _by_optimizer(rows: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
+def epochs(most: int = 10) -> MaxNLocator:
+    """Find the ticks of an axis of epochs, about `most`: each a whole number, and at least one of one epoch."""
+    return MaxNLocator(most, steps=STEPS, integer=True, min_n_ticks=1)
+
+
+def enough(ticks: Sequence[float], low: float, high: float) -> np.ndarray:
+    """Take the ticks from low to high; where fewer than two are there, round numbers at equal distances instead."""
+    within = [tick for tick in ticks if low <= tick <= high]
+    if len(within) > 1:
+        return np.array(within)
+    ticks = MaxNLocator(4, steps=STEPS).tick_values(low, high)
+    return ticks[(low <= ticks) & (ticks <= high)]
+
+
+class LogTicks(LogLocator):
+    """Finds the ticks of a log axis, of which at least two can be seen, however short it is."""
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Find the ticks from vmin to vmax."""
+        return enough(super().tick_values(vmin, vmax), *sorted([vmin, vmax]))
+
+
+def name_ends(
+    axes: Axes,
+    ends: Mapping[str, tuple[float, float]],
+    look: Mapping[str, Mapping[str, Any]],
+    diverged: Collection[str] = (),
+) -> None:
+    """Write the name of each line at its end, right of the axes; `ends`: in data, once the limits stand."""
+    axes.set_xlim(axes.get_xlim())
+    on_axes = {name: (axes.transScale + axes.transLimits).transform(end).clip(0, 1) for name, end in ends.items()}
+    for name, place in label_places({name: y for name, (_, y) in on_axes.items()}, LABEL_GAP).items():
+        (x, y), color, lost = on_axes[name], look[name]["color"], name in diverged
+        leader = {"color": color, "linestyle": (0, (1, 4)) if lost else "-", "linewidth": 1, "url": OF + name}
+        axes.plot([x, 1.05], [y, place], transform=axes.transAxes, clip_on=False, **leader)
+        label = f"{name}\n(diverged)" if lost else name
+        axes.text(1.06, place, label, transform=axes.transAxes, verticalalignment="center", url=OF + name)
+
+
+def by_optimizer(rows: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
     """Split a table into columns [epochs] for each optimizer."""
     groups = {name: [row for row in rows if row.optimizer == name] for name in sorted({row.optimizer for row in rows})}
     return {
@@ -191,9 +268,8 @@ def _by_optimizer(rows: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
-def _draw_lines(axes: Axes, rows: Sequence[Any], column: str, scale: str) -> None:
+def _draw_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], column: str, scale: str) -> None:
     """Draw one line an optimizer; where a run diverged it ends with a cross."""
-    lines = _by_optimizer(rows)
     look = style.looks(lines)
     for name, line in lines.items():
         marks = max(1, len(line["epoch"]) // 5)
@@ -204,20 +280,21 @@ def _draw_lines(axes: Axes, rows: Sequence[Any], column: str, scale: str) -> Non
             axes.plot(line["epoch"][drawn[-1]], line[column][drawn[-1]], "x", **cross)
     if scale == "log":
         axes.set_yscale(scale)
-        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_locator(LogTicks(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
-    elif scale == "from zero":
+    else:
+        axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+    if scale == "from zero":
         axes.update_datalim([(0, 0)], updatex=False)
         axes.autoscale_view()
         axes.set_ylim(bottom=0)  # without a margin below, with one above
     axes.margins(x=0.02)
-    axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
+    axes.xaxis.set_major_locator(epochs())
 
 
-def _name_lines(axes: Axes, rows: Sequence[Any], column: str) -> None:
+def _name_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], column: str) -> None:
     """Write the names at the ends of the lines, and the names of those that have none below."""
-    lines = _by_optimizer(rows)
     look = style.looks(lines)
     values = np.concatenate([line[column] for line in lines.values()])
     values = values[np.isfinite(values)]
@@ -226,17 +303,9 @@ def _name_lines(axes: Axes, rows: Sequence[Any], column: str) -> None:
         low, high = scale.transform([min(values), max(values)])
         margin = 0.05 * (high - low)
         axes.set_ylim(*scale.inverted().transform([low - margin, high + margin]))
-    axes.set_xlim(axes.get_xlim())
     drawn = {name: np.flatnonzero(np.isfinite(line[column])) for name, line in lines.items()}
     ends = {name: (lines[name]["epoch"][i[-1]], lines[name][column][i[-1]]) for name, i in drawn.items() if len(i)}
-    on_axes = {name: (axes.transScale + axes.transLimits).transform(end).clip(0, 1) for name, end in ends.items()}
-    for name, place in label_places({name: y for name, (_, y) in on_axes.items()}, LABEL_GAP).items():
-        (x, y), color = on_axes[name], look[name]["color"]
-        diverged = len(drawn[name]) < len(lines[name]["epoch"])
-        leader = {"color": color, "linestyle": (0, (1, 4)) if diverged else "-", "linewidth": 1, "url": OF + name}
-        axes.plot([x, 1.05], [y, place], transform=axes.transAxes, clip_on=False, **leader)
-        label = f"{name}\n(diverged)" if diverged else name
-        axes.text(1.06, place, label, transform=axes.transAxes, verticalalignment="center", url=OF + name)
+    name_ends(axes, ends, look, {name for name in ends if len(drawn[name]) < len(lines[name]["epoch"])})
     if absent := sorted(set(lines) - set(ends)):
         axes.text(0.5, 0.02, f"diverged in the first epoch: {', '.join(absent)}", transform=axes.transAxes, ha="center")
 
@@ -282,3 +351,19 @@ def _draw_costs(axes: Axes, rows: Sequence[Rank], leads: Sequence[Lead], colors:
 def _arrow(axes: Axes, x: float, y: float, text: str) -> None:
     place = {"ha": "right" if x else "left", "xytext": (-3 if x else 3, 0), "textcoords": "offset points"}
     axes.annotate(text, (x, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, **place)
+
+
+def _extremes(values: Mapping[str, float]) -> str:
+    known = sorted((value, name) for name, value in values.items() if math.isfinite(value))
+    if not known:
+        return "unknown, since every optimizer had a run that diverged"
+    (low, lowest), (high, highest) = known[0], known[-1]
+    return f"from {low:.4g} ({lowest}) to {high:.4g} ({highest})"
+
+
+FIGURES: dict[str, Callable[[Findings], Picture]] = {
+    "curves": curves,
+    "diagnostics": diagnostics,
+    "ranking": ranking,
+    "tutorial": tutorial,
+}

@@ -1,22 +1,31 @@
-"""Writes the findings as one HTML page that needs no network and no other file. Its script only fades lines."""
+"""Writes findings as an HTML page that needs no network and no other file: one base page, a body for each report."""
 
+import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
 from string import Template
-from typing import NamedTuple
+from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Rank
-from descent.analysis.tutorial import TutorialPoint
-from descent.report.layout import Table
+import contourpy
+import numpy as np
 
-# What the figures draw in -> the page's own colours, so that they turn dark with it; sgd's black does, too.
+from descent.core import style
+from descent.core.parameters import InputError
+from descent.report.display_tables import Table, times
+from descent.report.study_figures import Study
+from descent.trajectories.settings import Surface
+from descent.trajectories.surfaces import leaves_at, survey
+
+# What the figures draw in -> the pages' own colours, so that they turn dark with them; sgd's black does, too.
 THEME = {
     "#000000": "var(--text)",
     "#222222": "var(--text)",
     "#bbbbbb": "var(--soft)",
+    "#c6c6c6": "var(--line)",
     "#cccccc": "var(--line)",
     "#dddddd": "var(--line)",
     "#e4e4e4": "var(--shade)",
@@ -25,109 +34,167 @@ THEME = {
     "#332288": "light-dark(#332288, #8f80e0)",
     "#117733": "light-dark(#117733, #44aa66)",
 }
-
-
-class Texts(NamedTuple):
-    """The sentences of the page and of ranking.md and summary.md."""
-
-    answer: str
-    conditions: str
-    reading: str
-    summary: Sequence[str]
+SHAPES = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down", "D": "diamond", "P": "cross"}
+SHAPES |= {"X": "M-.7,-1L0,-.3L.7,-1L1,-.7L.3,0L1,.7L.7,1L0,.3L-.7,1L-1,.7L-.3,0L-1,-.7Z", "<": "triangle-left"}
 
 
 def html(
-    template: str,
-    styles: str,
-    texts: Texts,
+    body: str,
+    title: str,
+    texts: Mapping[str, str | Sequence[str]],
     tables: Mapping[str, Table],
-    pictures: Mapping[str, str],
-    alternatives: Mapping[str, str],
+    pictures: Mapping[str, tuple[str, str]],
+    **further: str,
 ) -> str:
-    """Fill the template; every text is escaped on its way into it.
+    """Fill a body and put it into the base page; every text and every cell is escaped on its way.
 
     Args:
-        template: HTML with $names for `string.Template`; what stands between `<!-- tutorial -->` and `<!-- end -->` is
-            left out without a picture of this name.
-        styles: CSS, put in as it is.
-        texts: what is said.
-        tables: name in the template -> table.
-        pictures: name in the template -> `svg` element.
-        alternatives: name of a picture -> what it shows, in words.
+        body: HTML with $names for `string.Template`; what stands between `<!-- NAME -->` and `<!-- end -->` is left out
+            without a picture of that name.
+        title: of the page.
+        texts: name -> what is said; sentences in a sequence become items of a list.
+        tables: name -> table, of which the body has $name_table.
+        pictures: name -> `svg` element, of which the body has $name_svg, and what it shows in words.
+        further: $name -> what comes in as it is.
     """
-    shown = "" if "tutorial" not in pictures else r"\1"
-    template = re.sub(r"<!-- tutorial -->\n?(.*?)<!-- end -->\n?", shown, template, flags=re.DOTALL)
-    summary = Element("ul")
-    for sentence in texts.summary:
-        SubElement(summary, "li").text = sentence
-    parts = {
-        **texts._asdict(),
-        "summary": summary,
-        **{f"{name}_table": table(content) for name, content in tables.items()},
-    }
-    escaped = {
-        name: escape(part) if isinstance(part, str) else tostring(part, "unicode", method="html")
-        for name, part in parts.items()
-    }
-    drawn = {f"{name}_svg": picture(name, content, alternatives[name]) for name, content in pictures.items()}
-    return Template(template).substitute(escaped | drawn | {"styles": styles})
+    body = re.sub(
+        r"<!-- (\w+) -->\n?(.*?)<!-- end -->\n?",
+        lambda found: found[2] if found[1] in pictures else "",
+        body,
+        flags=re.DOTALL,
+    )
+    parts = {"title": escape(title), "styles": read("page.css"), "eval": "", "scripts": ""} | further
+    for name, said in texts.items():
+        parts[name] = escape(said) if isinstance(said, str) else "".join(f"<li>{escape(each)}</li>" for each in said)
+    parts |= {f"{name}_table": tostring(table(content), "unicode", method="html") for name, content in tables.items()}
+    parts |= {f"{name}_svg": picture(name, *drawn) for name, drawn in pictures.items()}
+    heads = re.findall(r'<h2 id="(\w+)">([^<:]*)', body)  # what stands before a colon
+    parts["contents"] = "".join(f'<li><a href="#{name}">{head}</a></li>\n' for name, head in heads)
+    parts["body"] = Template(body).substitute(parts)
+    return Template(read("base.html")).substitute(parts)
 
 
-def picture(name: str, svg: str, alternative: str) -> str:
-    """Fit an `svg` element into the page: in its colours, with names that no other picture has, and with words."""
-    svg = svg.replace("xlink:href", "href")
-    svg = re.sub(r'(?<=\bid=")|(?<=href="#)|(?<=url\(#)', f"{name}-", svg)
-    svg = re.sub("|".join(THEME), lambda color: THEME[color[0]], svg)
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(alternative)}"', 1)
+def study_scripts(study: Study, plots_page: str) -> dict[str, str]:
+    """Make what lets the page of the study draw: names of `html` -> numbers and scripts, licences, the right to run.
+
+    Args:
+        study: what is drawn.
+        plots_page: .dvc/plots_page/page.html, which holds the drawing libraries and their licences.
+
+    Raises:
+        InputError: if plots_page holds no libraries.
+    """
+    found = {}
+    for name in ("libraries", "licences"):
+        part = re.search(f"<!-- {name} -->(.*)<!-- end of {name} -->", plots_page, re.DOTALL)
+        if not part:
+            raise InputError(f".dvc/plots_page/page.html: no {name} in it: run python -m tools.plots_page")
+        found[name] = part[1]
+    # In a script element of JSON only "<" could be taken for markup.
+    data = json.dumps(study_data(study), separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
+    numbers = f'<script type="application/json" id="numbers">{data}</script>'
+    scripts = f"{numbers}\n{found['libraries']}\n<script>\n{read('study.js')}</script>\n"
+    return {"scripts": scripts, "licences": found["licences"], "eval": " 'unsafe-eval'"}
+
+
+def read(name: str) -> str:
+    """Read a part of the pages, which stands beside this module."""
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
+
+
+def picture(name: str, drawn: str, alternative: str) -> str:
+    """Fit an `svg` element into a page: in its colours, with names that no other picture has, and with words."""
+    drawn = drawn.replace("xlink:href", "href")
+    drawn = re.sub(r'(?<=\bid=")|(?<=href="#)|(?<=url\(#)', f"{name}-", drawn)
+    drawn = re.sub("|".join(THEME), lambda color: THEME[color[0]], drawn)
+    return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(alternative)}"', 1)
 
 
 def table(content: Table) -> Element:
-    """Make an HTML table in a box of its own."""
+    """Make an HTML table in a box of its own; each cell has the kind of its column for a class."""
     # Wide tables scroll in their own box, which the keyboard must be able to reach.
     box = Element("div", {"class": "wide", "role": "group", "tabindex": "0", "aria-label": content.caption})
-    element = SubElement(box, "table")
-    SubElement(element, "caption").text = content.caption
-    line = SubElement(SubElement(element, "thead"), "tr")
+    made = SubElement(box, "table")
+    SubElement(made, "caption").text = content.caption
+    line = SubElement(SubElement(made, "thead"), "tr")
     for head in content.heads:
         SubElement(line, "th", scope="col").text = head
-    body = SubElement(element, "tbody")
+    body = SubElement(made, "tbody")
     for first, *rest in content.rows:
         line = SubElement(body, "tr")
         SubElement(line, "th", scope="row").text = first
-        for cell in rest:
-            SubElement(line, "td").text = cell
+        for kind, cell in zip(content.kinds[1:], rest, strict=True):
+            SubElement(line, "td", {"class": kind}).text = cell
     return box
 
 
-def alternatives(
-    ranking: Sequence[Rank],
-    curves: Sequence[CurvePoint],
-    diagnostics: Sequence[DiagnosticsPoint],
-    points: Sequence[TutorialPoint],
-) -> dict[str, str]:
-    """Say in words what each picture shows, from the tables that it draws."""
-    accuracies = {row.optimizer: 100 * row.val_accuracy for row in ranking}
-    losses = {row.optimizer: row.loss for row in curves if row.split == "val"}  # the last epoch comes last
-    changes = {row.optimizer: row.relative_change for row in diagnostics}
-    names = sorted({row.optimizer for row in points})
+def study_data(study: Study) -> dict[str, Any]:
+    """Collect what study.js draws, as JSON takes it; a number that is not known is null."""
+    factors = sorted({row.factor for row in study.sensitivity})
+    place = {factor: i for i, factor in enumerate(factors)}
+    looks = style.looks([row.optimizer for row in study.sensitivity])
+    points = []
+    for row in study.sensitivity:
+        best, known = study.chosen.get(row.optimizer), row.diverged == 0
+        point = {
+            "optimizer": row.optimizer,
+            "place": place[row.factor],
+            "offset": None if best is None else place[row.factor] - place[best],
+            "rate": _rounded(row.learning_rate),
+            "best": None if best is None else _rounded(row.factor / best),
+            "off": None if best is None else times(row.factor / best),
+            "times": times(row.factor),
+            "accuracy": f"{100 * row.mean:.2f} %" if known else f"diverged, {row.diverged} of {row.runs}",
+        }
+        ends = {"error": row.mean, "least": row.high, "most": row.low}
+        points.append(point | {name: _rounded(1 - end) if known else None for name, end in ends.items()})
     return {
-        "ranking": "Two panels, one line for each optimizer, best on top. Left, its runs, their mean and its interval: "
-        f"means in %, {_extremes(accuracies)}. Right, how far the best leads it.",
-        "curves": "Three panels by epoch, one line for each optimizer with a band around it: validation accuracy, "
-        f"training loss, validation loss. Validation loss after the last epoch in nats, {_extremes(losses)}.",
-        "diagnostics": "Four panels by epoch, one line for each optimizer: how far the weights move in an epoch, the "
-        "norm of the weights, their relative change, the share of unchanged weights. Relative change in the last "
-        f"epoch, {_extremes(changes)}.",
-        "tutorial": "Validation accuracy and validation loss by epoch, two panels for each optimizer that the tutorial "
-        f"ran too ({', '.join(names) or 'none'}): its printed points over our mean and its band.",
-        "trajectories": "A line of panels for each optimizer but your own ones: its path over each surface, on "
-        "contour lines, and the size of its updates among those of the others.",
+        "optimizers": [
+            {
+                "name": name,
+                "color": THEME.get(look["color"].lower(), look["color"]),
+                "dash": [] if look["linestyle"] == "-" else [2 * length for length in look["linestyle"][1]],  # pixels
+                "shape": SHAPES[look["marker"]],
+            }
+            for name, look in sorted(looks.items())
+        ],
+        "factors": [times(factor) for factor in factors],
+        "default": place.get(1, 0),
+        "sensitivity": points,
+        "losses": [
+            {"optimizer": name, "place": place[factor], "losses": [_rounded(loss) for loss in curve]}
+            for (name, factor), curve in study.losses.items()
+        ],
+        "plot_range": study.trajectories.plot_range,
+        "surfaces": [_surface(*item, study, place) for item in study.trajectories.surfaces.items()],
     }
 
 
-def _extremes(values: Mapping[str, float]) -> str:
-    known = sorted((value, name) for name, value in values.items() if math.isfinite(value))
-    if not known:
-        return "unknown, since every optimizer had a run that diverged"
-    (low, lowest), (high, highest) = known[0], known[-1]
-    return f"from {low:.4g} ({lowest}) to {high:.4g} ({highest})"
+def _surface(name: str, surface: Surface, study: Study, place: Mapping[float, int]) -> dict[str, Any]:
+    """Contour lines and paths, each as x, y, x, y, ..., and the step at which a path leaves the picture."""
+    plot_range = study.trajectories.plot_range
+    line, heights, levels = survey(surface, plot_range, 61)
+    contours = contourpy.contour_generator(line, line, heights)
+    paths = []
+    for path in study.paths:
+        if path.surface == name:
+            left = leaves_at(path.points, plot_range)
+            known = path.points[np.isfinite(path.points).all(axis=1)]
+            paths.append(
+                {
+                    "optimizer": path.optimizer,
+                    "place": place.get(path.factor),
+                    "points": np.round(known, 4).ravel().tolist(),
+                    "left": None if left is None else int(path.steps[left]),
+                }
+            )
+    return {
+        "name": name.replace("_", " "),
+        "start": surface.start,
+        "contours": [np.round(part, 4).ravel().tolist() for level in levels for part in contours.lines(level)],
+        "paths": paths,
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return float(f"{value:.5g}") if math.isfinite(value) else None

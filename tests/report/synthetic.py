@@ -14,7 +14,6 @@ from descent.analysis.settings import Conditions
 from descent.core import parameters, style
 from descent.training.run import HISTORY
 from descent.training.settings import OptimizerEntry
-from stages import compare
 
 ROOT = Path(__file__).parents[2]
 EPOCHS, IMAGES, LAST_EPOCHS = 4, 3000, 2
@@ -84,20 +83,16 @@ def printed():
 
 
 def project(folder, names=tuple(LEVELS), seeds=(0, 1, 2)):
-    """A folder in which the stage can run: parameters, the tutorial's numbers, template, what the trainings left."""
+    """A folder in which the stage can run: parameters, the tutorial's numbers, what the trainings left."""
     document = YAML(typ="safe").load(ROOT / "params.yaml")
     of_keras, own = {"class_name": "SGD", "config": {}}, {"class_name": "X", "config": {}, "file": "optimizers/x.py"}
     document["optimizers"] = {name: dict(own if name == "own" else of_keras) for name in names}
     document["training"] |= {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
     YAML().dump(document, folder / "params.yaml")
     shutil.copytree(ROOT / "data/reference", folder / "data/reference")
-    for part in (*compare.PAGE, "results/trajectories/trajectories.svg"):
-        (folder / part).parent.mkdir(parents=True, exist_ok=True)
-    for part in compare.PAGE:
-        shutil.copy(ROOT / part, folder / part)
-    (folder / "results/trajectories/trajectories.svg").write_text(style.svg(Figure()), encoding="utf-8")
-    for kind in ("history", "metrics"):
+    for kind in ("history", "metrics", "trajectories"):
         (folder / "results" / kind).mkdir(parents=True)
+    (folder / "results/trajectories/trajectories.svg").write_text(style.svg(Figure()), encoding="utf-8")
     for name in names:
         (folder / f"results/history/{name}.csv").write_text(history_text(LEVELS[name], seeds), encoding="utf-8")
         (folder / f"results/metrics/{name}.json").write_text(metrics_text(LEVELS[name], seeds), encoding="utf-8")

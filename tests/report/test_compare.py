@@ -78,7 +78,7 @@ def test_order_of_optimizers_and_seeds_and_files_of_others_change_no_byte_of_the
         ("results/history/adam.csv", None),
         ("results/metrics/adam.json", "{}"),
         ("data/reference/tutorial_history.csv", "optimizer\nsgd\n"),
-        ("descent/report/comparison.html", None),
+        ("results/trajectories/trajectories.svg", None),
         ("params.yaml", "data: {}"),
     ],
 )
@@ -94,7 +94,7 @@ def test_a_failure_while_drawing_leaves_the_old_report_whole(tmp_path, monkeypat
     monkeypatch.chdir(synthetic.project(tmp_path, ["adam"]))
     Path("results/report").mkdir()
     Path("results/report/ranking.md").write_text("old", encoding="utf-8")
-    monkeypatch.setattr(figures, "tutorial", lambda *_: 1 / 0)
+    monkeypatch.setitem(figures.FIGURES, "tutorial", lambda _: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         compare.main()
     assert synthetic.report(tmp_path) == {"ranking.md": b"old"}

@@ -5,10 +5,7 @@ import math
 import numpy as np
 
 from descent.analysis.study_tables import BestOfK, SensitivityPoint
-from descent.core import style
-from descent.report import study_figures as figures
-from descent.report import study_page as page
-from descent.report.layout import Table
+from descent.report.study_figures import Study
 from descent.trajectories import thinned
 from descent.trajectories.settings import Surface, TrajectoryParameters
 
@@ -82,22 +79,14 @@ def traced(names=tuple(RATES)):
 
 
 def study(names=tuple(RATES), **changes):
-    """All numbers behind the page."""
-    whole = page.Study(
-        sensitivity(names), chosen(names), best_of_k(names), losses(names), traced(names), trajectories()
+    """All numbers behind the figures and the page."""
+    whole = Study(
+        sensitivity=sensitivity(names),
+        chosen=chosen(names),
+        best_of_k=best_of_k(names),
+        losses=losses(names),
+        paths=traced(names),
+        trajectories=trajectories(),
+        confidence=0.95,
     )
     return whole._replace(**changes)
-
-
-def pictures(names=tuple(RATES)):
-    """The figures as PNG files."""
-    return {
-        "sensitivity": style.png(figures.sensitivity(sensitivity(names), chosen(names), 0.95)),
-        "relative": style.png(figures.relative(sensitivity(names), chosen(names))),
-        "best_of_k": style.png(figures.best_of_k(best_of_k(names))),
-    }
-
-
-def tuned():
-    """A table of the answer."""
-    return Table("Default and tuned", ["Optimizer", "Rate"], [["adam", "0.001"], ["sgd", "0.3"]])

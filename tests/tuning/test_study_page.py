@@ -1,35 +1,27 @@
 """The page of the learning-rate study: played with in a browser, and complete without a script."""
 
-import json
 import re
-from html import unescape
 from pathlib import Path
 
 import browser
 import pytest
 import synthetic_study
 
-from descent.core import style
 from descent.core.parameters import InputError
-from descent.report import charts
-from descent.report import study_page as page
+from descent.report import display_tables, page, study_figures
+from descent.report.figures import svg
 from stages import compare_tuning
 
-ROOT = Path(__file__).parents[2]
-PARTS = [(ROOT / part).read_text(encoding="utf-8") for part in compare_tuning.PAGE]
-TEMPLATE = charts.assemble(*PARTS)
+PLOTS_PAGE = (Path(__file__).parents[2] / compare_tuning.PLOTS_PAGE).read_text(encoding="utf-8")
 TEXTS = {"answer": "adam is best.", "conditions": "Learning rate tuned.", "reading": "Within a column."}
 # Moves every control as a reader does, and notes what is drawn after each move.
-PLAY = """<script>addEventListener("load", async () => {
+PLAY = """
     const all = (selector) => [...document.querySelectorAll(selector)];
+    const style = (part) => getComputedStyle(part);
     const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
     const words = (id) => document.querySelector(id).textContent;
-    const top = (element) => element.getBoundingClientRect().top;
-    const names = (chart) => all(chart + " .role-axis-label text").sort((a, b) => top(a) - top(b))
-        .map((text) => text.textContent).filter((text) => /[a-z]/.test(text));
-    const lines = (chart) => all(chart + " .mark-line path")
-        .map((path) => [path.getAttribute("stroke"), path.getAttribute("d")]);
-    const marks = (chart, kind) => all(chart + " .mark-" + kind + " path").length;
+    const lines = (chart) => all(chart + " .mark-line path").map((path) => path.getAttribute("d"));
+    const map = () => [lines("#map0"), words("#map0 + p")];
     const move = async (id, value) => {
         const input = document.querySelector(id);
         input.value = value;
@@ -37,175 +29,127 @@ PLAY = """<script>addEventListener("load", async () => {
         await pause(300);
         return input.getAttribute("aria-valuetext");
     };
+    const picked = () => all(".picks button[aria-pressed=true]").map((button) => button.textContent);
     const faint = () => all("#losses_chart .mark-line path").filter((path) => path.getAttribute("opacity") < 1).length;
     while (!document.querySelector(".maps > :last-child [role=status]")?.textContent) await pause(50);
-    const noted = { overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth };
-    noted.card = getComputedStyle(document.querySelector(".chart")).backgroundColor;
-    noted.ground = getComputedStyle(document.body).backgroundColor;
-    noted.text = getComputedStyle(document.body).color;
-    noted.black = [".chart", ".picks"].map((part) => part + " [stroke='#000000']")
-        .map((black) => getComputedStyle(document.querySelector(black)).stroke);
-    noted.written = [...new Set(all(".chart text").map((text) => getComputedStyle(text).fill))];
-    noted.image = getComputedStyle(document.querySelector("figure img")).filter;
-    noted.widest = Math.max(...all(".chart svg").map((svg) => svg.getBoundingClientRect().right));
-    noted.shown = [".still", ".play"].map((kind) => all(kind).filter((element) => element.checkVisibility()).length);
-    noted.sensitivity = [lines("#sensitivity_chart").length, marks("#sensitivity_chart", "symbol")];
-    noted.start = [names("#forgiving_chart"), words("#forgiving_words")];
-    noted.off = [await move("#offset", 2), names("#forgiving_chart"), words("#forgiving_words")];
-    noted.losses = [lines("#losses_chart"), words("#losses_words")];
-    noted.map = [lines("#map0").filter(([color]) => color !== "#ccc"), words("#map0 + p")];
-    noted.largest = [await move("#factor", 8), document.querySelector("#path_factor").value];
+    const black = document.querySelector("#losses_chart [stroke='var(--text)']");
+    const noted = {
+        overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+        widest: Math.max(...all(".chart svg").map((svg) => svg.getBoundingClientRect().right)),
+        text: style(document.body).color,
+        written: [...new Set(all(".chart text").map((text) => style(text).fill))],
+        black: style(black).stroke,
+        ground: style(document.querySelector(".chart")).backgroundColor,
+        still: all(".still").filter((element) => element.checkVisibility()).length,
+        drawn: [lines("#sensitivity_chart").length, lines("#forgiving_chart").length, lines("#losses_chart").length],
+        start: words("#forgiving_words"),
+        off: [await move("#offset", 2), words("#forgiving_words")],
+        losses: [lines("#losses_chart"), words("#losses_words")],
+        map: map(),
+    };
+    noted.label = await move("#factor", 8);
     noted.losses_largest = [lines("#losses_chart"), words("#losses_words")];
-    noted.map_largest = [lines("#map0").filter(([color]) => color !== "#ccc"), words("#map0 + p")];
-    await move("#path_factor", 0);
-    noted.map_smallest = lines("#map0").filter(([color]) => color !== "#ccc");
+    noted.map_largest = map();
     all(".picks button")[0].click();
     await pause(300);
-    noted.picked = [all(".picks button").map((button) => button.getAttribute("aria-pressed")), faint()];
+    noted.picked = [picked(), faint()];
     document.querySelector("#losses_chart .mark-line path").dispatchEvent(new MouseEvent("click", { bubbles: true }));
     await pause(300);
-    noted.picked_by_line = all(".picks button").map((button) => button.getAttribute("aria-pressed"));
-    document.querySelector("[value=best]").click();
-    await pause(1500);
-    noted.best = all("#sensitivity_chart .role-axis-title text").map((text) => text.textContent);
-    parent.postMessage(JSON.stringify(noted), "*");
-});</script>"""
-FRAME = """<!DOCTYPE html><meta name="color-scheme" content="light dark"><title></title>
-<script>onmessage = (event) => { document.title = event.data; };</script>
-<iframe src="index.html" style="width: %dpx; height: 900px; border: 0"></iframe>"""
+    noted.picked_by_line = picked();
+    return noted;"""
+
+
+def html(study, texts=TEXTS):
+    drawn = {name: draw(study) for name, draw in study_figures.FIGURES.items()}
+    tables = {
+        "tuned": display_tables.Table("Tuned", ["Optimizer", "Rate"], ["words", "number"], [["adam", "0.001"]]),
+        "sensitivity": display_tables.sensitivity(study.sensitivity),
+        "best_of_k": display_tables.best_of_k(study.best_of_k),
+    }
+    pictures = {name: (svg(figure), alternative) for name, (figure, alternative) in drawn.items()}
+    scripts = page.study_scripts(study, PLOTS_PAGE)
+    return page.html(page.read("study.html"), "Tuned", texts, tables, pictures, **scripts)
 
 
 @pytest.fixture(scope="module")
-def html():
-    study, pictures = synthetic_study.study(), synthetic_study.pictures()
-    return page.html(TEMPLATE, TEXTS, synthetic_study.tuned(), study, pictures)
+def whole():
+    return html(synthetic_study.study())
 
 
-@pytest.fixture(scope="module", params=[1200, 390])
-def played(request, html, tmp_path_factory):
+@pytest.fixture(scope="module", params=[1200, 390], ids=["light", "dark phone"])
+def played(request, whole, tmp_path_factory):
     """What was drawn while the controls moved; on a narrow screen in the dark."""
-    folder = tmp_path_factory.mktemp("played")
-    (folder / "index.html").write_text(PLAY.join(html.rsplit("</body>", 1)), encoding="utf-8")
-    (folder / "frame.html").write_text(FRAME % request.param, encoding="utf-8")
-    dark = ["--blink-settings=preferredColorScheme=0"] if request.param == 390 else []
-    visit = browser.visit(folder / "frame.html", 1400, *dark)
-    return json.loads(unescape(re.search("<title>(.*?)</title>", visit.html)[1])), visit, request.param
-
-
-def colors(lines):
-    looks = {look["color"]: name for name, look in style.looks(synthetic_study.RATES).items()}
-    return {looks[color]: path for color, path in lines}
+    dark = request.param == 390
+    noted, visit = browser.ask(whole, tmp_path_factory.mktemp("played"), PLAY, request.param, dark=dark)
+    return noted, visit, request.param
 
 
 @pytest.mark.slow
-def test_page_asks_no_host_and_reports_no_error(played):
-    _, visit, _ = played
+def test_page_asks_no_host_and_its_charts_fit_the_window_in_the_colours_of_the_page(played):
+    noted, visit, width = played
     assert (visit.requests, visit.console) == ([], [])
-
-
-@pytest.mark.slow
-def test_charts_fit_the_window_and_are_dark_in_the_dark(played):
-    noted, _, width = played
     assert noted["overflow"] == 0
     assert noted["widest"] <= width
-    assert noted["card"] == ("rgb(32, 34, 38)" if width == 390 else "rgb(255, 255, 255)")
-    assert noted["black"] == ["rgb(255, 255, 255)" if width == 390 else "rgb(0, 0, 0)"] * 2  # sgd's line and its swatch
     assert noted["written"] == [noted["text"]]
-    assert noted["image"].startswith("invert" if width == 390 else "none")
-    assert noted["ground"] == ("rgb(23, 24, 26)" if width == 390 else "rgb(255, 255, 255)")
+    assert noted["black"] == noted["text"]  # sgd's black line is white in the dark
+    assert noted["ground"] == ("rgb(32, 34, 38)" if width == 390 else "rgb(255, 255, 255)")
 
 
 @pytest.mark.slow
-def test_every_rate_that_was_tried_is_drawn(played):
-    lines, symbols = played[0]["sensitivity"]
-    # `own` runs with a schedule: no learning rate. A point a rate, a triangle where runs diverged, two stars, two dots.
-    assert (lines, symbols) == (2, 9 + 8 + 1 + 2 + 2)
-
-
-@pytest.mark.slow
-def test_with_a_script_the_controls_stand_in_for_the_figures(played):
-    assert played[0]["shown"] == [0, 6]
+def test_every_optimizer_has_a_line_in_each_chart_that_stands_in_for_a_figure(played):
+    assert played[0]["drawn"] == [2, 3, 3]  # `own` runs with a schedule: no learning rate
+    assert played[0]["still"] == 0
 
 
 @pytest.mark.slow
 def test_ranking_sorts_itself_anew_as_the_rate_goes_off(played):
-    names, words = played[0]["start"]
-    assert sorted(names) == ["adam", "own", "sgd"]
-    assert [part.split()[0] for part in words.split(";")] == names
-    label, names, words = played[0]["off"]
+    assert {part.split()[0] for part in played[0]["start"].split(";")} == {"adam", "own", "sgd"}
+    label, words = played[0]["off"]
     assert label == "× 10"
-    assert names == ["own", "adam", "sgd"]  # by the widths of what is good; for sgd that is beyond the grid
-    assert words.endswith("sgd not tried.")
+    assert [part.split()[0] for part in words.split(";")] == ["own", "adam", "sgd"]  # by the widths of what is good
+    assert words.endswith("sgd not tried.")  # for sgd that is beyond the grid
 
 
 @pytest.mark.slow
-def test_slider_shows_the_loss_of_every_optimizer_at_that_factor(played):
+def test_slider_shows_losses_and_paths_of_every_optimizer_at_that_factor(played):
+    assert played[0]["label"] == "× 100"
     lines, words = played[0]["losses"]
-    assert set(colors(lines)) == {"adam", "own", "sgd"}
     moved, moved_words = played[0]["losses_largest"]
-    assert all(colors(lines)[name] != path for name, path in colors(moved).items())
+    assert not set(lines) & set(moved)
     assert "diverged" not in words
     assert moved_words.endswith("sgd diverged.")
-
-
-@pytest.mark.slow
-def test_the_two_sliders_over_the_factors_move_together(played):
-    assert played[0]["largest"] == ["× 100", "8"]
-
-
-@pytest.mark.slow
-def test_paths_are_longer_at_a_larger_factor_and_leaving_the_picture_is_said(played):
-    lines, words = played[0]["map"]
-    assert set(colors(lines)) == {"adam", "own", "sgd"}
-    assert words == "Leave the picture at step: none."
-    assert played[0]["map_largest"][0] != lines != played[0]["map_smallest"]
+    assert played[0]["map"][1] == "Leave the picture at step: none."
+    assert played[0]["map_largest"][0] != played[0]["map"][0]
     assert "adam" in played[0]["map_largest"][1]
 
 
 @pytest.mark.slow
 def test_button_and_line_pick_an_optimizer_in_every_chart(played):
-    pressed, faint = played[0]["picked"]
-    assert pressed == ["true", "false", "false"]
-    assert faint == 2
-    assert played[0]["picked_by_line"].count("true") != 1
+    assert played[0]["picked"] == [["adam"], 2]
+    assert played[0]["picked_by_line"] != ["adam"]
 
 
 @pytest.mark.slow
-def test_learning_rates_can_be_seen_relative_to_the_best(played):
-    assert "learning rate, times the best" in played[0]["best"]
-
-
-def test_page_stays_below_four_megabytes_with_the_libraries_and_their_licences(html):
-    assert len(html.encode()) < 4e6
-    assert "Redistribution and use in source and binary forms" in html
-
-
-def test_tables_and_figures_are_complete_without_a_script(html):
-    static = re.sub("<script.*?</script>", "", html, flags=re.DOTALL)
-    rows = re.findall("<tr>(.*?)</tr>", static)
-    assert sum("÷ 32" in row for row in rows) >= 3  # a row an optimizer
-    assert "<td>2 of 3</td>" in static
-    assert static.count("<caption>") == 4
-    assert static.count('src="data:image/png;base64,') == 3
-    assert static.count("<details open>") == 2
-
-
-@pytest.mark.slow
-def test_without_a_script_the_figures_stand_in_for_the_controls(html, tmp_path):
+def test_without_a_script_the_figures_and_tables_stand_in_for_the_controls(whole, tmp_path):
     measure = """<script>document.title = JSON.stringify([
         [...document.querySelectorAll("input, button, .chart")].filter((element) => element.checkVisibility()).length,
-        [...document.images].filter((image) => image.checkVisibility() && image.naturalWidth).length,
-    ]);</script>"""
-    static = re.sub("<script.*?</script>", "", html, flags=re.DOTALL)
+        [...document.querySelectorAll("figure svg")].filter((element) => element.checkVisibility()).length,
+        [...document.querySelectorAll("table")].filter((element) => element.checkVisibility()).length,
+    ]);</script></body>"""
+    static = re.sub("<script.*?</script>", "", whole, flags=re.DOTALL)
+    assert "<td" in static
+    assert "2 of 3" in static
     (tmp_path / "static.html").write_text(measure.join(static.rsplit("</body>", 1)), encoding="utf-8")
-    assert "<title>[0,3]</title>" in browser.visit(tmp_path / "static.html").html
+    assert "<title>[0,2,3]</title>" in browser.visit(tmp_path / "static.html").html
 
 
-def test_controls_are_named_for_a_screen_reader(html):
-    ids = re.findall(r'<input type="range" id="(\w+)"', html)
-    assert ids == ["offset", "factor", "path_factor"]
-    assert all(f'<label for="{name}">' in html for name in ids)
-    assert html.count('role="status"') == 3
+def test_controls_and_figures_are_named_for_a_screen_reader_and_the_libraries_licences_are_there(whole):
+    ids = re.findall(r'<input type="range" id="(\w+)"', whole)
+    assert ids
+    assert all(f'<label for="{name}">' in whole for name in ids)
+    assert len(re.findall(r'<svg role="img" aria-label="[^"]{40}', whole)) == len(study_figures.FIGURES)
+    assert "Redistribution and use in source and binary forms" in whole
+    assert len(whole.encode()) < 4e6
 
 
 def test_nothing_reaches_the_page_unescaped():
@@ -213,22 +157,25 @@ def test_nothing_reaches_the_page_unescaped():
     study = synthetic_study.study(["adam"])
     rows = [row._replace(optimizer=hostile) for row in study.sensitivity]
     study = study._replace(sensitivity=rows, chosen={hostile: 1.0}, losses={})
-    texts = dict.fromkeys(TEXTS, hostile)
-    html = page.html("$answer$data$sensitivity_table$best_of_k_table", texts, synthetic_study.tuned(), study, {})
-    assert "<script" not in html
-    assert "</script" not in html
+    assert "<script>alert(1)" not in html(study, dict.fromkeys(TEXTS, hostile))
 
 
 def test_plots_page_without_libraries_is_refused():
     with pytest.raises(InputError, match=r"page\.html: no libraries in it"):
-        charts.assemble(*PARTS[:-1], "")
+        page.study_scripts(synthetic_study.study(), "")
 
 
 @pytest.mark.slow
-def test_study_in_which_nothing_could_be_chosen_is_drawn_all_the_same(tmp_path):
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_study_of_few_epochs_in_which_nothing_could_be_chosen_is_drawn_all_the_same(tmp_path, epochs):
     study = synthetic_study.study(["adam"], chosen={})
-    html = page.html(TEMPLATE, TEXTS, synthetic_study.tuned(), study, synthetic_study.pictures(["adam"]))
-    (tmp_path / "index.html").write_text(html, encoding="utf-8")
-    visit = browser.visit(tmp_path / "index.html")
+    study = study._replace(losses={key: curve[:epochs] for key, curve in study.losses.items()})
+    script = """
+        while (!document.querySelector(".maps > :last-child [role=status]")?.textContent)
+            await new Promise((resolve) => setTimeout(resolve, 50));
+        return [...document.querySelectorAll("#losses_chart .role-axis")].map((axis) =>
+            [...axis.querySelectorAll(".role-axis-label text")].map((text) => text.textContent));"""
+    axes, visit = browser.ask(html(study), tmp_path, script)
     assert visit.console == []
-    assert "Validation loss after the last epoch: adam" in visit.html
+    [labels] = [labels for labels in axes if labels and labels[0] == "1"]
+    assert labels == [str(epoch) for epoch in range(1, epochs + 1)]

@@ -1,4 +1,4 @@
-"""What the runs can and cannot tell, in sentences: the answer, the conditions it holds under, and further findings."""
+"""What the report says, in sentences: the answer, the conditions that it holds under, and further findings."""
 
 import json
 import math
@@ -28,7 +28,8 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
         return f"One run each shows no spread, so nothing can be told apart; {best.optimizer} ended highest."
     kept = [row for row in compared if row.may_be_best == "yes"]
     all_of_them = f"the {_word(len(compared))}" + (" that never diverged" if len(compared) < len(ranking) else "")
-    may_be = f"any of {all_of_them} may be the best" if last in kept else f"the best of {all_of_them} is"
+    any_of = "either of" if len(compared) == 2 else "any of"
+    may_be = f"{any_of} {all_of_them} may be the best" if last in kept else f"the best of {all_of_them} is"
     names = listed([row.optimizer for row in kept], "or")
     text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
     text += f"({best.runs} runs each)"

@@ -1,0 +1,235 @@
+"""The tables as people read them: cells of text, for Markdown and for the pages alike."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from tabulate import tabulate
+
+from descent.analysis.records import Environment
+from descent.analysis.settings import Conditions
+from descent.analysis.study_tables import BestOfK, SensitivityPoint, Tuned
+from descent.analysis.tables import Lead, Rank
+from descent.analysis.tutorial import Replication
+from descent.report.text import percent
+from descent.training.settings import OptimizerEntry
+
+
+class Table(NamedTuple):
+    """A table; the first column names its rows."""
+
+    caption: str
+    heads: Sequence[str]
+    kinds: Sequence[str]  # of each column: words; sentence; number, on one line; range: a number with its interval
+    rows: Sequence[Sequence[str]]
+
+
+class Column(NamedTuple):
+    """A column of a table: how it writes one row."""
+
+    head: str
+    cell: Callable[[Any], str]
+    kind: str = "number"
+
+
+def markdown(table: Table) -> str:
+    """Write a table as Markdown, words at the left, numbers at the right."""
+    sides = ["left" if kind in ("words", "sentence") else "right" for kind in table.kinds]
+    return tabulate(table.rows, table.heads, "pipe", colalign=sides, disable_numparse=True)
+
+
+def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
+    """The answer in full: which may be the best, what choosing each may cost, how it ended."""
+    training, runs = conditions.training, len(conditions.training.seeds)
+
+    def may_be_best(row: Rank) -> str:
+        behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.clearest_rival}"
+        verdict = {"no": behind, "diverged": "no: diverged"}.get(row.may_be_best, row.may_be_best)
+        return f"{verdict}; same runs as {row.same_as}" if row.same_as else verdict
+
+    def epochs(row: Rank) -> str:
+        median = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"
+        return f"{median} ({row.reached} of {row.runs})"
+
+    columns = [
+        Column("Optimizer", lambda row: titled(row.optimizer, conditions), "words"),
+        Column("May be best", may_be_best, "sentence"),
+        Column("Costs at most, points", lambda row: number(100 * row.behind_at_most, 2)),
+        Column(f"Validation accuracy, % (n = {runs})", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
+        Column("Test accuracy, %", lambda row: accuracy(row.test_accuracy, row.test_accuracy_sd)),
+        Column(f"Epochs to {percent(training.target_val_accuracy)}", epochs),
+        Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
+    ]
+    return _filled("Ranking by validation accuracy, best first", columns, rows)
+
+
+def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
+    """By how much the best leads each other one."""
+    level = percent(conditions.report.confidence)
+    columns = [
+        Column("Over", lambda row: titled(row.behind, conditions), "words"),
+        Column("Mean", lambda row: number(100 * row.lead, 2)),
+        Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high)),
+        Column(f"{level} on other examples", lambda row: points(row.low_other_images, row.high_other_images)),
+    ]
+    caption = f"By how much {rows[0].ahead} leads, in points of validation accuracy" if rows else "Leads: none known"
+    return _filled(caption, columns, [row for row in rows if row.ahead == rows[0].ahead])
+
+
+def tuned(rows: Sequence[Tuned], conditions: Conditions) -> Table:
+    """Default and tuned, side by side."""
+    runs = len(conditions.training.seeds)
+
+    def rate(row: Tuned) -> str:
+        if math.isnan(row.learning_rate):
+            return "none" if math.isnan(row.factor) else times(row.factor)
+        return f"{'≥ ' if row.at_edge and row.factor > 1 else '≤ ' if row.at_edge else ''}{row.learning_rate:.3g}"
+
+    def gain(row: Tuned) -> str:
+        if math.isclose(row.factor, 1):
+            return "default kept"
+        known = f"{100 * row.gain:.2f} ({points(row.gain_low, row.gain_high)})"
+        return "–" if math.isnan(row.gain) else known
+
+    columns = [
+        Column("Optimizer", lambda row: row.optimizer, "words"),
+        Column("May be best, tuned", lambda row: row.may_be_best, "words"),
+        Column("Learning rate", rate),
+        Column(f"Default, % (n = {runs})", lambda row: accuracy(row.default, row.default_sd)),
+        Column("Tuned, %", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
+        Column("Interval", lambda row: points(row.val_accuracy_low, row.val_accuracy_high), "range"),
+        Column("Gain, points", gain, "range"),
+        Column("Test, %", lambda row: number(100 * row.test_accuracy, 2)),
+        Column("Sure", lambda row: "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %"),
+        Column("Good range, decades", lambda row: "≥ " * row.good_range_open + number(row.good_range_decades, 1)),
+        Column("Loses, points", lambda row: number(100 * row.sensitivity, 2)),
+        Column("Trials", lambda row: str(row.trials)),
+        Column("Diverged", lambda row: f"{row.diverged} of {runs}"),
+    ]
+    return _filled("Validation accuracy at the default and at the tuned learning rate, best tuned first", columns, rows)
+
+
+def sensitivity(rows: Sequence[SensitivityPoint]) -> Table:
+    """The accuracy of every optimizer at every learning rate."""
+
+    def rate(row: SensitivityPoint) -> str:
+        return "schedule" if math.isnan(row.learning_rate) else f"{row.learning_rate:.3g}"
+
+    columns = [
+        Column("Optimizer", lambda row: row.optimizer, "words"),
+        Column("Times its default", lambda row: times(row.factor)),
+        Column("Learning rate", rate),
+        Column("Validation accuracy, %", lambda row: "–" if row.diverged else number(100 * row.mean, 2)),
+        Column("Interval", lambda row: "–" if row.diverged else points(row.low, row.high)),
+        Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
+    ]
+    return _filled("Validation accuracy at every learning rate", columns, rows)
+
+
+def best_of_k(rows: Sequence[BestOfK]) -> Table:
+    """What to expect of the best of k learning rates, a row an optimizer; a dash where fewer were tried."""
+    values = {(row.optimizer, row.k): 100 * row.val_accuracy for row in rows}
+    most = max((row.k for row in rows), default=0)
+    columns = [
+        Column("Optimizer", lambda name: name, "words"),
+        *(Column(str(k), lambda name, k=k: number(values.get((name, k), math.nan), 2)) for k in range(1, most + 1)),
+    ]
+    names = sorted({row.optimizer for row in rows})
+    return _filled("Validation accuracy to expect of the best of k learning rates, %", columns, names)
+
+
+def replications(rows: Sequence[Replication]) -> Table:
+    """The tutorial's printed numbers beside ours."""
+
+    def our_loss(row: Replication) -> str:
+        return number(row.loss_mean, 4) + (f" ± {row.loss_sd:.4f}" if math.isfinite(row.loss_sd) else "")
+
+    columns = [
+        Column("Optimizer", lambda row: row.optimizer, "words"),
+        Column("Epochs", lambda row: row.epochs),
+        Column("Accuracy, %: tutorial", lambda row: number(100 * row.printed, 2)),
+        Column("ours", lambda row: accuracy(row.mean, row.sd)),
+        Column("deviation, sd", lambda row: number(row.deviation, 1)),
+        Column("Loss, nats: tutorial", lambda row: number(row.loss_printed, 4)),
+        Column("ours", our_loss),
+    ]
+    return _filled("The tutorial's numbers beside ours, on the validation examples", columns, rows)
+
+
+def settings(conditions: Conditions) -> Table:
+    """The sections of params.yaml that hold for all optimizers alike."""
+    cells = [
+        [f"{name}.{key}", json.dumps(value, ensure_ascii=False)]
+        for name, section in conditions._asdict().items()
+        if not isinstance(section, dict)
+        for key, value in section.model_dump().items()
+    ]
+    return _of_words("Conditions, as in params.yaml", ["Key", "Value"], cells)
+
+
+def optimizers(entries: Mapping[str, OptimizerEntry]) -> Table:
+    """Every optimizer with its class and all its hyperparameters."""
+    cells = []
+    for name, entry in sorted(entries.items()):
+        label = entry.class_name + (f" of {entry.file}" if entry.file else "")
+        cells.append([name, label, ", ".join(f"{key} {json.dumps(entry.config[key])}" for key in sorted(entry.config))])
+    heads = ["Optimizer", "Update rule", "Hyperparameters"]
+    return _of_words("The optimizers and all their hyperparameters", heads, cells)
+
+
+def environment(environments: Mapping[str, Environment]) -> Table:
+    """What computed the results; where optimizers differ, which has what."""
+    cells = []
+    for key in dict.fromkeys(key for _, of in sorted(environments.items()) for key in of):
+        holders: dict[str, list[str]] = {}
+        for name, of in sorted(environments.items()):
+            holders.setdefault(str(of.get(key, "not recorded")), []).append(name)
+        values = [value if len(holders) == 1 else f"{value} ({', '.join(names)})" for value, names in holders.items()]
+        cells.append([key, "; ".join(values)])
+    return _of_words("What computed the results", ["Property", "Value"], cells)
+
+
+def titled(name: str, conditions: Conditions) -> str:
+    """Name an optimizer; one that wraps another, whose own name tells nothing, with that and its hyperparameters.
+
+    Args:
+        name: as in params.yaml.
+        conditions: with the entry of that name.
+    """
+    entry = conditions.optimizers[name]
+    if entry.class_name != "TFOptimizer":
+        return name
+    further = sorted(entry.config.keys() - {"optimizer", "learning_rate"})
+    values = [f"{key} {json.dumps(entry.config[key])}" for key in further]
+    return f"{name}: TensorFlow's {', '.join([entry.config['optimizer'], *values])}"
+
+
+def accuracy(mean: float, sd: float) -> str:
+    """Write an accuracy in [0, 1] as percent with its sd in points, as far as they are known."""
+    return number(100 * mean, 2) + ("" if math.isnan(sd) or math.isnan(mean) else f" ± {100 * sd:.2f}")
+
+
+def number(value: float, digits: int) -> str:
+    """Write a number, or a dash where it is not known."""
+    return "–" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def points(low: float, high: float) -> str:
+    """Write an interval of shares in percent or points, or a dash where it is not known."""
+    return "–" if math.isnan(low) else f"{100 * low:.2f} to {100 * high:.2f}"
+
+
+def times(factor: float) -> str:
+    """Write a factor on a learning rate as people say it: "× 3.2", "÷ 100"."""
+    size = max(factor, 1 / factor)
+    return f"{'×' if factor >= 1 else '÷'} {round(size, 1 if size < 9.95 else None):g}"
+
+
+def _filled(caption: str, columns: Sequence[Column], rows: Sequence[Any]) -> Table:
+    cells = [[column.cell(row) for column in columns] for row in rows]
+    return Table(caption, [column.head for column in columns], [column.kind for column in columns], cells)
+
+
+def _of_words(caption: str, heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Table:
+    return Table(caption, heads, ["words"] * len(heads), cells)

@@ -1,0 +1,152 @@
+"""Makes every file of the two reports from what the stages left: the comparison's and the study's."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from descent.analysis import study_tables, tables, tutorial
+from descent.analysis.records import Study, Training
+from descent.analysis.settings import Conditions
+from descent.analysis.tables import csv_text
+from descent.core import style
+from descent.report import display_tables, figures, page, study_figures, text
+from descent.study.settings import TuningParameters
+from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.thinned import Path
+
+COMPARISON = "Which optimizer trains this network best, and by how much beyond noise?"
+STUDY = "Which optimizer wins when every learning rate is tuned, and how wrong may yours be?"
+
+
+def comparison(
+    conditions: Conditions,
+    trainings: Mapping[str, Training],
+    printed: Mapping[str, Mapping[str, np.ndarray]],
+    trajectories: str,
+) -> dict[str, bytes]:
+    """Compute the tables, the figures and the page of the comparison.
+
+    Args:
+        conditions: of the comparison.
+        trainings: of exactly the optimizers that the conditions list.
+        printed: what the tutorial printed: optimizer in lower case -> column -> [epochs].
+        trajectories: the picture of the paths, an `svg` element.
+
+    Returns:
+        Name in results/report -> content; equal arguments give equal bytes, whatever the order of the optimizers.
+    """
+    report, with_tutorial = conditions.report, tutorial.applies(conditions)
+    trainings = dict(sorted(trainings.items()))
+    histories = {name: training.history for name, training in trainings.items()}
+    test_size = max((training.test_size for training in trainings.values()), default=0)
+    printed = printed if with_tutorial else {}
+    runs = tables.best_first(trainings)
+    found = figures.Findings(
+        ranking=tables.ranking(runs, trainings, conditions),
+        runs=runs,
+        leads=tables.leads(runs, trainings, conditions),
+        curves=tables.curves(histories, report.confidence),
+        diagnostics=tables.diagnostics(histories),
+        tutorial=tutorial.points(histories, printed, report.confidence),
+        confidence=report.confidence,
+    )
+    replications = tutorial.replications(histories, printed, conditions.training.last_epochs)
+    agreements = tutorial.agreements(replications, report.equivalence_margin / 100, report.confidence)
+    gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in found.ranking]
+    texts = {
+        "answer": text.answer(found.ranking, found.leads, conditions),
+        "conditions": text.stated_conditions(conditions, test_size),
+        "reading": text.reading(gaps),
+        "summary": text.summary(found.ranking, found.leads, agreements, conditions, test_size),
+    }
+    shown = {
+        "ranking": display_tables.ranking(found.ranking, conditions),
+        "leads": display_tables.leads(found.leads, conditions),
+        "replications": display_tables.replications(replications),
+        "settings": display_tables.settings(conditions),
+        "optimizers": display_tables.optimizers(conditions.optimizers),
+        "environment": display_tables.environment({name: run.environment for name, run in trainings.items()}),
+    }
+    drawn = {name: draw(found) for name, draw in figures.FIGURES.items() if name != "tutorial" or with_tutorial}
+    pictures = {name: (figures.svg(figure), alternative) for name, (figure, alternative) in drawn.items()}
+    on_page = pictures | {"trajectories": (trajectories, figures.TRAJECTORIES)}
+    return {
+        "accuracy.json": tables.accuracy_json(found.ranking).encode(),
+        "curves.csv": csv_text(tables.CurvePoint._fields, found.curves).encode(),
+        "diagnostics.csv": csv_text(tables.DiagnosticsPoint._fields, found.diagnostics).encode(),
+        "differences.csv": csv_text(tables.Lead._fields, found.leads).encode(),
+        "ranking.csv": csv_text(tables.Rank._fields, found.ranking).encode(),
+        "tutorial.csv": csv_text(tutorial.TutorialPoint._fields, found.tutorial).encode(),
+        "ranking.md": _answer(texts, shown["ranking"]),
+        "summary.md": "".join(f"- {sentence}\n" for sentence in texts["summary"]).encode(),
+        "index.html": page.html(page.read("comparison.html"), COMPARISON, texts, shown, on_page).encode(),
+        **{f"figures/{name}.svg": picture.encode() for name, (picture, _) in pictures.items()},
+    }
+
+
+def study(
+    conditions: Conditions,
+    parameters: TuningParameters,
+    trajectories: TrajectoryParameters,
+    tunings: Mapping[str, Study],
+    defaults: Mapping[str, np.ndarray],
+    paths: Sequence[Path],
+    plots_page: str,
+) -> dict[str, bytes]:
+    """Compute the tables, the figures and the page of the study.
+
+    Args:
+        conditions: of the comparison.
+        parameters: of the study.
+        trajectories: what the paths were computed with.
+        tunings: of exactly the optimizers that the conditions list.
+        defaults: by what the comparison's runs are judged, optimizer -> [seeds].
+        paths: on the surfaces.
+        plots_page: .dvc/plots_page/page.html, which holds the drawing libraries.
+
+    Returns:
+        Name in results/tuning -> content.
+    """
+    rows = study_tables.tuned(tunings, defaults, conditions)
+    losses = {
+        (name, float(factor)): curves.mean(axis=0)
+        for name, tuning in sorted(tunings.items())
+        for factor, curves in zip(tuning.factors, tuning.val_loss, strict=True)
+    }
+    found = study_figures.Study(
+        sensitivity=study_tables.sensitivity(tunings, conditions, parameters),
+        chosen={row.optimizer: row.factor for row in rows if not np.isnan(row.factor)},
+        best_of_k=study_tables.best_of_k(tunings, parameters),
+        losses=losses,
+        paths=paths,
+        trajectories=trajectories,
+        confidence=conditions.report.confidence,
+    )
+    texts = {
+        "answer": text.study_answer(rows, conditions),
+        "conditions": text.study_conditions(conditions, parameters),
+        "reading": text.study_reading(rows, conditions),
+    }
+    shown = {
+        "tuned": display_tables.tuned(rows, conditions),
+        "sensitivity": display_tables.sensitivity(found.sensitivity),
+        "best_of_k": display_tables.best_of_k(found.best_of_k),
+    }
+    drawn = {name: draw(found) for name, draw in study_figures.FIGURES.items()}
+    scripts = page.study_scripts(found, plots_page)
+    files = {f"report/figures/{name}.png": style.png(figure) for name, (figure, _) in drawn.items()}
+    pictures = {name: (figures.svg(figure), alternative) for name, (figure, alternative) in drawn.items()}
+    return {
+        "report/tuned.md": _answer(texts, shown["tuned"]),
+        "report/tuned.csv": csv_text(study_tables.Tuned._fields, rows).encode(),
+        "report/sensitivity.csv": csv_text(study_tables.SensitivityPoint._fields, found.sensitivity).encode(),
+        "report/best_of_k.csv": csv_text(study_tables.BestOfK._fields, found.best_of_k).encode(),
+        "index.html": page.html(page.read("study.html"), STUDY, texts, shown, pictures, **scripts).encode(),
+        **files,
+    }
+
+
+def _answer(texts: Mapping[str, str], table: display_tables.Table) -> bytes:
+    """Write ranking.md or tuned.md, which README quotes."""
+    markdown = display_tables.markdown(table)
+    return f"**{texts['answer']}**\n\n{texts['conditions']}\n\n{markdown}\n\n{texts['reading']}\n".encode()

@@ -1,0 +1,211 @@
+"use strict";
+// Draws the study's numbers, which stand in a script element of JSON, and moves the charts with the sliders.
+const study = JSON.parse(document.querySelector("#numbers").textContent);
+const views = {};
+
+// How every optimizer looks, in each chart alike. As long as none is picked, all are shown.
+const looks = (key) => ({
+  field: "optimizer",
+  type: "nominal",
+  scale: { domain: study.optimizers.map((optimizer) => optimizer.name), range: study.optimizers.map((optimizer) => optimizer[key]) },
+  legend: null,
+});
+const color = looks("color");
+const strokeDash = looks("dash");
+const shape = looks("shape");
+const opacity = (value) => ({
+  condition: { test: "!length(picked) || indexof(picked, datum.optimizer) >= 0", value },
+  value: 0.15 * value,
+});
+const hover = (titles) => Object.entries(titles).map(([field, title]) => ({ field, title, type: "nominal" }));
+
+async function draw(id, description, specification) {
+  const { view } = await vegaEmbed("#" + id, {
+    description,
+    width: "container",
+    autosize: { type: "fit-x", contains: "padding", resize: true },
+    params: [{ name: "picked", value: [] }],
+    data: { name: "rows" },
+    config: {
+      background: "transparent",
+      font: "system-ui, sans-serif",
+      axis: {
+        aria: false, labelFontSize: 12, titleFontSize: 12, titleFontWeight: "normal",
+        gridColor: "var(--line)", domainColor: "var(--soft)", tickColor: "var(--soft)",
+      },
+      mark: { aria: false },
+      view: { stroke: null },
+    },
+    ...specification,
+  }, { renderer: "svg", actions: false });
+  view.addEventListener("click", (event, item) => item?.datum?.optimizer && pick(item.datum.optimizer));
+  views[id] = view;
+}
+const show = (id, rows) => views[id].data("rows", rows).runAsync();
+addEventListener("pick", () => Object.values(views).forEach((view) => view.signal("picked", [...picked]).runAsync()));
+
+// Those of the values that lie on an axis, or its ends where fewer than two do: one label alone gives no scale.
+function labels(values, low, high) {
+  const within = values.filter((value) => low <= value && value <= high);
+  return within.length > 1 ? within : [low, high];
+}
+
+// (a) Accuracy at every learning rate, and (b) at every rate that is off; `across` is a column of the rows.
+function drawSensitivity(id, across, title, label) {
+  const rows = study.sensitivity.filter((row) => row[across] !== null);
+  if (!rows.length) return document.querySelector("#" + id).parentElement.remove(); // schedules alone, or no best rate
+  const along = rows.map((row) => row[across]);
+  const errors = study.sensitivity.map((row) => row.error).filter((error) => error > 0);
+  const [low, high] = [Math.min(...along), Math.max(...along)];
+  const [least, most] = [0.9 * Math.min(1, ...errors), Math.max(0.001, ...errors)]; // whatever is known
+  const x = {
+    field: across,
+    type: "quantitative",
+    title,
+    scale: { type: "log", domain: [low, high], nice: false, padding: 14 },
+    axis: { values: labels(Array.from({ length: 41 }, (_, i) => 10 ** (i - 20)), low, high), labelOverlap: true, labelSeparation: 6, labelExpr: label },
+  };
+  const y = {
+    field: "error",
+    type: "quantitative",
+    title: "validation accuracy, %",
+    scale: { type: "log", domain: [most, least], clamp: true },
+    axis: {
+      values: labels([0.9, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001], least, most),
+      labelExpr: "format(100 - 100 * datum.value, '.2~f')",
+    },
+  };
+  const tooltip = hover({ optimizer: "optimizer", rate: "learning rate", times: "times the default", accuracy: "validation accuracy" });
+  const points = (mark, encoding, filter = "isValid(datum.error)") => ({
+    transform: [{ filter }],
+    mark: { type: "point", filled: true, ...mark },
+    encoding: { y, opacity: opacity(1), tooltip, ...encoding },
+  });
+  const star = "M0,-1L.22,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.22,-.31Z";
+  return draw(id, "Validation accuracy by " + title + ", a line for each optimizer", {
+    height: 360,
+    data: { values: rows },
+    encoding: { x, color },
+    layer: [
+      { data: { name: "rows", values: [] }, mark: { type: "rule", color: "var(--text)" }, encoding: { color: { value: "var(--text)" } } },
+      { mark: "area", encoding: { y: { ...y, field: "most" }, y2: { field: "least" }, opacity: opacity(0.18) } },
+      { mark: "line", encoding: { y, strokeDash, opacity: opacity(1) } },
+      points({ size: 45 }, { shape }),
+      points({ size: 500, stroke: "var(--card)", shape: star }, {}, "isValid(datum.error) && datum.offset === 0"),
+      points({ size: 90, stroke: "var(--card)" }, {}, "isValid(datum.error) && datum.place === " + study.default),
+      points({ size: 80, filled: false, shape: "triangle-down" }, { y: { value: 352 } }, "!isValid(datum.error)"),
+    ],
+  });
+}
+function showForgiving(offset) {
+  const rows = study.optimizers
+    .map(({ name }) => study.sensitivity.find((row) => row.optimizer === name && row.offset === offset) ?? { optimizer: name, accuracy: "not tried" })
+    .sort((a, b) => (a.error ?? (a.place === undefined ? 3 : 2)) - (b.error ?? (b.place === undefined ? 3 : 2)));
+  document.querySelector("#forgiving_words").textContent = rows.map((row) => row.optimizer + " " + row.accuracy).join("; ") + ".";
+  return show("forgiving_chart", rows.filter((row) => row.best).slice(0, 1));
+}
+
+// (c) Loss curves of every optimizer at one factor.
+function drawLosses() {
+  const finite = study.losses.flatMap((curve) => curve.losses).filter((loss) => loss > 0);
+  const [low, high] = [Math.min(10, ...finite), Math.min(10, Math.max(0.001, ...finite))];
+  const last = Math.max(...study.losses.map((curve) => curve.losses.length));
+  // Where Vega chooses the labels of two epochs, it writes "1 2 2".
+  const values = last > 20 ? undefined : Array.from({ length: last }, (_, i) => i + 1);
+  const encoding = {
+    x: { field: "epoch", type: "quantitative", axis: { values, format: "d", labelOverlap: true }, scale: { domain: [1, last], nice: false } },
+    y: {
+      field: "loss", type: "quantitative", title: "validation loss, nats",
+      scale: { type: "log", domain: [low, high], clamp: true },
+      axis: { values: labels([0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10], low, high), format: ".2~f" },
+    },
+    color,
+    opacity: opacity(1),
+  };
+  return draw("losses_chart", "Validation loss by epoch, a line for each optimizer; the words below say how it ends", {
+    height: 320,
+    encoding,
+    layer: [
+      { mark: "line", encoding: { strokeDash } },
+      { mark: { type: "point", filled: true, size: 40 }, encoding: { shape, tooltip: hover({ optimizer: "optimizer", epoch: "epoch", loss: "validation loss" }) } },
+    ],
+  });
+}
+function showLosses(place) {
+  const curves = study.losses.filter((curve) => curve.place === place)
+    .map(({ optimizer, losses }) => ({ optimizer, losses, end: losses.at(-1) }))
+    .sort((a, b) => (a.end ?? Infinity) - (b.end ?? Infinity));
+  const words = curves.map(({ optimizer, end }) => optimizer + " " + (end === null ? "diverged" : end.toPrecision(3)));
+  document.querySelector("#losses_words").textContent = "Validation loss after the last epoch: " + words.join("; ") + ".";
+  const rows = curves.flatMap(({ optimizer, losses }) => losses.map((loss, i) => ({ optimizer, epoch: i + 1, loss })));
+  return show("losses_chart", rows.filter((row) => row.loss !== null));
+}
+
+// (d) Paths over the surfaces at one factor.
+const pairs = (flat) => Array.from({ length: flat.length / 2 }, (_, step) => ({ step, x: flat[2 * step], y: flat[2 * step + 1] }));
+function drawMap(surface, i) {
+  const card = document.createElement("div");
+  card.className = "chart";
+  card.innerHTML = "<h3>" + surface.name + '</h3><div id="map' + i + '"></div><p class="note" role="status"></p>';
+  document.querySelector(".maps").append(card);
+  const place = (field) => ({ field, type: "quantitative", title: null, scale: { domain: [-study.plot_range, study.plot_range] }, axis: { tickCount: 5, grid: false } });
+  const contours = surface.contours.flatMap((flat, line) => pairs(flat).map((point) => ({ ...point, line })));
+  return draw("map" + i, "Paths over the surface " + surface.name + "; the words below say which leave it", {
+    width: 250,
+    height: 250,
+    autosize: "pad",
+    encoding: { x: place("x"), y: place("y"), order: { field: "step" } },
+    layer: [
+      { data: { values: contours }, mark: { type: "line", clip: true, color: "var(--line)", strokeWidth: 0.7 }, encoding: { detail: { field: "line" } } },
+      { mark: { type: "line", clip: true, strokeWidth: 1.6 }, encoding: { color, strokeDash, opacity: opacity(1), tooltip: hover({ optimizer: "optimizer" }) } },
+      { data: { values: [{ x: surface.start[0], y: surface.start[1] }] }, mark: { type: "point", filled: true, size: 80, opacity: 1, color: "var(--text)" } },
+    ],
+  });
+}
+function showMap(surface, i, place) {
+  const paths = surface.paths.filter((path) => path.place === place);
+  const left = paths.filter((path) => path.left !== null).sort((a, b) => a.left - b.left);
+  document.querySelector("#map" + i + " + p").textContent = !paths.length ? "No paths were traced at this factor." :
+    "Leave the picture at step: " + (left.map((path) => path.optimizer + " " + path.left).join(", ") || "none") + ".";
+  return show("map" + i, paths.flatMap(({ optimizer, points }) => pairs(points).map((point) => ({ optimizer, ...point }))));
+}
+
+// A slider moves over whole steps from min to max.
+function slide(id, min, max, start, label, move) {
+  const input = document.querySelector(id);
+  const moved = () => {
+    const text = label(Number(input.value));
+    input.setAttribute("aria-valuetext", text);
+    input.parentElement.querySelector("output").textContent = text;
+    return move(Number(input.value));
+  };
+  Object.assign(input, { min, max, value: start });
+  input.addEventListener("input", moved);
+  return moved();
+}
+
+async function play() {
+  const folded = document.querySelectorAll("details[open]");
+  for (const table of folded) table.open = false;
+  addEventListener("beforeprint", () => { for (const table of folded) table.open = true; });
+  await Promise.all([
+    drawSensitivity("sensitivity_chart", "rate", "learning rate", "format(datum.value, '~')"),
+    drawSensitivity("forgiving_chart", "best", "learning rate, times the best",
+      "datum.value < 1 ? '÷ ' + format(1 / datum.value, ',.2~r') : '× ' + format(datum.value, ',.2~r')"),
+    drawLosses(),
+    ...study.surfaces.map(drawMap),
+  ]);
+  const tried = Map.groupBy(study.sensitivity.filter((row) => row.offset !== null), (row) => row.offset);
+  const offsets = [...tried.keys()].filter((offset) => 2 * tried.get(offset).length >= study.optimizers.length);
+  const off = (offset) => tried.get(offset)[0].off;
+  if (!offsets.length) document.querySelector("[aria-labelledby=forgiving]").remove();
+  else await slide("#offset", Math.min(...offsets), Math.max(...offsets), 0, off, showForgiving);
+  await slide("#factor", 0, study.factors.length - 1, study.default, (place) => study.factors[place],
+    (place) => Promise.all([showLosses(place), ...study.surfaces.map((surface, i) => showMap(surface, i, place))]));
+}
+
+// Where the charts cannot be drawn, what stands in for them stays.
+play().catch((error) => {
+  document.documentElement.classList.remove("playing");
+  console.error(error);
+});
