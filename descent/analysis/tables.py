@@ -70,8 +70,6 @@ class Lead(NamedTuple):
     ahead: str
     behind: str
     lead: float
-    at_least: float  # one-sided, as who may be the best is decided
-    at_most: float
     low: float  # of the interval that holds for all pairs at once
     high: float
     low_other_images: float  # the same for other images of the same kind
@@ -164,7 +162,6 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
         return []
     confidence, resolution = conditions.report.confidence, 1 / conditions.data.validation_size
     names, values = list(compared), list(compared.values())
-    at_least = statistics.leads_at_least(values, confidence, resolution)
     other_images = statistics.images_error([trainings[name].val_shares for name in names])
     intervals = statistics.simultaneous(values, confidence, resolution, other_images)
     return [
@@ -172,8 +169,6 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
             ahead=names[i],
             behind=names[j],
             lead=values[i].mean() - values[j].mean(),
-            at_least=at_least[i, j],
-            at_most=-at_least[j, i],
             **{end: matrix[i, j] for end, matrix in intervals._asdict().items()},
         )
         for i, j in combinations(range(len(names)), 2)

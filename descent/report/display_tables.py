@@ -40,35 +40,53 @@ def markdown(table: Table) -> str:
 
 
 def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
-    """The answer in full: which may be the best, what choosing each may cost, how it ended."""
-    training, runs = conditions.training, len(conditions.training.seeds)
-
-    def may_be_best(row: Rank) -> str:
-        behind = f"no: at least {100 * row.behind_at_least:.2f} behind {row.clearest_rival}"
-        verdict = {"no": behind, "diverged": "no: diverged"}.get(row.may_be_best, row.may_be_best)
-        return f"{verdict}; same runs as {row.same_as}" if row.same_as else verdict
+    """The answer in full: which could be the best, how far each is behind it, how it ended."""
+    training = conditions.training
 
     def epochs(row: Rank) -> str:
         median = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"
-        return f"{median} ({row.reached} of {row.runs})"
+        return f"{median} ({row.reached} of {row.runs})" if 0 < row.reached < row.runs else median
 
     columns = [
-        Column("Optimizer", lambda row: titled(row.optimizer, conditions), "words"),
-        Column("May be best", may_be_best, "sentence"),
-        Column("Costs at most, points", lambda row: number(100 * row.behind_at_most, 2)),
-        Column(f"Validation accuracy, % (n = {runs})", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
+        *_verdict_columns(),
+        Column("Validation accuracy, %", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
         Column("Test accuracy, %", lambda row: accuracy(row.test_accuracy, row.test_accuracy_sd)),
         Column(f"Epochs to {percent(training.target_val_accuracy)}", epochs),
-        Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
+        *_runs_column(rows),
     ]
     return _filled("Ranking by validation accuracy, best first", columns, rows)
+
+
+def _verdict_columns() -> list[Column]:
+    """Name, verdict and distance of a `Rank` or a `Tuned`."""
+
+    def could_be_best(row: Rank | Tuned) -> str:
+        return {"no": f"no, {row.clearest_rival} leads", "diverged": "no, diverged"}.get(
+            row.may_be_best, row.may_be_best
+        )
+
+    def behind(row: Rank | Tuned) -> str:
+        if row.may_be_best == "no":
+            return f"at least {100 * row.behind_at_least:.2f}"
+        return "–" if math.isnan(row.behind_at_most) else f"at most {100 * row.behind_at_most:.2f}"
+
+    return [
+        Column("Optimizer", lambda row: row.optimizer, "words"),
+        Column("Could be best?", could_be_best, "sentence"),
+        Column("Behind the best", behind),
+    ]
+
+
+def _runs_column(rows: Sequence[Rank] | Sequence[Tuned]) -> list[Column]:
+    """The column of the numbers of runs, at which those that are out left the race; none where all are equal."""
+    return [Column("Runs", lambda row: str(row.runs))] if len({row.runs for row in rows}) > 1 else []
 
 
 def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     """By how much the best leads each other one."""
     level = percent(conditions.report.confidence)
     columns = [
-        Column("Over", lambda row: titled(row.behind, conditions), "words"),
+        Column("Over", lambda row: row.behind, "words"),
         Column("Mean", lambda row: number(100 * row.lead, 2)),
         Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high)),
         Column(f"{level} on other examples", lambda row: points(row.low_other_images, row.high_other_images)),
@@ -77,14 +95,8 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     return _filled(caption, columns, [row for row in rows if row.ahead == rows[0].ahead])
 
 
-def tuned(rows: Sequence[Tuned], conditions: Conditions) -> Table:
+def tuned(rows: Sequence[Tuned]) -> Table:
     """Default and tuned, side by side."""
-    runs = len(conditions.training.seeds)
-
-    def rate(row: Tuned) -> str:
-        if math.isnan(row.learning_rate):
-            return "none" if math.isnan(row.factor) else times(row.factor)
-        return f"{'≥ ' if row.at_edge and row.factor > 1 else '≤ ' if row.at_edge else ''}{row.learning_rate:.3g}"
 
     def gain(row: Tuned) -> str:
         if math.isclose(row.factor, 1):
@@ -93,21 +105,34 @@ def tuned(rows: Sequence[Tuned], conditions: Conditions) -> Table:
         return "–" if math.isnan(row.gain) else known
 
     columns = [
-        Column("Optimizer", lambda row: row.optimizer, "words"),
-        Column("May be best, tuned", lambda row: row.may_be_best, "words"),
-        Column("Learning rate", rate),
-        Column(f"Default, % (n = {runs})", lambda row: accuracy(row.default, row.default_sd)),
+        *_verdict_columns(),
+        Column("Learning rate", _rate),
+        Column("Default, %", lambda row: accuracy(row.default, row.default_sd)),
         Column("Tuned, %", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
-        Column("Interval", lambda row: points(row.val_accuracy_low, row.val_accuracy_high), "range"),
-        Column("Gain, points", gain, "range"),
+        Column("Gain", gain, "range"),
         Column("Test, %", lambda row: number(100 * row.test_accuracy, 2)),
-        Column("Sure", lambda row: "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %"),
-        Column("Good range, decades", lambda row: "≥ " * row.good_range_open + number(row.good_range_decades, 1)),
-        Column("Loses, points", lambda row: number(100 * row.sensitivity, 2)),
-        Column("Trials", lambda row: str(row.trials)),
-        Column("Diverged", lambda row: f"{row.diverged} of {runs}"),
+        *_runs_column(rows),
     ]
     return _filled("Validation accuracy at the default and at the tuned learning rate, best tuned first", columns, rows)
+
+
+def choices(rows: Sequence[Tuned]) -> Table:
+    """How each learning rate was chosen, and how much depends on it."""
+    columns = [
+        Column("Optimizer", lambda row: row.optimizer, "words"),
+        Column("Learning rate", _rate),
+        Column("Chosen again", lambda row: "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %"),
+        Column("Good range, decades", lambda row: "≥ " * row.good_range_open + number(row.good_range_decades, 1)),
+        Column("Sensitivity", lambda row: number(100 * row.sensitivity, 2)),
+        Column("Trials", lambda row: str(row.trials)),
+    ]
+    return _filled("How the learning rates were chosen", columns, rows)
+
+
+def _rate(row: Tuned) -> str:
+    if math.isnan(row.learning_rate):
+        return "none" if math.isnan(row.factor) else times(row.factor)
+    return f"{'≥ ' if row.at_edge and row.factor > 1 else '≤ ' if row.at_edge else ''}{row.learning_rate:.3g}"
 
 
 def sensitivity(rows: Sequence[SensitivityPoint]) -> Table:
@@ -188,21 +213,6 @@ def environment(environments: Mapping[str, Environment]) -> Table:
         values = [value if len(holders) == 1 else f"{value} ({', '.join(names)})" for value, names in holders.items()]
         cells.append([key, "; ".join(values)])
     return _of_words("What computed the results", ["Property", "Value"], cells)
-
-
-def titled(name: str, conditions: Conditions) -> str:
-    """Name an optimizer; one that wraps another, whose own name tells nothing, with that and its hyperparameters.
-
-    Args:
-        name: as in params.yaml.
-        conditions: with the entry of that name.
-    """
-    entry = conditions.optimizers[name]
-    if entry.class_name != "TFOptimizer":
-        return name
-    further = sorted(entry.config.keys() - {"optimizer", "learning_rate"})
-    values = [f"{key} {json.dumps(entry.config[key])}" for key in further]
-    return f"{name}: TensorFlow's {', '.join([entry.config['optimizer'], *values])}"
 
 
 def accuracy(mean: float, sd: float) -> str:

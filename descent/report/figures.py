@@ -87,11 +87,11 @@ def ranking(found: Findings) -> Picture:
     left.set_yticks(range(len(rows)), [row.optimizer for row in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
     left.set_title("Validation accuracy, %")
-    right.set_title("Behind the best, points")
+    right.set_title("Behind the best")
     right.tick_params(left=False)
     figure.supxlabel(
-        f"On grey: may be the best, at {level} confidence.\nLeft: single runs, their mean, its {level} interval.\n"
-        f"Right: bar, what choosing it costs at least and at most;\n"
+        f"On grey: could be the best, at {level} confidence.\nLeft: single runs, their mean, its {level} interval.\n"
+        f"Right: bar, how far it can be behind the best;\n"
         f"line, the lead of {rows[0].optimizer}, {level} for all pairs at once.",
         x=0.02, ha="left", fontsize=8.5,
     )  # fmt: skip
@@ -323,10 +323,11 @@ def _draw_runs(axes: Axes, rows: Sequence[Rank], runs: Mapping[str, np.ndarray],
         if row.val_accuracy < limit:
             _arrow(axes, 0, y, f"\N{LEFTWARDS ARROW} {100 * row.val_accuracy:.1f}")
             continue
-        interval = [row.val_accuracy_low, row.val_accuracy_high]
-        axes.plot(interval, [y, y], color=color, linewidth=5, alpha=0.35, solid_capstyle="butt")
-        axes.plot(row.val_accuracy, y, "|", color=color, markersize=14, markeredgewidth=2)
-        axes.plot(runs[row.optimizer], np.full(row.runs, y), "o", color=color, markerfacecolor="white", zorder=3)
+        interval, opacity = [row.val_accuracy_low, row.val_accuracy_high], _opacity(row)
+        axes.plot(interval, [y, y], color=color, linewidth=5, alpha=0.35 * opacity, solid_capstyle="butt")
+        axes.plot(row.val_accuracy, y, "|", color=color, markersize=14, markeredgewidth=2, alpha=opacity)
+        circles = {"color": color, "markerfacecolor": "white", "zorder": 3, "alpha": opacity}
+        axes.plot(runs[row.optimizer], np.full(row.runs, y), "o", **circles)
         if row.diverged:
             _arrow(axes, 0, y, f"diverged: {row.diverged} of {row.runs}")
 
@@ -342,10 +343,16 @@ def _draw_costs(axes: Axes, rows: Sequence[Rank], leads: Sequence[Lead], colors:
             _arrow(axes, 1, y, f"{100 * lead.lead:.1f} \N{RIGHTWARDS ARROW}{line}")
             continue
         bar = [max(0, row.behind_at_least), row.behind_at_most]
-        axes.plot(bar, [y, y], color=color, linewidth=5, alpha=0.5, solid_capstyle="butt")
+        opacity = _opacity(row)
+        axes.plot(bar, [y, y], color=color, linewidth=5, alpha=0.5 * opacity, solid_capstyle="butt")
         if lead:
-            axes.plot([lead.low, lead.high], [y, y], color=color, linewidth=1.2)
-            axes.plot(lead.lead, y, "|", color=color, markersize=14, markeredgewidth=2)
+            axes.plot([lead.low, lead.high], [y, y], color=color, linewidth=1.2, alpha=opacity)
+            axes.plot(lead.lead, y, "|", color=color, markersize=14, markeredgewidth=2, alpha=opacity)
+
+
+def _opacity(row: Rank) -> float:
+    """Whoever left the race is faded."""
+    return 0.45 if row.may_be_best == "no" else 1.0
 
 
 def _arrow(axes: Axes, x: float, y: float, text: str) -> None:

@@ -56,7 +56,7 @@ def comparison(
     texts = {
         "answer": text.answer(found.ranking, found.leads, conditions),
         "conditions": text.stated_conditions(conditions, test_size),
-        "reading": text.reading(gaps),
+        "reading": text.reading(found.ranking, gaps, conditions),
         "summary": text.summary(found.ranking, found.leads, agreements, conditions, test_size),
     }
     shown = {
@@ -128,7 +128,8 @@ def study(
         "reading": text.study_reading(rows, conditions),
     }
     shown = {
-        "tuned": display_tables.tuned(rows, conditions),
+        "tuned": display_tables.tuned(rows),
+        "choices": display_tables.choices(rows),
         "sensitivity": display_tables.sensitivity(found.sensitivity),
         "best_of_k": display_tables.best_of_k(found.best_of_k),
     }

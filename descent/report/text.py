@@ -17,62 +17,102 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 
 def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Conditions) -> str:
-    """Say which optimizers may be the best, what choosing them costs at most, and how far the last is behind."""
+    """Name the winner, or those that could be the best and what choosing each gives up; and how far the last is behind.
+
+    Args:
+        ranking: best first, diverged last.
+        leads: of the same optimizers.
+        conditions: of the comparison.
+    """
     compared = [row for row in ranking if row.may_be_best != "diverged"]
     if not compared:
         return "Every optimizer had a run that diverged, so none can be called the best."
     best, last = compared[0], compared[-1]
     if len(compared) == 1:
         return f"There is nothing that {best.optimizer} could be compared with."
-    if best.runs == 1:
-        return f"One run each shows no spread, so nothing can be told apart; {best.optimizer} ended highest."
-    kept = [row for row in compared if row.may_be_best == "yes"]
-    all_of_them = f"the {_word(len(compared))}" + (" that never diverged" if len(compared) < len(ranking) else "")
-    any_of = "either of" if len(compared) == 2 else "any of"
-    may_be = f"{any_of} {all_of_them} may be the best" if last in kept else f"the best of {all_of_them} is"
-    names = listed([row.optimizer for row in kept], "or")
-    text = f"At {percent(conditions.report.confidence)} confidence {may_be}{':' * (last in kept)} {names} "
-    text += f"({best.runs} runs each)"
-    if len(kept) > 1 and not any(math.isnan(row.behind_at_most) for row in kept):
-        costs = listed([f"{100 * row.behind_at_most:.2f}" for row in kept], "and")
-        text += f"; choosing them costs at most {costs} points"
+    if min(row.runs for row in compared) == 1:
+        return f"One run shows no spread, so nothing can be told apart; {best.optimizer} ended highest."
+    text = verdict(ranking, conditions)
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == (best.optimizer, last.optimizer))
-    if last not in kept and math.isfinite(lead.low):
-        text += f"; {lead.ahead} leads {_lead(lead, lead.low, lead.high)}"
-    return f"{text}."
+    if last.may_be_best == "no" and math.isfinite(lead.low):
+        level, behind = percent(conditions.report.confidence), f"{100 * lead.lead:.2f} percentage points"
+        interval = f"{level} interval {100 * lead.low:.2f} to {100 * lead.high:.2f}"
+        text += f" {last.optimizer} is last, {behind} behind {best.optimizer} ({interval})."
+    return text
+
+
+def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> str:
+    """Say who won the race, or who remains in it and what choosing each of these gives up at most."""
+    compared = [row for row in rows if row.may_be_best in ("yes", "no")]
+    remaining = [row for row in compared if row.may_be_best == "yes"]
+    level, looks = percent(conditions.report.confidence), conditions.race.looks
+    all_of_them = f"{_word(len(compared))} optimizers" + (" that never diverged" if len(compared) < len(rows) else "")
+    most = max((row.runs_compared for row in compared), default=0)
+    if not most:
+        return f"{looks[0]} runs of each are needed to tell which optimizer is the best."
+    if len(remaining) == 1:
+        [best] = remaining
+        second = min((row for row in compared if row.runs_compared == most and row is not best), key=_behind_at_least)
+        leads = "It leads" if second.clearest_rival == best.optimizer else f"{second.clearest_rival} leads"
+        text = (
+            f"{best.optimizer} is the best of the {all_of_them} ({level} confidence). {leads} {second.optimizer}, the "
+            f"last to leave the race, by at least {100 * second.behind_at_least:.2f} percentage points after {most} "
+            "runs of each."
+        )
+    else:
+        names = listed([row.optimizer for row in remaining], "and")
+        share = f"{_word(len(remaining)).capitalize()} of the {all_of_them}"
+        if len(remaining) == len(compared):
+            share = f"{'Either' if len(compared) == 2 else 'Any'} of the {all_of_them}"
+        text = f"{share} could be the best ({level} confidence, {most} runs of each): {names}."
+        if not any(math.isnan(row.behind_at_most) for row in remaining):
+            given_up = [f"{row.optimizer} at most {100 * row.behind_at_most:.2f}" for row in remaining]
+            text += f" Choosing one of them gives up, in percentage points: {', '.join(given_up)}."
+    used = sum(row.runs_compared for row in compared)
+    if used < most * len(compared):
+        text += f" The race took {used} runs; {most} runs of each would be {most * len(compared)}."
+    return text
 
 
 def stated_conditions(conditions: Conditions, test_size: int) -> str:
-    """State under what the ranking holds, in one line that begins with what matters most; `test_size`: examples."""
-    data, network, training, *_, report = conditions
+    """State under what the ranking holds, beginning with what matters most; `test_size`: examples."""
+    data, network, training = conditions.data, conditions.network, conditions.training
     over = f"the last {training.last_epochs} of" if training.last_epochs > 1 else "the last of"
-    runs = f"{len(training.seeds)} runs" if len(training.seeds) > 1 else "one run"
     config = ", ".join(f"{key} {json.dumps(value)}" for key, value in network.config.items())
-    seeds = ", ".join(map(str, sorted(training.seeds)))
     return (
-        f"{report.note.rstrip('.')}. Validation accuracy: mean over {over} {training.epochs} epochs, ± standard "
-        f"deviation over {runs} (seeds {seeds}). {data.title}: first {data.train_size} training examples in batches of "
-        f"{training.batch_size}, {data.validation_size} validation and {test_size} test examples. "
-        f"Network: {network.file}{f' ({config})' if config else ''}."
+        f"{conditions.report.note.rstrip('.')}. Validation accuracy is the mean over {over} {training.epochs} epochs, "
+        f"± the standard deviation over {_runs(conditions, 'runs')}. {_looks(conditions)}{data.title}: the first "
+        f"{data.train_size} training examples in batches of {training.batch_size}, {data.validation_size} validation "
+        f"and {test_size} test examples. Network: {network.file}{f' ({config})' if config else ''}."
     )
 
 
-def reading(gaps: Sequence[float]) -> str:
-    """Say how to read the ranking.
+def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditions) -> str:
+    """Say how to read the ranking, and what is the same in all of its rows.
 
     Args:
+        ranking: the rows.
         gaps: for each optimizer test accuracy minus validation accuracy after the last epoch, means in [0, 1].
+        conditions: of the comparison.
     """
+    parts = [
+        "Behind the best, in percentage points: at most is the largest lead of the true best that these runs cannot "
+        "exclude; at least is the lead of the rival that they show."
+    ]
     known = [100 * gap for gap in gaps if math.isfinite(gap)]
     other = "validation and test examples are not the same"
     if known and min(known) > 0:
-        other = (
-            f"the validation examples are harder than the test examples, by {min(known):.1f} to {max(known):.1f} points"
-        )
-    return (
-        f"Compare within a column, never across: {other}. Costs: points of validation accuracy by which the best may "
-        "lead."
-    )
+        harder = f"by {min(known):.1f} to {max(known):.1f} percentage points after the last epoch"
+        other = f"the validation examples are harder than the test examples, {harder}"
+    parts.append(f"Compare numbers within a column only: {other}.")
+    parts += [
+        f"{name} is {wrapped}." for name in sorted(conditions.optimizers) if (wrapped := _wrapped(name, conditions))
+    ]
+    twins = {tuple(sorted([row.optimizer, *row.same_as.split(", ")])) for row in ranking if row.same_as}
+    parts += [f"{listed(names, 'and')} had the same runs to the last digit: this is no tie." for names in sorted(twins)]
+    diverged = [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in ranking if row.diverged]
+    parts.append(f"Runs that diverged: {listed(diverged, 'and')}." if diverged else "No run diverged.")
+    return " ".join(parts)
 
 
 def summary(
@@ -84,50 +124,48 @@ def summary(
 ) -> list[str]:
     """Tell the further findings, a sentence each; of the tutorial's numbers only where it trained on the same data."""
     return [
-        *_leads(leads, conditions),
+        *_leads(leads, ranking, conditions),
         *(_agreements(agreements, conditions) if tutorial.applies(conditions) else []),
         _test_set(ranking, test_size),
     ]
 
 
 def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
-    """Say which of the tuned may be the best, and what tuning bought most."""
-    known = [row for row in rows if row.may_be_best in ("yes", "no")]
-    if not known:
+    """Say which of the tuned may be the best, and what tuning gained most."""
+    if not any(row.may_be_best in ("yes", "no") for row in rows):
         return "These runs cannot tell which optimizer is the best with its learning rate tuned."
-    names = listed([row.optimizer for row in known if row.may_be_best == "yes"], "or")
-    text = f"With every learning rate tuned, at {percent(conditions.report.confidence)} confidence the best is {names}"
-    gained = max((row for row in known if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
+    text = f"With every learning rate tuned: {verdict(rows, conditions)}"
+    gained = max((row for row in rows if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
     if gained is not None and gained.gain > 0:
-        text += f"; tuning bought {gained.optimizer} most, {100 * gained.gain:.2f} points"
-    return f"{text}."
+        text += f" Tuning gained {gained.optimizer} most: {100 * gained.gain:.2f} percentage points."
+    return text
 
 
 def study_conditions(conditions: Conditions, parameters: TuningParameters) -> str:
-    """State how the rates were chosen, in one line."""
-    seeds = ", ".join(map(str, sorted(parameters.seeds)))
+    """State how the rates were chosen."""
+    seeds = listed(list(map(str, sorted(parameters.seeds))), "and")
     return (
-        f"Learning rate tuned, all else at its default: {parameters.grid_size} factors on each entry's own rate, "
-        f"{parameters.step_decades:g} decades apart and up to {parameters.max_extra} more beyond an end where the best "
-        f"was, chosen by seeds {seeds} on {parameters.selection_size} examples that nothing else uses, reported on "
-        f"fresh runs ({len(conditions.training.seeds)} each)."
+        f"Only the learning rate is tuned. Every optimizer tries {parameters.grid_size} factors on its own rate, "
+        f"{parameters.step_decades:g} decades apart, and up to {parameters.max_extra} more where the best is at the end. "
+        f"Runs with seeds {seeds} choose, on {parameters.selection_size} examples that nothing else uses. The table "
+        f"shows {_runs(conditions, 'tuned_runs')} at the chosen rate. {_looks(conditions)}".strip()
     )
 
 
 def study_reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
     """Say how to read the table, and what must be doubted."""
-    level = percent(conditions.report.confidence)
-    text = (
-        f"±: standard deviation over the fresh runs. Gain: tuned minus default, with its interval at {level} for all "
-        "optimizers together. Sure: how often redrawn selections choose this rate. Good range: decades within 1 point "
-        "of the best. Loses: points lost in the mean within a decade of the best. The interval is for the chosen rate; "
-        "rankings may change again once other hyperparameters are tuned too."
-    )
+    parts = [
+        "± is the standard deviation over the runs. Gain is tuned minus default in percentage points, with an interval "
+        f"at {percent(conditions.report.confidence)} for all optimizers together. Rankings may change again once other "
+        "hyperparameters are tuned too."
+    ]
     if edges := [row.optimizer for row in rows if row.at_edge]:
-        text += f" Still best at the end of the grid, so that another rate may be better yet: {', '.join(edges)}."
+        parts.append(f"Best at the end of the grid, so another rate may be better: {listed(edges, 'and')}.")
+    if diverged := [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in rows if row.diverged]:
+        parts.append(f"Runs that diverged at the tuned rate: {listed(diverged, 'and')}.")
     if left_out := sorted(conditions.optimizers.keys() - {row.optimizer for row in rows}):
-        text += f" Left out, since their steps do not follow their learning rates: {', '.join(left_out)}."
-    return text
+        parts.append(f"Left out, since their steps do not follow a learning rate: {listed(left_out, 'and')}.")
+    return " ".join(parts)
 
 
 def percent(share: float) -> str:
@@ -141,58 +179,89 @@ def listed(words: Sequence[str], last: str) -> str:
     return f"{', '.join(most)} {last} {end}" if most else end
 
 
-def _leads(leads: Sequence[Lead], conditions: Conditions) -> list[str]:
+def _leads(leads: Sequence[Lead], ranking: Sequence[Rank], conditions: Conditions) -> list[str]:
     of_best = [lead for lead in leads if lead.ahead == leads[0].ahead]
     if not of_best or math.isnan(of_best[-1].low):
         return ["By how much the best leads cannot be bounded: that takes two optimizers and three runs of each."]
-    best, seeds = of_best[0].ahead, conditions.training.seeds
+    best, level = of_best[0].ahead, percent(conditions.report.confidence)
     here = [_lead(lead, lead.low, lead.high) for lead in of_best if lead.low > 0]
     elsewhere = [
         _lead(lead, lead.low_other_images, lead.high_other_images) for lead in of_best if lead.low_other_images > 0
     ]
-    caution = ", though below five runs they do so less often than they say" if len(seeds) < 5 else ""
+    few = min(row.runs for row in ranking if row.may_be_best != "diverged") < 5
+    caution = " With fewer than five runs they do so less often." if few else ""
     return [
-        f"{best} leads {listed(here, 'and') if here else 'none for sure'}, by {percent(conditions.report.confidence)} "
-        f"intervals that hold for all pairs at once (Games and Howell){caution}.",
-        f"On other examples of the same kind {best} leads "
-        f"{listed(elsewhere, 'and') if elsewhere else 'none for sure'}: these {conditions.data.validation_size} "
-        "are a sample too.",
+        f"{best} is ahead of {listed(here, 'and') if here else 'no other for certain'}. In parentheses: {level} "
+        f"intervals that hold for all pairs at once (Games-Howell).{caution}",
+        f"On other examples of the same kind, {best} would be ahead of "
+        f"{listed(elsewhere, 'and') if elsewhere else 'no other for certain'}. These intervals also count the luck of "
+        f"the {conditions.data.validation_size} validation examples.",
     ]
 
 
 def _lead(lead: Lead, low: float, high: float) -> str:
-    return f"{lead.behind} by {100 * lead.lead:.2f} points ({100 * low:.2f} to {100 * high:.2f})"
+    return f"{lead.behind} by {100 * lead.lead:.2f} percentage points ({100 * low:.2f} to {100 * high:.2f})"
 
 
 def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list[str]:
     if not agreements:
-        return ["Whether the tutorial's numbers agree with ours cannot be said: fewer than two optimizers are in both."]
+        return ["Whether the tutorial's numbers agree with ours is unknown: fewer than two optimizers are in both."]
     report, texts = conditions.report, []
     for row in agreements:
         when = f"over epochs {row.epochs}" if " to " in row.epochs else f"after epoch {row.epochs}"
-        verdict = "equivalent" if row.p <= 1 - report.confidence else "not shown to be equivalent"
-        largest = row.largest and f"{row.largest.deviation:+.1f} standard deviations ({row.largest.optimizer})"
-        texts.append(
-            f"Tutorial minus ours {when}: {100 * row.mean:+.2f} points of validation accuracy ({100 * row.low:+.2f} to "
-            f"{100 * row.high:+.2f}), mean over {row.optimizers} optimizers; {verdict} within "
-            f"±{report.equivalence_margin:g} points (two one-sided tests, p = {row.p:.2g}); largest single deviation "
-            f"{largest or 'unknown'}; Kendall's tau of the two orders {row.tau:.2f}."
+        agree = "This is equivalent" if row.p <= 1 - report.confidence else "This is not shown to be equivalent"
+        text = (
+            f"The tutorial's validation accuracy {when} minus ours: {100 * row.mean:+.2f} percentage points "
+            f"({100 * row.low:+.2f} to {100 * row.high:+.2f}), mean over {row.optimizers} optimizers. {agree} within "
+            f"±{report.equivalence_margin:g} points (two one-sided tests, p = {row.p:.2g}). Kendall's tau of the two "
+            f"orders is {row.tau:.2f}."
         )
+        if row.largest:
+            deviation = f"{row.largest.deviation:+.1f} standard deviations"
+            text += f" The largest single deviation is that of {row.largest.optimizer}, {deviation}."
+        texts.append(text)
     return texts
 
 
 def _test_set(ranking: Sequence[Rank], examples: int) -> str:
     known = [row for row in ranking if math.isfinite(row.test_accuracy_sd)]
     if not known:
-        return "Whether the runs or the finite test set limit the test accuracy cannot be said without a spread."
+        return "Whether the runs or the finite test set limit the test accuracy is unknown without a spread."
     sampling = [100 * float(stats.binom.std(examples, row.test_accuracy)) / examples for row in known]
     runs = [100 * row.test_accuracy_sd / math.sqrt(row.runs) for row in known]
     dominated = sum(error > other for error, other in zip(sampling, runs, strict=True))
     return (
-        f"Standard error of the mean test accuracy: {min(sampling):.2f} to {max(sampling):.2f} points from the finite "
-        f"test set ({examples} examples, binomial), {min(runs):.2f} to {max(runs):.2f} points from the runs; the test "
-        f"set dominates for {dominated} of {len(known)} optimizers."
+        f"The mean test accuracy has two standard errors. The finite test set ({examples} examples, binomial) makes "
+        f"{min(sampling):.2f} to {max(sampling):.2f} percentage points, the runs make {min(runs):.2f} to "
+        f"{max(runs):.2f}. The test set's is the larger one for {dominated} of {len(known)} optimizers."
     )
+
+
+def _runs(conditions: Conditions, key: str) -> str:
+    """Say how many runs each optimizer has, such as "5 runs of each (seeds 0 to 4)"."""
+    numbers = {getattr(entry, key) or conditions.training.runs for entry in conditions.optimizers.values()}
+    few, most = min(numbers), max(numbers)
+    if few < most:
+        return f"{few} to {most} runs (seeds from 0 on)"
+    return f"{most} runs of each (seeds 0 to {most - 1})" if most > 1 else "one run of each (seed 0)"
+
+
+def _looks(conditions: Conditions) -> str:
+    looks = list(map(str, conditions.race.looks))
+    return f"The race has looks at {listed(looks, 'and')} runs. " if len(looks) > 1 else ""
+
+
+def _wrapped(name: str, conditions: Conditions) -> str:
+    """Describe what an entry wraps, whose own name tells nothing of it; empty for others."""
+    entry = conditions.optimizers[name]
+    if entry.class_name != "TFOptimizer":
+        return ""
+    further = sorted(entry.config.keys() - {"optimizer", "learning_rate"})
+    return f"TensorFlow's {', '.join([entry.config['optimizer'], *(f'{key} {entry.config[key]}' for key in further)])}"
+
+
+def _behind_at_least(row: Rank | Tuned) -> float:
+    return row.behind_at_least
 
 
 def _word(number: int) -> str:
