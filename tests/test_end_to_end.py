@@ -47,11 +47,6 @@ def assert_in_band(name, val_accuracy, test_accuracy):
     assert test_accuracy > val_accuracy  # MNIST's first 3000 test images are the harder ones
 
 
-def test_recorded_accuracy_is_in_the_known_band(reproduced):
-    recorded = json.loads((reproduced.folder / "results/metrics/adam.json").read_text())
-    assert_in_band("adam", recorded["val_accuracy"], recorded["test_accuracy"])
-
-
 @pytest.mark.parametrize("name", ["sgd", pytest.param("keras3-adagrad", marks=pytest.mark.slow)])
 def test_accuracy_is_in_the_known_band(name, reproduced):
     """Trained as the stage `train` does, but in this process, which has TensorFlow loaded already."""
@@ -66,7 +61,7 @@ def test_accuracy_is_in_the_known_band(name, reproduced):
 
 # Keras 3.15's Variable.__array__ lacks NumPy 2's argument `copy`, which h5py asks for.
 @pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword:DeprecationWarning")
-def test_saved_model_gives_the_recorded_accuracy(reproduced):
+def test_recorded_accuracy_is_in_the_known_band_and_that_of_the_saved_model(reproduced):
     network = parameters.read(reproduced.folder / "params.yaml", "network", NetworkEntry)
     model = networks.builder(network, (28, 28), 10)(7)
     model.load_weights(reproduced.folder / "results/models/adam.weights.h5")
@@ -74,28 +69,18 @@ def test_saved_model_gives_the_recorded_accuracy(reproduced):
     accuracy = (model.predict(test.examples, verbose=0, batch_size=1000).argmax(-1) == test.labels).mean()
     recorded = json.loads((reproduced.folder / "results/metrics/adam.json").read_text())
     assert accuracy == pytest.approx(recorded["test_accuracy"], abs=1e-6)
+    assert_in_band("adam", recorded["val_accuracy"], recorded["test_accuracy"])
 
 
-@pytest.fixture(scope="module")
-def again(reproduced):
-    """What the training printed as it ran once more, on one core."""
+@pytest.mark.slow
+def test_trained_again_on_one_core_gives_equal_bytes_and_says_where_it_runs_and_what_came_of_each_run(reproduced):
     reproduced.commit("Reproduce")
     shutil.rmtree(reproduced.folder / ".dvc/tmp/runs")
     one_core = "taskset --cpu-list 0 " if shutil.which("taskset") else ""  # elsewhere than on Linux: on all of them
-    return reproduced.run(f"{one_core}dvc repro --force --single-item train@adam")
-
-
-@pytest.mark.slow
-def test_trained_again_on_one_core_gives_equal_bytes(again, reproduced):
+    again = reproduced.run(f"{one_core}dvc repro --force --single-item train@adam")
     assert stages_run(again) == ["train@adam"]
     assert reproduced.run("git status --porcelain") == ""  # so that dvc.lock, too, has the bytes that it had
-
-
-@pytest.mark.slow
-def test_training_says_where_it_runs_and_what_came_of_each_run(again, reproduced):
     log = again[again.index("adam: loading") :].splitlines()
-    assert log[0] == "adam: loading TensorFlow"
-    assert log[1].startswith(("adam: CPU: ", "adam: GPU: "))
-    assert any(re.fullmatch(r"adam  run 1/1  seed 0  val_accuracy 0\.9\d+  0 s left", line) for line in log)
     [details] = json.loads((reproduced.folder / "results/metrics/adam.json").read_text())["details"]
-    assert f": {details['environment']['device']}: " in log[1]
+    assert log[1].startswith(f"adam: {details['environment']['device']}: ")
+    assert any(re.fullmatch(r"adam  run 1/1  seed 0  val_accuracy 0\.9\d+  0 s left", line) for line in log)

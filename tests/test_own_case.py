@@ -68,7 +68,7 @@ def test_report_of_other_data_does_not_speak_of_the_tutorial(answered):
 @pytest.mark.slow
 def test_plots_of_other_data_are_shown_without_the_tutorial_and_none_fails(answered):
     plots = yaml.load(answered.folder / "dvc.yaml")["stages"]["compare"]["plots"]
-    tables = [name for plot in plots for name in plot if name.endswith(".csv")]  # the study's are not there yet
+    tables = [name for plot in plots for name in plot if name.endswith(".csv")]
     done = answered.attempt(f"dvc plots show {' '.join(tables)}")
     assert done.returncode == 0
     assert "failed" not in done.stdout + done.stderr
@@ -94,18 +94,10 @@ def test_study_of_ones_own_case_runs(answered):
     assert len(outs) > 6
     assert all(path.exists() for path in outs)  # of the optimizer of one's own too; DVC refuses one that is not made
     assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
-
-    # And its runs are a chart: a point each, against its rate on a logarithmic scale.
-    answered.run("dvc plots show results/tuning/runs/signed.csv")
-    visit = browser.visit(answered.folder / "dvc_plots/index.html")
     ends = [row for row in read_csv(answered.folder / "results/tuning/runs/signed.csv") if row["epoch"] == "5"]
-    drawn = re.findall(r'aria-label="([^"]*)" role="graphics-symbol" aria-roledescription="point"', visit.html)
     tuned = {row["optimizer"]: row for row in read_csv(answered.folder / "results/tuning/report/tuned.csv")}["signed"]
     assert int(tuned["trials"]) in (3 * 2, 4 * 2)  # a factor beyond an end of the grid, where the best was there
-    assert len(drawn) == len(ends) == int(tuned["trials"]) + 5
-    assert sum("; run: report; " in label for label in drawn) == 5
-    assert "X-axis titled 'learning_rate' for a log scale" in visit.html.replace("&#39;", "'")
-    assert visit.console == []
+    assert len(ends) == int(tuned["trials"]) + 5
 
 
 def read_csv(path):

@@ -22,25 +22,67 @@ def assign(path, value):
     return change
 
 
-def append_comment(project, name):
-    """Change a file of code, but nothing that it does."""
-    with (project.folder / name).open("a") as file:
-        file.write("# a comment\n")
-
-
 @pytest.fixture
 def project(light, tmp_path):
     """A copy to change: what reruns is DVC's to decide, and the stages are tested elsewhere."""
     return light.duplicate(tmp_path / "project")
 
 
-def test_nothing_changed_reruns_nothing(project):
-    assert project.repro() == []
+def add_lion(parameters):
+    parameters["optimizers"]["lion"] = {"class_name": "Lion", "config": {"learning_rate": 0.001}}
 
 
-def test_hyperparameter_reruns_its_optimizer_and_compare(project):
-    project.edit(assign("optimizers.adam.config.learning_rate", 0.003))
-    assert project.repro() == ["check", "compare", "trace", "train@adam"]
+def reverse(parameters):
+    parameters["optimizers"] = dict(reversed(list(parameters["optimizers"].items())))
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        pytest.param(lambda _: None, [], id="nothing"),
+        pytest.param(reverse, [], id="order"),
+        pytest.param(
+            assign("optimizers.adam.config.learning_rate", 0.003),
+            ["check", "compare", "trace", "train@adam"], id="hyperparameter",
+        ),
+        pytest.param(add_lion, ["check", "compare", "trace", "train@lion"], id="added optimizer"),
+        pytest.param(assign("tuning.seeds", [200, 201]), ["check"], id="tuning", marks=pytest.mark.slow),
+        # Each of which trains the further runs alone: tests/test_store.py.
+        pytest.param(
+            assign("training.seeds", list(range(7))), ["check", "compare", *TRAINS], id="seeds", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            assign("training.epochs", 1), ["check", "compare", *TRAINS], id="epochs", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            assign("data.train_size", 128),
+            ["check", "compare", "prepare", *TRAINS], id="train size", marks=pytest.mark.slow,
+        ),
+        pytest.param(assign("report.confidence", 0.9), ["check", "compare"], id="report", marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_change_of_params_yaml_reruns_what_depends_on_it(change, expected, project):
+    project.edit(change)
+    assert project.repro() == expected
+
+
+# Code that changes no result stops there: equal bytes come out. Of which no training trains: tests/test_store.py.
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("descent/report/figures.py", ["compare"]),
+        ("stages/train.py", TRAINS),
+        ("descent/runs/executor.py", ["compare", *TRAINS]),
+        ("descent/core/process.py", ["check", "compare", "download@mnist", "prepare", "trace", *TRAINS]),
+        ("descent/training/program.py", ["check", "compare", "trace", *TRAINS]),
+        ("networks/mlp.py", ["check", *TRAINS]),
+    ],
+)
+def test_comment_in_code_reruns_the_stages_that_may_import_it(name, expected, project):
+    with (project.folder / name).open("a") as file:
+        file.write("# a comment\n")
+    assert project.repro() == expected
 
 
 @pytest.mark.slow
@@ -53,12 +95,6 @@ def test_hyperparameter_written_as_dvc_writes_it_is_a_number_and_the_experiment_
     assert "| val_accuracy " in table
     assert "sgd" not in table
     assert "optimizers.adam.config.learning_rate" in project.run("dvc params diff main slow --md")
-
-
-def test_added_optimizer_reruns_itself_and_compare(project):
-    project.edit(assign("optimizers.lion", {"class_name": "Lion", "config": {"learning_rate": 0.001}}))
-    assert project.repro() == ["check", "compare", "trace", "train@lion"]
-    assert "lion" in (project.folder / "results/report/ranking.md").read_text()
 
 
 def test_removed_optimizer_reruns_compare_and_leaves_its_files_unread(project):
@@ -82,43 +118,12 @@ def test_own_optimizer_and_its_file_rerun_that_optimizer_and_compare(project):
     assert project.repro() == ["check", "trace", "train@my-lion"]  # and not compare: equal bytes came out
 
 
-def test_order_spelling_and_comments_rerun_nothing(project):
+def test_spelling_and_comments_in_params_yaml_rerun_nothing(project):
     path = project.folder / "params.yaml"
-
-    def reverse(parameters):
-        parameters["optimizers"] = dict(reversed(list(parameters["optimizers"].items())))
-
-    project.edit(reverse)
     text = path.read_text()
     assert "learning_rate: 0.001" in text
-    assert text.index("adam:") < text.index("sgd:")
     path.write_text("# a comment\n" + text.replace("learning_rate: 0.001", "learning_rate: 1e-3"))
     assert project.repro() == []
-
-
-@pytest.mark.slow
-def test_anything_in_tuning_is_checked_and_reruns_nothing_else(project):
-    project.edit(lambda parameters: parameters["tuning"].update(grid_size=5, max_extra=0, seeds=[200, 201]))
-    assert project.repro() == ["check"]
-
-
-@pytest.mark.slow
-def test_further_seeds_rerun_every_train_and_compare(project):
-    """Of which each trains the further runs alone: tests/test_store.py."""
-    project.edit(lambda parameters: parameters["training"]["seeds"].extend([2, 3, 4, 5, 6]))
-    assert project.repro() == ["check", "compare", *TRAINS]
-
-
-@pytest.mark.slow
-def test_epochs_rerun_every_train_and_compare(project):
-    project.edit(assign("training.epochs", 1))
-    assert project.repro() == ["check", "compare", *TRAINS]
-
-
-@pytest.mark.slow
-def test_train_size_reruns_from_prepare(project):
-    project.edit(assign("data.train_size", 128))
-    assert project.repro() == ["check", "compare", "prepare", *TRAINS]
 
 
 @pytest.mark.slow
@@ -137,35 +142,6 @@ def test_network_reruns_every_train_and_compare(project):
     path = project.folder / "networks/mlp.py"
     path.write_text(path.read_text().replace(", layers.Dropout(dropout)]", "]"))
     assert project.repro() == ["check", "compare", *TRAINS]
-
-
-@pytest.mark.slow
-def test_report_option_and_figures_rerun_compare(project):
-    project.edit(assign("report.confidence", 0.9))
-    assert project.repro() == ["check", "compare"]
-    append_comment(project, "descent/report/figures.py")
-    assert project.repro() == ["compare"]
-
-
-@pytest.mark.slow
-def test_code_that_changes_no_result_stops_at_training(project):
-    append_comment(project, "stages/train.py")
-    assert project.repro() == TRAINS  # and not compare: equal bytes came out
-
-
-@pytest.mark.slow
-def test_module_that_computes_no_run_reruns_what_may_import_it(project):
-    """Of which no training trains: tests/test_store.py."""
-    append_comment(project, "descent/runs/executor.py")
-    assert project.repro() == ["compare", *TRAINS]
-    append_comment(project, "descent/core/process.py")
-    assert project.repro() == ["check", "compare", "download@mnist", "prepare", "trace", *TRAINS]
-
-
-@pytest.mark.slow
-def test_code_that_computes_runs_reruns_every_train_and_what_may_import_it(project):
-    append_comment(project, "descent/training/program.py")
-    assert project.repro() == ["check", "compare", "trace", *TRAINS]
 
 
 @pytest.mark.slow

@@ -32,18 +32,14 @@ from descent.core import parameters, process
 PAGE = Path("docs/experiments/benchmark.md")
 EPOCHS = 20  # of the tutorial
 TUTORIAL = "tutorial's script"
-
-
-def cpu_seconds() -> float:
-    """Return the CPU seconds of this process and of all its children that have ended."""
-    return sum(os.times()[:4])
+IN_PARALLEL = ["python", "-m", "stages.repro"]
 
 
 def timed(contend: Callable[[], object]) -> tuple[float, float]:
-    """Return seconds and CPU seconds of a call."""
-    start, start_cpu = time.perf_counter(), cpu_seconds()
+    """Return seconds of a call, and CPU seconds of this process and of all its children that have ended."""
+    start, start_cpu = time.perf_counter(), sum(os.times()[:4])
     contend()
-    return time.perf_counter() - start, cpu_seconds() - start_cpu
+    return time.perf_counter() - start, sum(os.times()[:4]) - start_cpu
 
 
 def measure(contenders: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[tuple[float, float]]]:
@@ -76,11 +72,6 @@ def run(command: list[str], folder: Path) -> None:
     subprocess.run(command, cwd=folder, env={**os.environ, "PATH": path}, stdout=sys.stderr, check=True)
 
 
-def python(*arguments: str) -> list[str]:
-    """Return the command line of a module of this repository."""
-    return [sys.executable, "-m", *arguments]
-
-
 @contextmanager
 def fresh_clone(change: Callable[[Any], None]) -> Iterator[Path]:
     """Yield a clone of what is committed, without a cache, with MNIST from data/raw and a changed params.yaml."""
@@ -110,10 +101,10 @@ def pipeline(rounds: int) -> str:
             run(command, clone)
 
     contenders = {
-        TUTORIAL: partial(run, python("tools.tutorial", str(EPOCHS)), Path.cwd()),
+        TUTORIAL: partial(run, ["python", "-m", "tools.tutorial", str(EPOCHS)], Path.cwd()),
         "the same seven, one seed, one by one": partial(ours, ["dvc", "repro"], as_the_tutorial),
-        "the same seven, one seed, in parallel": partial(ours, python("stages.repro"), as_the_tutorial),
-        "params.yaml as it is, in parallel": partial(ours, python("stages.repro"), lambda _: None),
+        "the same seven, one seed, in parallel": partial(ours, IN_PARALLEL, as_the_tutorial),
+        "params.yaml as it is, in parallel": partial(ours, IN_PARALLEL, lambda _: None),
     }
     title = f"The whole pipeline from a fresh clone, {EPOCHS} epochs, n = {rounds} rounds:"
     return f"{title}\n\n{table(measure(contenders, rounds), TUTORIAL)}"
@@ -155,7 +146,7 @@ def stages(rounds: int) -> str:
     """Measure each stage as a process of its own, and a training of one epoch: what all but the others take."""
     found: dict[str, list[tuple[float, float]]] = {}
     with fresh_clone(as_the_tutorial) as clone:
-        run(python("stages.repro"), clone)  # makes what each stage reads
+        run(IN_PARALLEL, clone)  # makes what each stage reads
         whole = (clone / "params.yaml").read_text(encoding="utf-8")
         short = re.sub(r"^( +(last_)?epochs:) \d+", r"\1 1", whole, flags=re.MULTILINE)
         contenders = {name: (f"stages.{name}",) for name in ("check", "trace", "compare")}
@@ -164,7 +155,7 @@ def stages(rounds: int) -> str:
             shutil.rmtree(clone / ".dvc/tmp/runs")
             for name, command in contenders.items():
                 (clone / "params.yaml").write_text(short if name.endswith(", 1 epoch") else whole, encoding="utf-8")
-                found.setdefault(name, []).append(timed(partial(run, python(*command), clone)))
+                found.setdefault(name, []).append(timed(partial(run, ["python", "-m", *command], clone)))
     return f"Seven optimizers, one seed, n = {rounds} rounds:\n\n{table(found)}"
 
 
@@ -182,10 +173,8 @@ def main() -> None:
     parser.add_argument("parts", nargs="*", metavar="PART", help="pipeline, training or stages; all by default")
     parser.add_argument("--rounds", type=int, default=3)
     asked = parser.parse_args()
-    for name in asked.parts:
-        if name not in PARTS:
-            known = ", ".join(PARTS) + parameters.did_you_mean(name, PARTS)
-            raise parameters.InputError(f"no part {name!r}; there are {known}")
+    if unknown := set(asked.parts) - PARTS.keys():
+        parser.error(f"no part {', '.join(unknown)}; there are {', '.join(PARTS)}")
     os.environ["PYTHONPATH"] = str(Path("tests/hiding").resolve())  # scikit-learn, which Keras would load
     process.load_tensorflow("bench")
     from descent.training import environment

@@ -33,14 +33,9 @@ OPTIMIZERS = {
 
 def build_model() -> keras.Model:
     """Build the network: 784-512-512-10 with dropout."""
-    model = keras.Sequential()
-    model.add(keras.Input((784,)))
-    model.add(keras.layers.Dense(512, activation="relu"))
-    model.add(keras.layers.Dropout(0.2))
-    model.add(keras.layers.Dense(512, activation="relu"))
-    model.add(keras.layers.Dropout(0.2))
-    model.add(keras.layers.Dense(10, activation="softmax"))
-    return model
+    hidden = ((keras.layers.Dense(512, activation="relu"), keras.layers.Dropout(0.2)) for _ in range(2))
+    layers = [layer for pair in hidden for layer in pair]
+    return keras.Sequential([keras.Input((784,)), *layers, keras.layers.Dense(10, activation="softmax")])
 
 
 def main(epochs: int) -> None:

@@ -49,15 +49,10 @@ def refusal(entry, make=optimizers.build):
     return line
 
 
-def test_own_class_is_built_from_its_file_with_its_config(mine):
+def test_own_class_is_built_from_its_file_with_its_config_and_read_anew_after_an_edit(mine):
     optimizer = optimizers.build(mine(MINE, learning_rate=1, push=0), WHERE)
     assert type(optimizer).__name__ == "Mine"
-    assert optimizer.push == 0
-    assert float(optimizer.learning_rate) == 1
-
-
-def test_own_file_that_was_edited_is_read_anew(mine):
-    assert optimizers.build(mine(MINE, learning_rate=0.1), WHERE).push == 0.5
+    assert (optimizer.push, float(optimizer.learning_rate)) == (0, 1)
     assert optimizers.build(mine(MINE.replace("push=0.5", "push=0.6"), learning_rate=0.1), WHERE).push == 0.6
 
 
@@ -73,15 +68,6 @@ class Settings:
     assert optimizers.build(mine(code + MINE.replace("\nimport keras", ""), learning_rate=0.1), WHERE).push == 0.5
 
 
-def test_own_file_stands_in_the_way_of_no_module_of_its_name(mine, tmp_path):
-    entry = mine(MINE, learning_rate=0.1)
-    (tmp_path / "keras.py").write_text("from keras import *" + MINE)
-    optimizers.build(entry.model_copy(update={"file": "keras.py"}), WHERE)
-    import keras as again
-
-    assert again is keras
-
-
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -90,9 +76,7 @@ def test_own_file_stands_in_the_way_of_no_module_of_its_name(mine, tmp_path):
         ("\n1 / 0", "ZeroDivisionError: division by zero ({file}, line 2)"),
         ("raise ValueError('two\\n lines')", "ValueError: two lines ({file}, line 1)"),
         ("import sys\nsys.exit(0)", "SystemExit: 0 ({file}, line 2)"),
-        ("class Odd(BaseException): pass\nraise Odd", "Odd ({file}, line 2)"),
         ("\0", f"{NULL_BYTES}: source code string cannot contain null bytes"),
-        ("# -*- coding: nonsense -*-", "SyntaxError: unknown encoding: nonsense"),
     ],
 )
 def test_own_file_that_cannot_be_run_is_refused_with_reason_and_line(mine, code, reason):
@@ -104,7 +88,6 @@ def test_own_file_that_cannot_be_run_is_refused_with_reason_and_line(mine, code,
     ("code", "reason"),
     [
         ("import keras\nkeras.config.set_dtype_policy('mixed_float16')", "changes keras.config.dtype_policy, which"),
-        ("import keras\nkeras.config.set_floatx('float16')", "changes keras.config.floatx"),
         ("import os\nos.chdir('/')", "changes the current folder"),
         ("import os\nos.chdir('/')\n1 / 0", "cannot be run: ZeroDivisionError"),
         ("from optimizers import beside", "imports optimizers.beside: a file of your own must stand alone"),
@@ -153,14 +136,9 @@ def method(body):
     ("body", "reason"),
     [
         ("def __init__(self, **kwargs): raise RuntimeError('no\\nway')", "RuntimeError: no way ({file}, line 4)"),
-        ("def __init__(self, **kwargs): return {}['key']", "KeyError: 'key' ({file}, line 4)"),
         ("def __init__(self, **kwargs): sys.exit(0)", "SystemExit: 0 ({file}, line 4)"),
         ("def __init__(self, **kwargs): warnings.warn('careful')", "UserWarning: careful ({file}, line 4)"),
         ("from_config = classmethod(lambda cls, config: None)", "TypeError: from_config returned None"),
-        (
-            "from_config = classmethod(lambda cls, config: 1 / 0)",
-            "ZeroDivisionError: division by zero ({file}, line 4)",
-        ),
     ],
 )
 def test_own_class_that_cannot_be_made_is_refused_with_reason_and_line(mine, body, reason):
@@ -168,23 +146,21 @@ def test_own_class_that_cannot_be_made_is_refused_with_reason_and_line(mine, bod
     assert refusal(mine(method(body), learning_rate=0.1)).startswith(expected)
 
 
+STEP = "def update_step(self, gradient, variable, rate): "
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
         ("def build(self, variables): raise MemoryError('too large')", "MemoryError: too large ({file}, line 4)"),
-        ("def update_step(self, gradient, variable, rate): sys.exit(0)", "SystemExit: 0"),
+        (STEP + "sys.exit(0)", "SystemExit: 0"),
+        (STEP + "variable.assign(numpy.sqrt(gradient))", "NotImplementedError"),
         (
-            "def update_step(self, gradient, variable, rate): variable.assign(numpy.sqrt(gradient))",
-            "NotImplementedError",
-        ),
-        ("def update_step(self, gradient, variable, rate): variable.assign(gradient[:2])", "ValueError"),
-        (
-            "def update_step(self, gradient, variable, rate):\n        if gradient[0] > 0: variable.assign(gradient)",
+            STEP + "\n        if gradient[0] > 0: pass",
             "ValueError: The truth value of an array with more than one element",
         ),
         (
-            "def update_step(self, gradient, variable, rate): "
-            "variable.assign(tf.py_function(abs, [gradient], tf.float32))",
+            STEP + "variable.assign(tf.py_function(abs, [gradient], tf.float32))",
             "XLA, which compiles trainings, has no EagerPyFunc",
         ),
     ],
@@ -196,5 +172,6 @@ def test_own_class_that_cannot_take_a_step_is_refused_where_it_is_tried(mine, bo
     assert refusal(entry, try_out).startswith(expected)
 
 
-def test_step_of_an_own_class_that_can_is_tried_without_a_word(mine):
+def test_step_of_an_own_class_that_can_is_tried_without_a_word(mine, capsys):
     try_out(mine(MINE, learning_rate=0.1), WHERE)
+    assert capsys.readouterr() == ("", "")

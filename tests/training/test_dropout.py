@@ -36,11 +36,6 @@ def test_units_that_share_a_random_number_do_not_share_their_fate():
         assert np.mean((one == 0) == (other == 0)) == pytest.approx(0.5, abs=0.07)
 
 
-@pytest.mark.parametrize("shape", [(1, 3), (5, 4, 3), (8, 2, 2, 2)])
-def test_values_of_any_shape_keep_it(shape):
-    assert mask(0.5, shape, [1, 0]).shape == shape
-
-
 class OwnDropout(layers.Dropout):
     """A Dropout of the user's own, which calls what it wants."""
 

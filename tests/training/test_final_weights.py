@@ -5,8 +5,6 @@ import numpy as np
 import pytest
 import toy
 
-from descent.training import program
-
 pytestmark = pytest.mark.slow
 
 
@@ -55,8 +53,3 @@ def test_measured_weights_are_the_moving_average_of_keras():
         average = weights if step == 0 else [0.9 * old + 0.1 * new for old, new in zip(average, weights, strict=True)]
     for ours, theirs in zip(trained.weights[0], average, strict=True):
         np.testing.assert_allclose(ours, theirs, atol=1e-6)
-
-
-@pytest.mark.parametrize(("optimizer", "kept"), [(ema(), True), (halving(), True), (keras.optimizers.Adam(), False)])
-def test_only_optimizers_with_other_weights_to_judge_pay_for_them(optimizer, kept):
-    assert program.uses_averaged_weights(optimizer) == kept

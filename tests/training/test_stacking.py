@@ -33,21 +33,8 @@ def model(*stack):
 )
 def test_only_sequences_of_plain_dense_layers_are_stacked(stack, stackable):
     assert stacking.is_stackable(model(*stack)) == stackable
-
-
-def test_functional_model_is_not_stacked():
     inputs = keras.Input(toy.SHAPE)
     assert not stacking.is_stackable(keras.Model(inputs, layers.Dense(3)(layers.Flatten()(inputs))))
-
-
-def test_each_run_of_a_stack_is_its_network():
-    networks = [toy.mlp((5, 4), "tanh")(seed) for seed in (1, 2, 3)]
-    stacked = stacking.stack(networks)
-    images = np.stack([toy.split(6, seed).examples for seed in range(3)])
-    together = stacked(images, training=False).numpy()
-    for run, network in enumerate(networks):
-        np.testing.assert_allclose(together[run], network(images[run], training=False), rtol=1e-5, atol=1e-6)
-        assert toy.equal(stacking.unstack(stacked, run), network.get_weights())
 
 
 def test_stacked_run_ends_as_in_turn_masks_and_all():
