@@ -147,8 +147,8 @@ def study_conditions(conditions: Conditions, parameters: TuningParameters) -> st
     return (
         f"Only the learning rate is tuned. Every optimizer tries {parameters.grid_size} factors on its own rate, "
         f"{parameters.step_decades:g} decades apart, and up to {parameters.max_extra} more where the best is at an end "
-        f"of the grid. Runs with seeds {seeds} choose, on {parameters.selection_size} examples that nothing else uses. The "
-        f"table shows {_runs(conditions, 'tuned_runs')} at the chosen rate. {_looks(conditions)}".strip()
+        f"of the grid. Runs with seeds {seeds} choose, on {parameters.selection_size} examples that nothing else "
+        f"uses. The table shows {_runs(conditions, 'tuned_runs')} at the chosen rate. {_looks(conditions)}".strip()
     )
 
 
