@@ -16,6 +16,18 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 _LONGEST_SHOWN = 200  # letters of a value that a message repeats
+# pydantic's words, and plain ones; the first that fits.
+_PLAIN = {
+    "input should be a valid integer.*": "expected an integer",
+    "input should be a valid string": "expected text",
+    "input should be a valid boolean": "expected true or false",
+    "input should be (a valid|an instance of) ": "expected a ",
+    "input should be greater than or equal to ": "expected at least ",
+    "input should be less than or equal to ": "expected at most ",
+    "input should be greater than ": "expected more than ",
+    "input should be ": "expected ",
+    "(string|list|dictionary) should (have|match) (.*?)( after validation.*)?$": r"expected a \1 to \2 \3",
+}
 _DISK_IS_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -182,10 +194,12 @@ def one_line(error: BaseException) -> str:
 def _line(problem: dict, value: Any, where: str) -> str:
     path = where
     for step in problem["loc"]:  # pydantic puts names of union members among the keys; a reader's file has none of them
-        if (isinstance(value, list) and isinstance(step, int)) or (isinstance(value, dict) and step in value):
+        if (isinstance(value, list | tuple) and isinstance(step, int)) or (isinstance(value, dict) and step in value):
             value = value[step]
             path = at(path, step)
     message = problem["msg"][0].lower() + problem["msg"][1:]
+    pattern = next((pattern for pattern in _PLAIN if re.match(pattern, message)), None)
+    message = re.sub(pattern, _PLAIN[pattern], message) if pattern else message
     context = problem.get("ctx", {})
     match problem["type"]:
         case "missing":

@@ -53,9 +53,9 @@ def test_validation_and_test_share_no_image_and_leave_none_out(mnist, validation
 @pytest.mark.parametrize(
     ("train_size", "validation_size", "message"),
     [
-        (0, 3000, "params.yaml: data.train_size: input should be greater than or equal to 1, got 0"),
+        (0, 3000, "params.yaml: data.train_size: expected at least 1, got 0"),
         (60001, 3000, "params.yaml: data.train_size: expected 1 to 60000, got 60001"),
-        (8192, 0, "params.yaml: data.validation_size: input should be greater than or equal to 1, got 0"),
+        (8192, 0, "params.yaml: data.validation_size: expected at least 1, got 0"),
         (8192, 10000, "params.yaml: data.validation_size: expected 1 to 9999, got 10000"),
     ],
 )

@@ -279,10 +279,10 @@ def test_message_lists_every_source_with_its_reason_and_what_to_do(server, tmp_p
     [
         ({"ftp": "ftp://x/y"}, ": unknown key 'ftp'; allowed are file, folder, keras, idx, npm"),
         ({}, ": expected at least one of file, folder, keras, idx, npm"),
-        ({"keras": "mnist.npz"}, ".keras: string should match pattern"),
-        ({"idx": "file:///data/"}, ".idx: string should match pattern"),
-        ({"npm": "git+https://host/x.git"}, ".npm: string should match pattern"),
-        ({"npm": "--global"}, ".npm: string should match pattern"),
+        ({"keras": "mnist.npz"}, ".keras: expected a string to match pattern"),
+        ({"idx": "file:///data/"}, ".idx: expected a string to match pattern"),
+        ({"npm": "git+https://host/x.git"}, ".npm: expected a string to match pattern"),
+        ({"npm": "--global"}, ".npm: expected a string to match pattern"),
     ],
 )
 def test_source_that_is_none_is_refused_before_anything_is_asked(sources, message):

@@ -41,14 +41,14 @@ def test_other_name_is_refused(section, name):
 
 @pytest.mark.parametrize("name", ["5", "null", "true", "[a, b]"])
 def test_name_that_is_no_text_is_refused(section, name):
-    with pytest.raises(
-        ParametersError, match=r"^params\.yaml: optimizers.*: input should be a valid string, got [^\n]*$"
-    ):
+    with pytest.raises(ParametersError, match=r"^params\.yaml: optimizers.*: expected text, got [^\n]*$"):
         section(f"{{? {name} : {ADAM}}}")()
 
 
 def test_no_optimizer_at_all_is_refused(section):
-    with pytest.raises(ParametersError, match=r"params\.yaml: optimizers: dictionary should have at least 1 item"):
+    with pytest.raises(
+        ParametersError, match=r"params\.yaml: optimizers: expected a dictionary to have at least 1 item"
+    ):
         section()()
 
 
@@ -57,7 +57,7 @@ def test_a_hundred_are_taken_and_no_more(section):
         return section("{" + ", ".join(f"o{number}: {ADAM}" for number in range(many)) + "}")()
 
     assert len(of(100)) == 100
-    with pytest.raises(ParametersError, match="optimizers: dictionary should have at most 100 items"):
+    with pytest.raises(ParametersError, match="optimizers: expected a dictionary to have at most 100 items"):
         of(101)
 
 

@@ -202,13 +202,13 @@ def test_equal_parameters_give_equal_bytes():
     ("changes", "message"),
     [
         ({"step": 3}, "unknown key 'step'"),
-        ({"steps": 0}, "trajectories.steps: input should be greater than or equal to 1, got 0"),
-        ({"half_width": 0.0}, "trajectories.half_width: input should be greater than 0, got 0.0"),
-        ({"surfaces": {}}, "trajectories.surfaces: dictionary should have at least 1 item"),
+        ({"steps": 0}, "trajectories.steps: expected at least 1, got 0"),
+        ({"half_width": 0.0}, "trajectories.half_width: expected more than 0, got 0.0"),
+        ({"surfaces": {}}, "trajectories.surfaces: expected a dictionary to have at least 1 item"),
         ({"surfaces": {"a.b": VALLEY}}, "expected a name of letters, digits, - and _"),
-        ({"surfaces": {"v": VALLEY | {"noise": -1.0}}}, "surfaces.v.noise: input should be greater than or equal to 0"),
-        ({"surfaces": {"v": VALLEY | {"start": [0.1]}}}, "surfaces.v.start: list should have at least 2 items"),
-        ({"surfaces": {"v": VALLEY | {"curvatures": ["a", 1]}}}, "surfaces.v.curvatures.0: input should be a"),
+        ({"surfaces": {"v": VALLEY | {"noise": -1.0}}}, "surfaces.v.noise: expected at least 0"),
+        ({"surfaces": {"v": VALLEY | {"start": [0.1]}}}, "surfaces.v.start: expected a list to have at least 2 items"),
+        ({"surfaces": {"v": VALLEY | {"curvatures": ["a", 1]}}}, "surfaces.v.curvatures.0: expected a"),
     ],
 )  # fmt: skip
 def test_impossible_parameters_are_refused_with_their_key_path(changes, message):

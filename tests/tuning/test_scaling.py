@@ -63,5 +63,5 @@ def test_grid_of_params_yaml_is_nine_half_decades_around_the_entry_itself():
 
 @pytest.mark.parametrize("change", [{"points": 2}, {"points": 100}, {"step_decades": 0.0}, {"step_decades": 2.5}])
 def test_impossible_grid_is_refused_with_its_key_path(change):
-    with pytest.raises(ParametersError, match=f"params.yaml: tuning.{next(iter(change))}: input should be"):
+    with pytest.raises(ParametersError, match=f"params.yaml: tuning.{next(iter(change))}: expected"):
         validate({"points": 9, "step_decades": 0.5} | change, TuningParameters, "params.yaml: tuning")
