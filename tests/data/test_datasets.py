@@ -14,6 +14,7 @@ import pytest
 from descent.core import parameters
 from descent.data import archives, datasets, settings
 from descent.data.settings import DataParameters
+from stages import prepare
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("x", "y")
@@ -500,6 +501,28 @@ def test_stage_prepares_equal_bytes_twice(mnist_archive, tmp_path):
         contents.append(prepared.read_bytes())
     assert contents[0] == contents[1]
     assert [len(part.labels) for part in datasets.load(prepared).splits().values()] == [100, 30, 9970]
+
+
+def test_stage_states_range_classes_largest_share_and_what_a_split_lacks(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    kinds = [*"aabac", *"ab" * 20]
+    (tmp_path / "own.csv").write_text(
+        "\n".join(["width,label", *(f"{place},{kind}" for place, kind in enumerate(kinds))])
+    )
+    tuning = "{points: 3, step_decades: 1.0, extension: 0, seeds: [1, 2], selection_size: 5}"
+    data = "{file: own.csv, train_size: 22, validation_size: 9}"
+    (tmp_path / "params.yaml").write_text(f"data: {data}\ntuning: {tuning}\n")
+    prepare.main()
+    assert capsys.readouterr().out.splitlines() == [
+        "own.csv: 3 classes, examples [1] float64, taken as they are: the network sees 1 to 44",
+        "own.csv: the largest class, b, has 55.6% of the validation examples",
+        "own.csv: classes: a, b, c",
+        "own.csv: rows shuffled with seed 0; the first 60% are training examples, the others test examples",
+        "own.csv: no example of class c among the validation examples",
+        "own.csv: no example of class c among the test examples",
+    ]
+    seen = datasets.describe(Path("data/prepared/splits.npz"))
+    assert (seen.largest, round(seen.largest_share, 3), seen.names) == ("b", 0.556, ["a", "b", "c"])
 
 
 def test_stage_ends_with_the_message_alone(tmp_path):
