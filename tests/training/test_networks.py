@@ -226,7 +226,11 @@ RESCALED = DENSE.format(units="classes", more="").replace(
         (RESCALED, "uint8", "rescaling: uint8 is divided by 255 already, and this layer scales it again"),
         (RESCALED, "float32", ""),
         (DENSE.format(units="classes", more=""), "uint8", ""),
-        (DENSE.format(units="classes", more=""), "float32", "the network sees values up to 255, which nothing scales"),
+        (
+            DENSE.format(units="classes", more=""),
+            "float32",
+            "the network sees values up to 255, and no layer of Keras scales them",
+        ),
     ],
 )
 def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, entry, capsys):
