@@ -11,6 +11,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 OUTSIDE := $(PATH)
 export PATH := $(CURDIR)/.venv/bin:$(OUTSIDE)
 export TF_CPP_MIN_LOG_LEVEL ?= 2
+# DVC runs commands in it, and that of a service is nologin.
+export SHELL := /bin/sh
 # DVC asks for both, and a user of a container may have neither, nor an entry in its list of users.
 export HOME ?= $(or $(shell getent passwd $$(id -u) | cut -d: -f6),$(CURDIR)/.dvc/tmp)
 export LOGNAME ?= $(or $(USER),$(shell id -u))
@@ -43,8 +45,11 @@ lesson: $(STAMP)  ## Run the small comparison of docs/lesson.md and print its an
 	@python -c 'from tools import experiments; print("\n".join(experiments.EXPERIMENTS["lesson"]))' | sh -ex
 	@echo "Report: results/report/index.html. Back to where you were: git checkout . && dvc checkout"
 
-repair: $(STAMP)  ## Repair files that a kill left cut off; then run make repro
-	@python -m stages.repair
+repair: $(STAMP)  ## Take back what a kill left cut off, while no DVC works here; then run make repro
+	@python -m descent.parallel.processes
+	@rm -f .dvc/tmp/rwlock
+	@for lock in dvc.lock tuning/dvc.lock; do git checkout --quiet -- $$lock 2>/dev/null || rm -f $$lock; done
+	@find data results -name '.*.part' -delete
 
 test: $(TEST_STAMP)  ## Run the fast tests
 	@pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder

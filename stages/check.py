@@ -3,7 +3,10 @@
 Usage: python -m stages.check
 """
 
+import subprocess
+import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +33,17 @@ CHECKED = "params.yaml was understood: no other stage starts before this file is
 
 @parameters.end_with_message
 def main() -> None:
-    """Read every section, try the network and every optimizer; leave mark and rules, or tell all faults at once."""
+    """Read every section, try the network and every optimizer; write the mark and the rules, or report all faults.
+
+    What can be known without TensorFlow is reported before it is loaded, in the first second.
+    """
     faults, read, facts = understand()
+    reported = len(faults)
+    print("".join(f"{line}\n" for line in faults), end="", file=sys.stderr, flush=True)
     try_out(read, facts, faults)
+    note_files_unknown_to_git(read)
+    if reported:
+        faults = faults[reported:] or ["Everything else was tried; no other fault was found"]
     if faults:
         raise parameters.ParametersError("\n".join(faults))
     data_settings.warn_of_target(read["data"], facts, read["training"].target_val_accuracy, "params.yaml")
@@ -48,7 +59,8 @@ def understand() -> tuple[list[str], dict[str, Any], Facts | None]:
     """Read all of params.yaml, without Keras and without running any code of the user's.
 
     Returns:
-        What is wrong, line by line; the sections that were understood, by name; and what the data set is like.
+        What is wrong, line by line; the sections that were understood, by name, and of the optimizers those entries
+        that were; and what the data set is like.
     """
     faults, read = [], {}
     with parameters.gathered(faults):
@@ -72,14 +84,33 @@ def understand() -> tuple[list[str], dict[str, Any], Facts | None]:
     if {"training", "tuning"} <= read.keys():
         with parameters.gathered(faults):
             refuse_shared_seeds(read["tuning"], read["training"], "params.yaml")
-    if "optimizers" in read:
-        with parameters.gathered(faults):
-            settings.refuse_shared_names(read["optimizers"], "params.yaml: optimizers")
+    if "optimizers" not in read:
+        read["optimizers"] = _sound_optimizers()
+    with parameters.gathered(faults):
+        settings.refuse_shared_names(read["optimizers"], "params.yaml: optimizers")
+    for name, entry in read["optimizers"].items():
+        for key in entry.config.keys() & settings.RANGES.keys():
+            if not isinstance(entry.config[key], dict):  # a schedule, which Keras knows
+                with parameters.gathered(faults):
+                    where = f"params.yaml: optimizers.{name}.config.{key}"
+                    parameters.validate(entry.config[key], settings.RANGES[key], where)
     return faults, read, facts
+
+
+def _sound_optimizers() -> dict[str, settings.OptimizerEntry]:
+    """Read the entries that are understood where others are not: they are tried all the same."""
+    found = {}
+    with suppress(parameters.ParametersError):
+        for name in parameters.read("params.yaml", "optimizers", dict[Any, Any]):
+            with suppress(parameters.ParametersError):
+                found[name] = settings.read_optimizer("params.yaml", name)
+    return found
 
 
 def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> None:
     """Build the network and every optimizer and let them take a step; adds to `faults` what does not train."""
+    if not (read.get("optimizers") or (facts and "network" in read)):
+        return
     process.load_tensorflow("check")
     from descent.checks import network_check, optimizer_check
     from descent.training import environment, networks
@@ -98,6 +129,18 @@ def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> 
             optimizer_check.check_optimizer(entry, where, weights, jit_compile)
             if not optimizer_check.is_scalable(entry, where):
                 print(f"{where}: no learning rate that scales its steps: compared, and left out of the study")
+
+
+def note_files_unknown_to_git(read: Mapping[str, Any]) -> None:
+    """Print what to add to Git: `dvc repro` does not need that, an experiment in a folder of its own does."""
+    files = {entry.file for entry in read.get("optimizers", {}).values() if entry.file}
+    files |= {read["network"].file} if "network" in read else set()
+    files |= {read["data"].file} if "data" in read and not read["data"].fetched else set()
+    files = sorted(file for file in files if Path(file).exists() and not Path(f"{file}.dvc").exists())
+    listed = subprocess.run(["git", "ls-files", "--", *files], capture_output=True, text=True, check=False)
+    if files and listed.returncode == 0:
+        for file in [file for file in files if file not in listed.stdout.splitlines()]:
+            print(f"{file}: not in Git, so dvc exp run --temp would not find it: git add {file}")
 
 
 def _facts(data: data_settings.DataParameters, download: Downloads) -> data_settings.Facts:

@@ -16,10 +16,10 @@ import psutil
 from rich.live import Live
 
 from descent.core import parameters
+from descent.parallel import processes
 from descent.runs import executor
 
 STAGE_BYTES = 1.5 * 2**30  # memory of a stage; the largest training took 1.3 GB
-STOPPED = "Stopped. What was done is kept; the same command continues."
 
 
 def default_jobs() -> int:
@@ -43,6 +43,12 @@ def main() -> None:
         parser.error(f"--jobs must be 1 or more, got {options.jobs}")
     if Path("params.yaml").exists():
         parameters.read("params.yaml", "optimizers", dict[Any, Any])  # DVC's own message names no key
+    with processes.alone():
+        sys.exit(_run(options.target, options.jobs))
+
+
+def _run(target: str, jobs: int | None) -> int | str:
+    """Run what is out of date; returns what to exit with."""
     print("Asking DVC what is out of date", flush=True)
     from dvc.exceptions import DvcException  # takes half a second
 
@@ -50,25 +56,25 @@ def main() -> None:
 
     graph.prepare_forks()
     try:
-        plan = graph.plan(options.target)
+        plan = graph.plan(target)
     except DvcException as error:  # DVC itself explains best what is wrong with a target or a file
-        sys.exit(subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", options.target]) or str(error))
+        return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", target]) or str(error)
 
     stopped: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, lambda number, _: stopped.append(number))
-    jobs = options.jobs or default_jobs()
+    jobs = jobs or default_jobs()
     print(f"{len(plan.needs)} of {plan.total} stages to do, {jobs} at a time; their output is in logs/", flush=True)
     with Live(auto_refresh=False, transient=True) as live:
         done = run.run(plan.needs, jobs, lambda name: ["--single-item", name], live, stopped)
         if not stopped:
             graph.sort_locks(plan.orders)
-        done = done and run.run({"dvc repro": set()}, 1, lambda _: [options.target], live, stopped)
+        done = done and run.run({"dvc repro": set()}, 1, lambda _: [target], live, stopped)
     if stopped:
-        print(STOPPED)
-        sys.exit(128 + stopped[0])
-    sys.exit(0 if done else 1)
+        print("Stopped. What was done is kept; the same command continues.")
+        return 128 + stopped[0]
+    return 0 if done else 1
 
 
 if __name__ == "__main__":

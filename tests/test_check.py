@@ -8,7 +8,11 @@ import pytest
 from dvc.repo import Repo
 from pipeline import ROOT, Project, shrink, stages_run, yaml
 
+from descent.core import user_code
+from descent.core.parameters import ParametersError
+from descent.data.settings import DataParameters
 from descent.training import environment
+from descent.training.settings import NetworkEntry, OptimizerEntry
 from stages import check
 
 MARK, RULES = "results/checked.txt", "results/rules"
@@ -134,8 +138,8 @@ def test_every_stage_waits_for_the_check():
 
 
 @pytest.fixture
-def faults(tmp_path, monkeypatch):
-    """Changes the small parameters, runs the stage in this process, and returns the lines with which it ends."""
+def faults(tmp_path, monkeypatch, capsys):
+    """Changes the small parameters, runs the stage in this process, and returns the faults that it reports."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(environment, "configure", str)  # what it sets is set for the whole process, where others test
     for folder in ("networks", "optimizers"):
@@ -149,7 +153,10 @@ def faults(tmp_path, monkeypatch):
         with pytest.raises(SystemExit) as ended:
             check.main()
         assert not Path(MARK).exists()
-        return str(ended.value.code).splitlines()
+        shown = capsys.readouterr()
+        print(shown.out)
+        lines = [*shown.err.splitlines(), *str(ended.value.code).splitlines()]
+        return [line for line in lines if line.startswith("params.yaml: ")]
 
     return run
 
@@ -174,23 +181,67 @@ def test_faults_of_all_sections_are_told_at_once(faults):
         "training.last_epochs",
         "optimizers.mine.file",
         "report",
+        "optimizers.sgd.config.momentum",
+        "optimizers.adam.class_name",
     ]
     assert lines[1] == "params.yaml: own_optimizers: move its entries to optimizers: the section is gone"
     assert lines[3] == "params.yaml: training.last_epochs: expected 1 to epochs, 2, got 3"
 
 
-def test_faults_of_all_optimizers_are_told_at_once(faults):
+def test_faults_of_all_optimizers_are_told_at_once_though_the_schemas_refuse_one(faults):
     def spoil(parameters):
         parameters["optimizers"]["adam"]["class_name"] = "Adm"
         parameters["optimizers"]["sgd"]["config"]["momentum"] = "high"
         parameters["optimizers"]["mine"] = own("nowhere.py")
+        parameters["optimizers"]["typo"] = SGD | {"clas_name": "SGD"}
 
     lines = faults(spoil)
     assert [line.removeprefix("params.yaml: ").split(":")[0] for line in lines] == [
+        "optimizers.typo",
         "optimizers.sgd.config.momentum",
         "optimizers.adam.class_name",
         "optimizers.mine.file",
     ]
+
+
+def test_what_the_schemas_know_is_reported_before_tensorflow_is_loaded(faults, monkeypatch, capsys):
+    reported = []
+    monkeypatch.setattr(check, "try_out", lambda *_: reported.append(capsys.readouterr().err))
+    faults(lambda parameters: parameters["optimizers"]["sgd"]["config"].update(momentum=2))
+    [line] = reported
+    assert line.startswith("params.yaml: optimizers.sgd.config.momentum: ")
+    assert line.endswith(", got 2\n")
+
+
+def test_file_that_git_does_not_know_is_named_with_what_to_do(tmp_path, monkeypatch, capsys):
+    project = Project(tmp_path)
+    project.run("git init --quiet && mkdir data networks optimizers")
+    for name in ("networks/mine.py", "optimizers/lion.py", "optimizers/mine.py", "data/a.npz", "data/b.npz"):
+        (tmp_path / name).touch()
+    (tmp_path / "data/b.npz.dvc").touch()  # as dvc add leaves it
+    project.run("git add optimizers/lion.py")
+    monkeypatch.chdir(tmp_path)
+    sizes = {"train_size": 1, "validation_size": 1}
+    for data in ("data/a.npz", "data/b.npz"):
+        entries = {"lion": own("lion.py"), "mine": own("mine.py"), "sgd": SGD}
+        check.note_files_unknown_to_git(
+            {
+                "network": NetworkEntry(file="networks/mine.py", config={}),
+                "optimizers": {name: OptimizerEntry(**entry) for name, entry in entries.items()},
+                "data": DataParameters(file=data, **sizes),
+            }
+        )
+    lines = capsys.readouterr().out.splitlines()
+    missing = ["data/a.npz", "networks/mine.py", "optimizers/mine.py", "networks/mine.py", "optimizers/mine.py"]
+    assert lines == [f"{file}: not in Git, so dvc exp run --temp would not find it: git add {file}" for file in missing]
+
+
+def test_file_that_an_experiments_folder_lacks_is_said_to_need_git_add(tmp_path, monkeypatch):
+    folder = tmp_path / ".dvc/tmp/exps/standalone/one"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    with pytest.raises(ParametersError, match=r"what Git knows: git add networks/mine\.py$"):
+        user_code.load("networks/mine.py", "params.yaml: network.file")
 
 
 def test_names_that_differ_by_case_alone_are_refused_since_some_file_systems_take_them_for_one(faults):

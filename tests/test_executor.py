@@ -74,17 +74,6 @@ def test_lines_say_which_run_how_far_and_when_all_are_done(capsys):
 
 
 @pytest.mark.usefixtures("asked")
-def test_time_left_is_that_of_the_runs_so_far(capsys, monkeypatch):
-    clock = iter([100.0, 101.0, 103.0, 104.0])  # the start; is a line due; the first line; the second
-    monkeypatch.setattr(executor.time, "monotonic", lambda: next(clock))
-    progress = executor._Progress(synthetic_runs.task(epochs=4), 3)
-    progress.after_epoch(1, {"loss": 0.25, "val_accuracy": 0.5})  # 3 s for a quarter of a run
-    progress.after_run(synthetic_runs.run(5))
-    lefts = [line.rpartition("  ")[2] for line in capsys.readouterr().out.splitlines()]
-    assert lefts == ["33 s left", "8 s left"]
-
-
-@pytest.mark.usefixtures("asked")
 def test_diverged_run_is_said_to_be_one(capsys):
     progress = executor._Progress(synthetic_runs.task(), 1)
     run = synthetic_runs.run(3)

@@ -57,10 +57,10 @@ def test_user_of_a_container_gets_a_home_and_a_name(tmp_path):
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "bin").mkdir()
     script(tmp_path / "bin/getent", "exit 2")  # the list of users has no such entry
-    environment = {"PATH": f"{tmp_path / 'bin'}:/usr/local/bin:/usr/bin:/bin"}
-    command = ["make", "--silent", "--eval", 'shown: ; @echo "$$HOME $$LOGNAME"', "shown"]
+    environment = {"PATH": f"{tmp_path / 'bin'}:/usr/local/bin:/usr/bin:/bin", "SHELL": "/usr/sbin/nologin"}
+    command = ["make", "--silent", "--eval", 'shown: ; @echo "$$HOME $$LOGNAME $$SHELL"', "shown"]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout == f"{tmp_path / '.dvc/tmp'} {os.getuid()}\n"
+    assert done.stdout == f"{tmp_path / '.dvc/tmp'} {os.getuid()} /bin/sh\n"
 
 
 def test_clean_forgets_the_kept_runs_and_leaves_results_data_and_the_cache(tmp_path):

@@ -1,6 +1,7 @@
 """A stage says at once what it is doing, and TensorFlow's start-up noise stays out of sight, errors excepted."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -44,3 +45,20 @@ def test_other_lines_are_passed_on_and_everything_after_an_error(end, shown):
     assert "something that matters" in done.stderr
     assert ("cudart_stub" in done.stderr) == shown
     assert ("OSError: no" in done.stderr) == shown
+
+
+def test_another_python_first_on_path_is_two_lines_that_say_what_to_do():
+    command = [sys.executable, "-S", "-m", "stages.check"]  # -S: without the packages of the environment
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    first, second = done.stderr.splitlines()
+    assert first.startswith(f"{sys.executable}, Python 3.")
+    assert first.endswith("cannot run descent: No module named 'pydantic'.")
+    assert ". .venv/bin/activate" in second
+
+
+def test_ctrl_c_while_modules_load_is_one_line():
+    code = "import os, signal, stages; os.kill(os.getpid(), signal.SIGINT); import time; time.sleep(9)"
+    done = run(code)
+    assert done.stderr == "Stopped\n"
+    assert done.returncode == -signal.SIGINT

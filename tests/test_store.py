@@ -180,8 +180,8 @@ def test_code_is_that_which_computes_runs(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("folder")
-def test_the_500_that_were_used_last_stay(monkeypatch):
-    assert store.MOST == 500
+def test_runs_that_were_used_last_stay(monkeypatch):
+    assert store.MOST >= 1000  # a study and two races
     monkeypatch.setattr(store, "MOST", 3)
     kept = opened()
     for seed in range(3):

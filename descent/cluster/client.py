@@ -1,5 +1,7 @@
-"""Sends tasks to a Dask cluster, and hands on what they yield as it comes."""
+"""Sends tasks to a Dask cluster, and yields what they yield as it comes."""
 
+import importlib.util
+import ipaddress
 import logging
 import os
 import pickle
@@ -8,15 +10,53 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from descent.cluster import address, conditions
 from descent.core.parameters import InputError
+from descent.runs import store
 
+VARIABLE, INSECURE = "DESCENT_CLUSTER", "DESCENT_CLUSTER_INSECURE"
 LOOK_SECONDS = 2.0  # between two looks at whether there is a worker at all
 # The scheduler unpickles what it passes on: a function of Python's own, so that it needs nothing of descent.
 _PERFORM = "__import__('descent.cluster.worker', fromlist=['perform']).perform(*arguments)"
+_PACKAGES = {"TensorFlow": "tensorflow", "Keras": "keras", "NumPy": "numpy"}
+
+
+def conditions() -> dict[str, str]:
+    """Return what must be equal here and on a worker: the code that computes and brings runs, and three packages."""
+    packages = {
+        name: metadata.version(package) if importlib.util.find_spec(package) else "none"
+        for name, package in _PACKAGES.items()
+    }
+    code = store.code_digest("descent/data", "descent/runs", "descent/cluster")
+    return {"descent's code": code[:12], **packages}
+
+
+def check_address(address: str, insecure: bool) -> None:
+    """Refuse what is no address, and `tcp://` to another machine: whoever reads or answers there could run code here.
+
+    Raises:
+        InputError: which says what is allowed.
+    """
+    try:
+        parts = urlsplit(address)
+        is_address = parts.scheme in ("tls", "tcp") and parts.hostname and parts.port
+    except ValueError:
+        is_address = False
+    if not is_address:
+        raise InputError(f"{VARIABLE}: expected tls://host:port of a Dask scheduler, got {address!r}")
+    try:
+        is_here = ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        is_here = parts.hostname == "localhost"
+    if parts.scheme == "tcp" and not insecure and not is_here:
+        raise InputError(
+            f"{VARIABLE}: {address}: tcp:// is not encrypted, and code travels over it;"
+            f" use tls:// (docs/cluster.md), or set {INSECURE}=1 in a network where all may run code here"
+        )
 
 
 def _patience() -> float:
@@ -24,25 +64,27 @@ def _patience() -> float:
     return float(os.environ.get("DESCENT_CLUSTER_WAIT", "60"))
 
 
+def _failure(reason: str) -> InputError:
+    return InputError(f"{VARIABLE}: {os.environ[VARIABLE]}: {reason}")
+
+
 @cache  # one connection a process
 def _connect() -> Any:
-    where = os.environ[address.VARIABLE]
-    address.check(where, os.environ.get(address.INSECURE) == "1")
+    check_address(os.environ[VARIABLE], os.environ.get(INSECURE) == "1")
     try:
         import dask
         import distributed
     except ModuleNotFoundError:
         wanted = "pip install -r requirements-cluster.txt, or make repro CLUSTER=..."
-        raise InputError(f"{address.VARIABLE} is set, and distributed is not installed: {wanted}") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what concerns the user is said below
+        raise InputError(f"{VARIABLE} is set, and distributed is not installed: {wanted}") from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # messages below say what concerns the user
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})  # the examples
     try:
-        return distributed.Client(where, timeout=_patience(), set_as_default=False)
+        return distributed.Client(os.environ[VARIABLE], timeout=_patience(), set_as_default=False)
     except OSError:
-        told = f"no Dask scheduler answered within {_patience():.0f} s"
+        raise _failure(f"no Dask scheduler answered within {_patience():.0f} s") from None
     except (RuntimeError, TypeError, ValueError) as error:  # no certificate, as tls:// needs
-        told = " ".join(str(error).split())
-    raise InputError(f"{address.VARIABLE}: {where}: {told}")
+        raise _failure(" ".join(str(error).split())) from None
 
 
 def workers() -> int:
@@ -55,14 +97,15 @@ def workers() -> int:
     try:
         client.wait_for_workers(1, timeout=_patience())
     except (TimeoutError, OSError):
-        raise InputError(_no_worker()) from None
+        raise _failure(f"no worker within {_patience():.0f} s") from None
     return len(client.nthreads())
 
 
 def run(task: Callable[..., Iterator[Any]], shares: Sequence[tuple], files: Sequence[str]) -> Iterator[Any]:
     """Run tasks there, and yield what they yield as it comes; whatever ends this, the tasks there end too.
 
-    What a task yielded before its worker was lost comes again, from its beginning.
+    Everything that a task yielded comes a second time when the task is done, and again if its worker was lost: an
+    event may be lost, the result is not. So the caller must know what it has.
 
     Args:
         task: a generator function.
@@ -72,7 +115,7 @@ def run(task: Callable[..., Iterator[Any]], shares: Sequence[tuple], files: Sequ
     client, topic = _connect(), f"descent-{uuid.uuid4().hex}"
     workers()
     read = {path: _send(client, path) for path in files}
-    asked, name, resources = conditions.found(), f"{task.__module__}:{task.__name__}", _resources()
+    asked, name, resources = conditions(), f"{task.__module__}:{task.__name__}", _resources()
     news: queue.Queue = queue.Queue()
     client.subscribe_topic(topic, lambda event: news.put(event[1]))
     waiting = {}
@@ -82,7 +125,20 @@ def run(task: Callable[..., Iterator[Any]], shares: Sequence[tuple], files: Sequ
             future = client.submit(eval, _PERFORM, given, key=f"{topic}-{number}", pure=False, resources=resources)
             waiting[future.key] = future
             future.add_done_callback(news.put)
-        yield from _told(client, news, waiting)
+        alone = 0.0  # seconds without a worker
+        while waiting:
+            try:
+                new = news.get(timeout=LOOK_SECONDS)
+            except queue.Empty:
+                alone = 0.0 if client.status != "running" or client.nthreads() else alone + LOOK_SECONDS
+                if alone > _patience():
+                    raise _failure(f"no worker within {_patience():.0f} s") from None
+                continue
+            if isinstance(new, bytes):
+                yield pickle.loads(new)
+            else:
+                yield from map(pickle.loads, _result(new))
+                del waiting[new.key]
     finally:
         if client.status == "running":  # else there is nobody to tell
             client.cancel(list(waiting.values()))
@@ -99,58 +155,26 @@ def _send(client: Any, path: str) -> Any:
 
 def _resources() -> dict[str, float] | None:
     """What a worker must have been started with, such as GPU=1."""
-    given = os.environ.get(f"{address.VARIABLE}_RESOURCES", "")
+    given = os.environ.get(f"{VARIABLE}_RESOURCES", "")
     try:
         pairs = [part.split("=") for part in given.split()]
         return {name: float(amount) for name, amount in pairs} or None
     except ValueError:
-        raise InputError(f"{address.VARIABLE}_RESOURCES: expected such as GPU=1, got {given!r}") from None
+        raise InputError(f"{VARIABLE}_RESOURCES: expected such as GPU=1, got {given!r}") from None
 
 
-def _told(client: Any, news: queue.Queue, waiting: dict[str, Any]) -> Iterator[Any]:
-    """Yield the events of every future in `waiting` as they come, those that got lost from its result; empties it."""
-    begun: set[str] = set()  # attempts
-    told: dict[str, tuple[str, int]] = {}  # key of a future -> its latest attempt, and how many of its events
-    alone = 0.0  # seconds without a worker
-    while waiting:
-        try:
-            new = news.get(timeout=LOOK_SECONDS)
-        except queue.Empty:
-            alone = 0.0 if client.status != "running" or client.nthreads() else alone + LOOK_SECONDS
-            if alone > _patience():
-                raise InputError(_no_worker()) from None
-            continue
-        if not isinstance(new, tuple | list):
-            attempt, events = _result(new)
-            yield from map(pickle.loads, events[told[new.key][1] if told.get(new.key, [""])[0] == attempt else 0 :])
-            del waiting[new.key]
-            continue
-        key, attempt, number, event = new
-        if number == 0 and attempt not in begun:
-            begun.add(attempt)
-            told[key] = attempt, 0
-        if key in waiting and told.get(key) == (attempt, number):
-            told[key] = attempt, number + 1
-            yield pickle.loads(event)
-
-
-def _result(future: Any) -> tuple[str, list[bytes]]:
+def _result(future: Any) -> list[bytes]:
     from distributed import KilledWorker
     from distributed.client import CancelledError
 
-    where = os.environ[address.VARIABLE]
     try:
         return future.result()
     except KilledWorker as error:
-        told = f"each of the workers that took the task was lost: of memory? {error.last_worker.address} was the last"
+        last = error.last_worker.address
+        raise _failure(f"each worker that took the task was lost: out of memory? {last} was the last") from None
     except CancelledError:
-        told = "the scheduler is gone; what is finished stays, and the same command goes on from there"
+        raise _failure("the scheduler is gone; finished runs are kept, and the same command continues") from None
     except ModuleNotFoundError as error:
         if not (error.name or "").startswith("descent"):
             raise
-        told = f"a worker has {error}: start it in a copy of this repository, or with PYTHONPATH"
-    raise InputError(f"{address.VARIABLE}: {where}: {told}")
-
-
-def _no_worker() -> str:
-    return f"{address.VARIABLE}: {os.environ[address.VARIABLE]}: no worker within {_patience():.0f} s"
+        raise _failure(f"a worker has {error}: start it in a copy of this repository, or with PYTHONPATH") from None

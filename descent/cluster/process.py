@@ -1,4 +1,4 @@
-"""The process of one task, which a worker starts: what to do comes by stdin, events go out by stdout, pickled."""
+"""The process of one task, which a worker starts: the task comes by stdin, what it yields goes out by stdout."""
 
 import os
 import pickle
@@ -7,24 +7,24 @@ import sys
 
 
 def main() -> None:
-    """Perform a task; after its events comes None, or what was raised. Other words go to stderr, the worker's log."""
+    """Perform a task; after what it yields comes None, or what was raised. Prints go to stderr, the worker's log."""
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
 
-    def tell(event: object) -> None:  # to a worker that is gone it cannot be told: then this process ends as well
+    def send(event: object) -> None:  # if the worker is gone, this raises, and the process ends as well
         pickle.dump(event, out)
         out.flush()
 
     task, arguments = pickle.load(sys.stdin.buffer)
     try:
         for event in pkgutil.resolve_name(task)(*pickle.loads(arguments)):
-            tell(pickle.dumps(event))
+            send(pickle.dumps(event))
     except BrokenPipeError:
         raise
     except BaseException as error:
-        tell(error)
+        send(error)
         raise
-    tell(None)
+    send(None)
 
 
 if __name__ == "__main__":

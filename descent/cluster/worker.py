@@ -1,7 +1,7 @@
-"""What a Dask worker does for a stage that waits elsewhere: each task in a process and a folder of its own.
+"""What a Dask worker does: it runs each task in a process and a folder of its own.
 
-A process, as a stage is one: run within a worker that had trained before, runs came out otherwise than here (seen).
-And what nobody waits for any more can be ended at once.
+Within a worker that had trained before, runs came out otherwise than in a stage here (seen). And a process can be ended
+when nobody waits for its task any more.
 """
 
 import contextlib
@@ -11,14 +11,13 @@ import subprocess
 import sys
 import tempfile
 import threading
-import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from distributed import Worker, get_worker
 from distributed.core import Status
 
-from descent.cluster import conditions
+from descent.cluster import client
 from descent.core.parameters import InputError
 from descent.core.process import write_file
 
@@ -28,28 +27,44 @@ _ENDED = (Status.closing, Status.closed, Status.failed)
 _LONGEST_EVENT = 2**20  # bytes; what is longer, as weights are, comes with the result alone
 
 
-def perform(asked: dict[str, str], task: str, arguments: bytes, read: Mapping[str, bytes], topic: str) -> tuple:
-    """Perform a task; what it yields is told as events on a topic, and comes back whole in the end.
+def perform(asked: dict[str, str], task: str, arguments: bytes, read: Mapping[str, bytes], topic: str) -> list[bytes]:
+    """Perform a task; what it yields is sent at once as events on a topic, and returned whole in the end.
 
     Args:
-        asked: the `conditions.found` of who asks.
+        asked: the `client.conditions` of who asks.
         task: `module:function`, a generator function.
         arguments: its arguments, pickled; opened only if all conditions are met.
         read: the files that the task reads: path -> content.
-        topic: of the events: (key of the task, this attempt, number of the event, event pickled).
+        topic: of the events.
 
     Returns:
-        This attempt, and all events, pickled each.
+        What the task yielded, each pickled.
 
     Raises:
-        InputError: if this worker is not as asked for, or if the process is killed; and whatever the task raises.
+        InputError: if this worker has another code or package, or if the process is killed; what the task raises.
     """
-    worker = get_worker()
-    if differences := conditions.differences(asked, conditions.found()):
+    worker, has, events = get_worker(), client.conditions(), []
+    differences = [
+        f"no {name}" if has[name] == "none" else f"{name} {has[name]} where {value} is asked for"
+        for name, value in asked.items()
+        if has[name] != value
+    ]
+    if differences:
         raise InputError(f"the worker {worker.address} refuses the task: it has {', '.join(differences)}")
-    key, attempt, events = worker.get_current_task(), uuid.uuid4().hex, []
-    with tempfile.TemporaryDirectory() as folder, _process(folder, read) as process, _watched(process, worker, key):
-        with contextlib.suppress(BrokenPipeError):  # it has ended, and the next line but two says so
+    path = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as ending:
+        for name, content in read.items():
+            write_file(Path(folder, name), content)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "descent.cluster.process"],
+            cwd=folder, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        ending.enter_context(process)
+        ending.callback(process.kill)
+        done = threading.Event()
+        ending.callback(done.set)
+        threading.Thread(target=_watch, args=(process, worker, worker.get_current_task(), done), daemon=True).start()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and reading says so
             pickle.dump((task, arguments), process.stdin)
             process.stdin.close()
         try:
@@ -57,46 +72,18 @@ def perform(asked: dict[str, str], task: str, arguments: bytes, read: Mapping[st
                 if isinstance(event, BaseException):
                     raise event
                 if len(event) <= _LONGEST_EVENT:
-                    worker.log_event(topic, (key, attempt, len(events), event))
+                    worker.log_event(topic, event)
                 events.append(event)
         except EOFError:
             raise InputError(
                 f"the training on {worker.address} ended with code {process.wait()}: see its log"
             ) from None
-    return attempt, events
+    return events
 
 
-@contextlib.contextmanager
-def _process(folder: str, read: Mapping[str, bytes]) -> Iterator[subprocess.Popen]:
-    """Start a process in a folder with these files alone; whatever happens, it ends."""
-    for path, content in read.items():
-        write_file(Path(folder, path), content)
-    path = os.pathsep.join([str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
-    with subprocess.Popen(
-        [sys.executable, "-m", "descent.cluster.process"],
-        cwd=folder, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    ) as process:  # fmt: skip
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-@contextlib.contextmanager
-def _watched(process: subprocess.Popen, worker: Worker, key: str) -> Iterator[None]:
+def _watch(process: subprocess.Popen, worker: Worker, key: str, done: threading.Event) -> None:
     """Kill a process once nobody waits for its task, or its worker lost the scheduler: Dask itself ends no thread."""
-    done = threading.Event()
-
-    def watch() -> None:
-        while not done.wait(LOOK_SECONDS):
-            state = worker.state.tasks.get(key)
-            if state is None or state.state == "cancelled" or worker.status in _ENDED:
-                process.kill()
-
-    watcher = threading.Thread(target=watch, daemon=True)
-    watcher.start()
-    try:
-        yield
-    finally:
-        done.set()
-        watcher.join()
+    while not done.wait(LOOK_SECONDS):
+        state = worker.state.tasks.get(key)
+        if state is None or state.state == "cancelled" or worker.status in _ENDED:
+            process.kill()

@@ -45,7 +45,9 @@ def load(file: str, where: str, source: Path | None = None) -> ModuleType:
     """
     source = source or Path(file)
     if not source.is_file():
-        raise ParametersError(f"{where}: no such file: {file!r}")
+        is_experiment = "/.dvc/tmp/exps/" in Path.cwd().as_posix()
+        cure = f"; an experiment's folder has only what Git knows: git add {file}" if is_experiment else ""
+        raise ParametersError(f"{where}: no such file: {file!r}{cure}")
     module = ModuleType(file)
     module.__file__ = file
     sys.modules[file] = module  # where dataclasses look up the module of a class

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from descent.core import process
-from descent.parallel import view
+from descent.parallel import processes
 
 parsed: dict[str, Any] = {}  # each YAML text, with what it holds
 _parse = YAML.load
@@ -56,11 +56,11 @@ def plan(target: str) -> Plan:
         stages = [stage for stage in plan_repro(graph, collect_stages(repo, [target])) if stage.cmd]
         try:
             with repo.lock:
+                processes.forget_killed()
                 outdated = {stage for stage in stages if _is_outdated(stage)}
         except LockError:
             outdated = set(stages)
-            holder = Path(repo.lock.files[0]).read_text().strip()
-            print(f"Waiting for DVC's lock, held by {view.describe(int(holder or 0))}", flush=True)
+            print("Waiting for", *processes.others().values() or ["another DVC"], sep="\n    ", flush=True)
         plan = Plan({}, len(stages), {})
         for stage in stages:
             needed = {other.addressing for other in graph.successors(stage)} & plan.needs.keys()
@@ -90,7 +90,7 @@ def sort_locks(orders: dict[Path, list[str]]) -> None:
 def _is_outdated(stage: Any) -> bool:
     try:
         return stage.changed()
-    except LockError:  # a killed run left a process that still works on its files
+    except LockError:  # another DVC works on its files
         return True
 
 

@@ -19,13 +19,16 @@ import psutil
 from rich.live import Live
 from rich.text import Text
 
-from descent.parallel import view
+from descent.parallel import processes
 
 LOOK_SECONDS = 0.5  # between two looks at the logs
 KILL_SECONDS = 0.6  # between terminating a command and killing it
 RECORD_SECONDS = 10.0  # for DVC to end after its command
-LAST_LINES = 15  # of a failed stage's output
-_BUSY = re.compile(r"is busy, it is being blocked by:\n +\(PID (\d+)\)")  # what DVC prints, before any command
+LAST_LINES = 50  # of a failed stage's output; all that `check` has to say
+# What DVC prints before and after the output of the command, and if another process uses the stage's files.
+_BEFORE = re.compile(r"^Running stage '.*':\n> .*\n", re.MULTILINE)
+_AFTER = re.compile(r"^(?:(?:Generating|Updating) lock file '|Use `dvc push` )", re.MULTILINE)
+_BUSY = re.compile(r"is busy, it is being blocked by:\n +\(PID (\d+)\)")
 
 
 class Job(multiprocessing.context.ForkProcess):
@@ -66,8 +69,7 @@ def run(
     Returns:
         Whether every stage is done.
     """
-    waiting, running, done = list(needs), list[Job](), set[str]()
-    blocked, finished = set[str](), dict[str, float]()  # finished: seconds that each took whose command ran
+    waiting, running, done, blocked = list(needs), list[Job](), set[str](), set[str]()
 
     def say(*lines: str) -> None:
         live.console.print(Text("\n    ".join(lines)), soft_wrap=True)
@@ -81,37 +83,49 @@ def run(
             if not running:
                 break
             connection.wait([job.sentinel for job in running], LOOK_SECONDS)
-            rows, now = [], {}
+            rows = []
             for job in list(running):
-                alive, spent = job.is_alive(), time.monotonic() - job.started
-                log = job.log.read_text(encoding="utf-8", errors="replace")
-                outcome, line = view.outcome(log), view.last_line(log, job.name)
-                row = f"{job.name:{max(map(len, needs))}} {spent:4.0f} s  "
-                if alive:
-                    rows.append(row + line)
-                    now[job.name] = (spent, line)
+                is_alive, log = job.is_alive(), job.log.read_text(encoding="utf-8", errors="replace")
+                row = f"{job.name:{max(map(len, needs))}} {time.monotonic() - job.started:4.0f} s  "
+                if is_alive:
+                    rows.append(row + _last_line(log, job.name))
                     continue
                 running.remove(job)
-                busy = outcome != "done" and job.exitcode and _BUSY.search(log)
-                if busy:
+                if not job.exitcode:
+                    say(f"{row}{_outcome(log)}  {_last_line(log, job.name)}".rstrip())
+                    done.add(job.name)
+                elif (busy := _BUSY.search(log)) and (other := processes.others().get(int(busy[1]))):
                     if job.name not in blocked:
-                        say(f"{job.name} waits for {view.describe(int(busy[1]))}, which works on the same files")
+                        say(f"{job.name} waits for {other}, which works on the same files")
                     blocked.add(job.name)
                     waiting.insert(0, job.name)
                     time.sleep(1)
-                elif job.exitcode:
-                    say(f"{row}FAILED  {job.log}", *view.output(log)[-LAST_LINES:])
                 else:
-                    say(f"{row}{outcome}  {line}".rstrip())
-                    done.add(job.name)
-                    finished |= {job.name: spent} if outcome == "done" else {}
-            rows.append(f"{len(done)} of {len(needs)} done{view.time_left(waiting, now, finished, jobs)}")
+                    say(f"{row}FAILED  {job.log}", *_output(log)[-LAST_LINES:])
+            rows.append(f"{len(done)} of {len(needs)} done")
             live.update(Text("\n".join(rows), no_wrap=True, overflow="ellipsis"), refresh=True)
     finally:
         _stop(running)
     if waiting and not stopped:
         say(f"Not started, since a stage that they need failed: {', '.join(waiting)}")
     return done == needs.keys()
+
+
+def _outcome(log: str) -> str:
+    """Return `done` once DVC has started the command; else `from cache` or `unchanged`."""
+    return "done" if _BEFORE.search(log) else "from cache" if " is cached - skipping run" in log else "unchanged"
+
+
+def _output(log: str) -> list[str]:
+    """Return the lines of the command, or of a DVC that did not start it; without what progress bars overwrote."""
+    lines = _AFTER.split(_BEFORE.split(log)[-1])[0].splitlines()
+    return [line.rpartition("\r")[2].rstrip() for line in lines if line.strip()]
+
+
+def _last_line(log: str, name: str) -> str:
+    """Return the last line of the command, without the stage's own name in front and `0 s left`."""
+    lines = _output(log) if _outcome(log) == "done" else []
+    return re.sub(rf"^{re.escape(re.split('[@:]', name)[-1])}(: |  )|  0 s left$", "", lines[-1]) if lines else ""
 
 
 def _stop(running: Sequence[Job]) -> None:

@@ -55,7 +55,7 @@ def obtain(
         trained = training.train(task, missing, weights_of, progress.after_epoch)
     awaited = set(missing)
     for run in trained:
-        if Wanted(run.seed, run.factor) not in awaited:  # again, since a worker was lost after it
+        if Wanted(run.seed, run.factor) not in awaited:  # a cluster brings it at once, and again with the result
             continue
         awaited.remove(Wanted(run.seed, run.factor))
         store.keep(run)

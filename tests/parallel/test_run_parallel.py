@@ -1,5 +1,6 @@
 """stages.repro in small repositories with stages of shell: what runs when, what it prints, what a stop leaves."""
 
+import json
 import os
 import pty
 import re
@@ -8,13 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
-import zc.lockfile
 from pipeline import ROOT, Project
 
 from stages import repro
@@ -166,10 +165,10 @@ def test_second_pipeline_runs_its_own_stages_and_what_they_need(template, tmp_pa
 
 
 def test_failing_stage_is_shown_at_once_and_stops_only_what_needs_it(project):
-    do(project, quick="echo the reason >&2; exit 3", slow="sleep 2")
+    do(project, quick="for i in $(seq 40); do echo the reason $i >&2; done; exit 3", slow="sleep 2")
     done = project.attempt(f"{COMMAND} --jobs 2")
     assert done.returncode == 1
-    shown = r"^middle@quick .* FAILED  logs/middle@quick.log\n    the reason\n(    .*\n)*middle@slow .* done\n"
+    shown = r"^middle@quick .* FAILED  logs/middle@quick.log\n    the reason 1\n(    .*\n){39,}middle@slow .* done\n"
     assert re.search(shown, done.stdout, re.MULTILINE)
     assert "+last" not in events(project)
     assert done.stdout.endswith("Not started, since a stage that they need failed: last\n")
@@ -202,34 +201,66 @@ def test_stop_leaves_no_process_and_loses_nothing(number, project):
     assert sorted(events(project)) == ["+other", "+quick", "+quick", "+slow", "+slow", "-other", "-quick", "-slow"]
 
 
-def test_killed_run_can_be_run_again_and_waits_for_the_stage_that_is_still_running(project):
+def test_second_run_waits_for_the_first_and_names_it_and_so_it_is_after_a_kill(project):
     do(project, slow="while [ ! -e go ]; do sleep 0.1; done")
-    killed = start(project)
+    first = start(project)
     wait_for(lambda: "+slow" in events(project))
-    killed.kill()
-    killed.communicate()
+    second = start(project)
+    line = second.stdout.readline()
+    assert re.fullmatch(rf"Waiting for process {first.pid}: .* -m stages.repro\n", line)
+    first.kill()  # the stage, and the DVC that has started it, go on
+    first.communicate()
+    second.kill()
+    second.communicate()
+    third = start(project)
+    line = third.stdout.readline()
+    assert re.fullmatch(r"Waiting for process \d+: .* -m stages.repro\n", line)
+    assert psutil.pid_exists(int(re.search(r"\d+", line)[0]))
+    (project.folder / "go").touch()
+    output, _ = third.communicate()
+    assert third.returncode == 0
+    assert "FAILED" not in output
+    assert events(project) == ["+slow", "-slow"]  # by the killed run; the third found it done
+
+
+def test_plain_dvc_that_works_on_the_same_files_is_waited_for_and_named(project):
+    do(project, slow="while [ ! -e go ]; do sleep 0.1; done", quick="")
+    command = [f"{Path(sys.executable).parent}/dvc", "repro", "middle@slow"]
+    other = subprocess.Popen(command, cwd=project.folder, env={"PATH": BINARIES}, stdout=subprocess.DEVNULL)
+    wait_for(lambda: "+slow" in events(project))
     process = start(project)
-    waiting = next(line for line in process.stdout if line.startswith("middle@slow waits for process "))
-    assert waiting.endswith(" -m stages.repro, which works on the same files\n")
+    waiting = next(line for line in process.stdout if line.startswith("middle@slow waits for "))
+    assert re.search(rf"for process {other.pid}: .*dvc repro middle@slow, which works on the same files", waiting)
     (project.folder / "go").touch()
     output, _ = process.communicate()
-    assert process.returncode == 0
-    assert "FAILED" not in output
-    assert events(project) == ["+slow", "-slow"]  # by the killed run; the second found it done
+    assert (other.wait(), process.returncode) == (0, 0)
+    assert re.search(r"^middle@slow +\d+ s  unchanged$", output, re.MULTILINE)
 
 
-def test_lock_of_another_process_is_waited_for_and_its_holder_named(project):
+def test_lock_of_another_dvc_is_waited_for_and_its_process_named(project):
     do(project, quick="")
-    with closing(zc.lockfile.LockFile(str(project.folder / ".dvc/tmp/lock"))):
-        process = start(project, "middle@quick")
-        waiting = next(line for line in process.stdout if line.startswith("Waiting for DVC's lock"))
-        assert f"held by process {os.getpid()}: " in waiting
+    code = "import time, zc.lockfile; lock = zc.lockfile.LockFile('.dvc/tmp/lock'); print(flush=True); time.sleep(60)"
+    other = subprocess.Popen([sys.executable, "-c", code, "dvc"], cwd=project.folder, stdout=subprocess.PIPE)
+    other.stdout.readline()
+    process = start(project, "middle@quick")
+    assert any(line.startswith(f"    process {other.pid}: ") for line in process.stdout)
+    other.kill()
+    other.communicate()
     output, _ = process.communicate()
     assert process.returncode == 0
     assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
 
 
-def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
+def test_record_that_a_killed_dvc_left_under_a_number_of_another_process_is_not_waited_for(project):
+    do(project, quick="")
+    record = {"write": {str(project.folder / "quick.txt"): {"pid": os.getpid(), "cmd": "dvc repro"}}}
+    (project.folder / ".dvc/tmp/rwlock").write_text(json.dumps(record))
+    output = project.run(COMMAND)
+    assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
+    assert "waits" not in output
+
+
+def test_terminal_shows_how_far_each_stage_is(project):
     do(project, slow="echo 'slow  run 2/5  epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left'; sleep 1.2")
     ours, theirs = pty.openpty()
     environment = {"PATH": BINARIES, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
@@ -244,8 +275,7 @@ def test_terminal_shows_how_far_each_stage_is_and_the_time_left(project):
     assert process.wait() == 0
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written.decode())
     epoch = "run 2/5  epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left"
-    assert re.search(rf"middle@slow +\d+ s  {epoch}\s+0 of 2 done, about \d\d s left", shown)
-    assert re.search(rf"middle@slow +\d+ s  done  {epoch}\s", shown)
+    assert re.search(rf"middle@slow +\d+ s  {epoch}\s+0 of 2 done", shown)
     assert re.search(r"last +\d+ s  unchanged\s", shown)
     assert b"\x1b[?25h" in written  # the cursor is back
 

@@ -91,22 +91,7 @@ def documents(draw):
 def texts(draw):
     """The text of the document, with some of it cut out and something else put there."""
     start = draw(st.integers(0, len(TEXT)))
-    marks = [
-        "&a ",
-        "*a",
-        "<<: *a",
-        "!!int ",
-        "!!set ",
-        "!!binary x",
-        "? ",
-        "- ",
-        "\t",
-        "---\n",
-        "%YAML 1.3\n",
-        "{",
-        "]",
-        "'",
-    ]
+    marks = ["&a ", "*a", "<<: *a", "!!int ", "!!set ", "!!binary x", "? ", "- ", "\t", "---\n", "{", "]", "'"]
     noise = st.lists(st.sampled_from(marks) | st.text(max_size=5), max_size=4).map("".join)
     return TEXT[:start] + draw(noise) + TEXT[start + draw(st.integers(0, 40)) :]
 

@@ -1,0 +1,125 @@
+"""The race: who leaves at which look, and how often it is wrong."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from descent.analysis.race import next_look, race
+
+LOOKS = (5, 10, 20, 40)
+MEANS = np.array([94.67, 94.80, 94.34, 94.60, 94.23, 94.51, 86.93, 92.82]) / 100  # of the committed five runs each
+SDS = np.array([0.06, 0.16, 0.33, 0.10, 0.21, 0.28, 0.24, 0.08]) / 100
+IMAGE = 1 / 3000
+REPEATS = 1500
+ERROR = 3 * np.sqrt(0.05 * 0.95 / REPEATS)  # three standard errors of a share of 5 %
+
+
+def drawn(means, sds, repeats, runs=LOOKS[-1]):
+    means, sds = (np.array(values)[:, None] for values in (means, sds))
+    return np.random.default_rng(0).normal(means, sds, (repeats, len(means), runs))
+
+
+def by_pairs(runs, looks):
+    """Hold one race pair by pair with SciPy's test; returns who remains, and the runs of each."""
+    racing, used = list(range(len(runs))), np.zeros(len(runs), int)
+    for look in looks:
+        used[racing] = look
+        level = 0.05 / len(looks) / (len(runs) - 1)
+
+        def is_led(i, look=look, level=level, rivals=tuple(racing)):
+            tests = [
+                stats.ttest_ind(runs[j, :look], runs[i, :look], equal_var=False, alternative="greater")
+                for j in rivals
+                if j != i
+            ]
+            return any(test.pvalue < level for test in tests)
+
+        racing = [i for i in racing if not is_led(i)]
+        if len(racing) == 1:
+            break
+    return racing, used
+
+
+def test_race_is_that_of_pairwise_welch_tests_at_the_shared_error():
+    for runs in drawn(MEANS, SDS, 8):
+        found = race(runs, LOOKS, 0.95, IMAGE)
+        remaining, used = by_pairs(runs, LOOKS)
+        assert np.flatnonzero(found.remains).tolist() == remaining
+        assert found.runs.tolist() == used.tolist()
+
+
+def test_one_planned_look_is_the_comparison_with_the_best():
+    [runs] = drawn(MEANS, SDS, 1, runs=5)
+    found = race(runs, [5], 0.95, IMAGE)
+    assert np.flatnonzero(found.remains).tolist() == by_pairs(runs, [5])[0]
+    assert next_look(found, [5]) is None
+
+
+def test_runs_after_an_optimizer_left_change_nothing():
+    [runs] = drawn(MEANS, SDS, 1)
+    found = race(runs, LOOKS, 0.95, IMAGE)
+    other = np.where(np.arange(40) < found.runs[:, None], runs, 1.0)
+    assert [values.tolist() for values in race(other, LOOKS, 0.95, IMAGE)] == [values.tolist() for values in found]
+
+
+def test_race_stands_at_the_look_before_while_one_of_it_lacks_runs():
+    [runs] = drawn(MEANS, SDS, 1)
+    at_five = race(runs[:, :5], LOOKS, 0.95, IMAGE)
+    runs[int(at_five.remains.argmax()), 9:] = np.nan
+    standing = race(runs, LOOKS, 0.95, IMAGE)
+    assert standing.remains.tolist() == at_five.remains.tolist()
+    assert standing.runs.max() == 5
+    assert next_look(standing, LOOKS) == 10
+
+
+def test_a_missing_run_of_one_who_left_does_not_hold_up_the_others():
+    [runs] = drawn(MEANS, SDS, 1)
+    left = int(np.flatnonzero(~race(runs[:, :5], LOOKS, 0.95, IMAGE).remains)[0])
+    runs[left, 5:] = np.nan
+    assert race(runs, LOOKS, 0.95, IMAGE).runs.max() > 5
+
+
+def test_who_left_is_behind_its_rival_by_more_than_nothing():
+    [runs] = drawn(MEANS, SDS, 1)
+    found = race(runs, LOOKS, 0.95, IMAGE)
+    left = ~found.remains
+    assert left.sum() == 7
+    assert (found.behind_at_least[left] > 0).all()
+    assert (found.behind_at_least[~left] <= 0).all()
+    assert (MEANS[found.clearest_rival[left]] > MEANS[left]).all()
+
+
+def test_two_equal_optimizers_both_remain_and_differ_by_at_most_their_bound():
+    runs = np.array([np.linspace(0.94, 0.95, 40)] * 2)
+    found = race(runs, LOOKS, 0.95, IMAGE)
+    assert found.remains.all()
+    assert found.runs.tolist() == [40, 40]
+    assert (found.behind_at_most > 0).all()
+    assert next_look(found, LOOKS) is None
+
+
+def test_a_diverged_optimizer_that_is_not_among_the_runs_makes_the_test_stricter():
+    [runs] = drawn(MEANS, SDS, 1, runs=5)
+    alone, of_nine = race(runs, [5], 0.95, IMAGE), race(runs, [5], 0.95, IMAGE, started=9)
+    assert (of_nine.behind_at_least[~alone.remains] < alone.behind_at_least[~alone.remains]).all()
+
+
+def test_with_one_run_each_nothing_is_known():
+    found = race(np.array([[0.9], [0.5]]), [1], 0.95, IMAGE)
+    assert found.remains.all()
+    assert np.isnan(found.behind_at_most).all()
+
+
+@pytest.mark.parametrize("sds", [np.full(8, 0.002), SDS], ids=["equal spreads", "our spreads"])
+def test_a_best_leaves_in_at_most_5_percent_of_races_between_equals(sds):
+    left = 1 - race(drawn(np.full(8, 0.94), sds, REPEATS), LOOKS, 0.95, IMAGE).remains.mean(axis=0)
+    assert (left <= 0.05 + ERROR).all()
+    assert left.mean() > 0.005  # and the test is not so strict that it never speaks
+
+
+def test_at_our_means_nine_of_ten_races_name_the_winner_with_less_than_half_of_the_runs():
+    found = race(drawn(MEANS, SDS, 300), LOOKS, 0.95, IMAGE)
+    assert (found.remains.sum(axis=-1) == 1).mean() > 0.9
+    assert found.remains[:, MEANS.argmax()].mean() > 0.95
+    assert found.runs.sum(axis=-1).mean() < 0.5 * 8 * 40
+    assert (MEANS.max() - MEANS > found.behind_at_most + 1e-9).any(axis=-1).mean() <= 0.05
