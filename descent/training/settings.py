@@ -1,11 +1,12 @@
 """The sections `training`, `network` and `optimizers` of params.yaml; without Keras, which the report does not need."""
 
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from descent.core import parameters
@@ -71,11 +72,19 @@ RuleFile = Annotated[PythonFile, AfterValidator(_in_optimizers)]
 OptimizerName = Annotated[str, AfterValidator(_check_name)]
 
 
+def _refuse_nan(value: JsonValue) -> JsonValue:
+    if isinstance(value, float) and math.isnan(value):
+        raise PydanticCustomError("nan", "expected a number")
+    return value
+
+
 class OptimizerEntry(Section):
     """An optimizer in Keras' own form; whether the class exists and takes this config, only Keras can say."""
 
+    model_config = ConfigDict(allow_inf_nan=True)  # a default may be infinite
+
     class_name: str
-    config: dict[str, JsonValue]
+    config: dict[str, Annotated[JsonValue, AfterValidator(_refuse_nan)]]
     file: RuleFile | None = None  # that defines the class, from the repository's root; else it is one of Keras
 
 
