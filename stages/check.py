@@ -46,6 +46,7 @@ def main() -> None:
         faults = faults[reported:] or ["Everything else was tried; no other fault was found"]
     if faults:
         raise parameters.ParametersError("\n".join(faults))
+    data_settings.warn_of_target(read["data"], facts, read["training"].target_val_accuracy, "params.yaml")
     for name, entry in read["optimizers"].items():
         process.write_file(settings.rule_path(name), settings.rule(entry))
     process.write_file(settings.ENTRIES, settings.entries_json(read["optimizers"]))
@@ -128,6 +129,7 @@ def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> 
     if facts and "network" in read:
         with parameters.gathered(faults):
             model = network_check.check_network(read["network"], facts.shape, facts.classes)
+            network_check.check_examples(read["network"], model, facts)
     jit_compile = model is not None and networks.should_jit_compile(model, facts.shape)
     weights = optimizer_check.SMALL if model is None else model.trainable_variables
     for name, entry in read.get("optimizers", {}).items():

@@ -8,7 +8,7 @@ from pathlib import Path
 from descent.core import parameters, process
 from descent.study import grid
 from descent.study.settings import TuningParameters
-from descent.training.settings import ENTRIES, Optimizers, rule_path
+from descent.training.settings import read_entries, rule_path
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.thinned import Path as Traced
 from descent.trajectories.thinned import csv_text, thin
@@ -20,7 +20,7 @@ def main() -> None:
     refuse_orphans = process.die_with_parent()
     settings = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
-    entries = parameters.read(ENTRIES, "optimizers", Optimizers)
+    entries = read_entries()
     process.load_tensorflow("follow")
     from descent.training import optimizers
     from descent.trajectories import paths

@@ -5,6 +5,7 @@ from typing import Any
 
 from descent.core import parameters
 from descent.data import archives, datasets, settings
+from descent.data.datasets import Description
 
 PREPARED = Path("data/prepared")
 
@@ -18,14 +19,31 @@ def main() -> None:
     facts = datasets.facts(arrays)
     settings.refuse_sizes(data, facts, "params.yaml")
     settings.refuse_selection(selection_size, data, facts, "params.yaml")
-    splits = datasets.split(arrays, data)
-    archives.write(PREPARED / "splits.npz", splits)
+    archives.write(PREPARED / "splits.npz", datasets.split(arrays, data))
     archives.write(PREPARED / "selection.npz", datasets.selection(arrays, selection_size))
-    if missing := sorted({*range(facts.classes)} - {*splits["y_train"].tolist()}):
-        print(f"{data.file}: no example of class {', '.join(map(str, missing))} in the first {data.train_size}")
-    dtype = splits["x_train"].dtype
-    scaled = ", to be divided by 255" if dtype == "uint8" else ", taken as they are"
-    print(f"{data.file}: {facts.classes} classes, examples {list(facts.shape)} {dtype}{scaled}")
+    print("\n".join(f"{data.file}: {line}" for line in _lines(data, datasets.describe(PREPARED / "splits.npz"))))
+
+
+def _lines(data: settings.DataParameters, seen: Description) -> list[str]:
+    """Say what is trained on, in lines for the terminal."""
+    scaled = "divided by 255" if seen.is_divided else "taken as they are"
+    lines = [
+        f"{len(seen.names)} classes, examples {list(seen.shape)} {seen.dtype}, {scaled}: "
+        f"the network sees {seen.low:g} to {seen.high:g}",
+        f"the largest class, {seen.largest}, has {seen.largest_share:.1%} of the validation examples",
+    ]
+    if seen.names != list(map(str, range(len(seen.names)))):
+        lines.append(f"classes: {_listed(seen.names)}")
+    if data.file.endswith(".csv"):
+        share = f"{datasets.CSV_TRAIN_SHARE:.0%}"
+        lines.append(f"rows shuffled with seed 0; the first {share} are training examples, the others test examples")
+    for kind, missing in seen.missing.items():
+        lines.append(f"no example of class {_listed(missing)} among the {kind} examples")
+    return lines
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from descent.core import parameters, process, style
-from descent.training.settings import ENTRIES, Optimizers, rule_path
+from descent.training.settings import read_entries, rule_path
 from descent.trajectories.settings import TrajectoryParameters
 
 RESULTS = Path("results/trajectories")
@@ -18,7 +18,7 @@ def main() -> None:
     """Read every entry, follow its optimizer over every surface, write the tables and the figure."""
     refuse_orphans = process.die_with_parent()
     settings = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
-    entries = parameters.read(ENTRIES, "optimizers", Optimizers)
+    entries = read_entries()
     process.load_tensorflow("trace")
     from descent.training import optimizers
     from descent.trajectories import figure, paths

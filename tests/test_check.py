@@ -78,7 +78,7 @@ def refused(project, command):
 def test_experiment_with_bad_settings_stops_and_the_way_back_runs_nothing(project):
     assert refused(project, "dvc exp run -S optimizers.sgd.config.momentum=2 -S training.batch_size=257") == [
         "params.yaml: training.batch_size: expected 1 to data.train_size, 256, got 257",
-        "params.yaml: optimizers.sgd.config.momentum: input should be less than or equal to 1, got 2",
+        "params.yaml: optimizers.sgd.config.momentum: expected at most 1, got 2",
     ]
     project.run("git checkout --quiet params.yaml")
     assert project.repro() == []

@@ -146,7 +146,7 @@ def test_changed_archive_is_noticed_and_refused_before_it_trains(answered):
     np.savez(path, **arrays | {"y_test": arrays["y_test"] + 1})
     done = answered.attempt("dvc repro")
     assert done.returncode != 0
-    assert "data/own.npz: y_test: expected classes of y_train, 0 to 2, got 3" in done.stderr
+    assert "data/own.npz: y_test: expected classes of y_train, 0, 1, 2, got 3" in done.stderr
     assert (answered.folder / "results/metrics/signed.json").exists()
 
 

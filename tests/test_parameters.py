@@ -85,26 +85,26 @@ def test_missing_key_is_refused_by_name(refusal):
 
 def test_every_mistake_is_told_at_once(refusal):
     assert refusal(rooms="0", warmth="warm").splitlines() == [
-        "params.yaml: home.rooms: input should be greater than or equal to 1, got 0",
-        "params.yaml: home.warmth: input should be a valid number, got 'warm'",
+        "params.yaml: home.rooms: expected at least 1, got 0",
+        "params.yaml: home.warmth: expected a number, got 'warm'",
     ]
 
 
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("rooms", "2.0", "input should be a valid integer, got 2.0"),
-        ("rooms", "true", "input should be a valid integer, got True"),
-        ("rooms", "null", "input should be a valid integer, got None"),
-        ("rooms", "'2'", "input should be a valid integer, got '2'"),
-        ("warmth", "true", "input should be a valid number, got True"),
-        ("warmth", "'1e-3'", "input should be a valid number, got '1e-3'"),
-        ("warmth", ".nan", "input should be a finite number, got nan"),
-        ("warmth", "-.inf", "input should be a finite number, got -inf"),
-        ("warmth", "1e999", "input should be a finite number, got inf"),
-        ("heated", "1", "input should be a valid boolean, got 1"),
-        ("heated", "yes", "input should be a valid boolean, got 'yes'"),
-        ("pets", "cat", "input should be a valid list, got 'cat'"),
+        ("rooms", "2.0", "expected an integer, got 2.0"),
+        ("rooms", "true", "expected an integer, got True"),
+        ("rooms", "null", "expected an integer, got None"),
+        ("rooms", "'2'", "expected an integer, got '2'"),
+        ("warmth", "true", "expected a number, got True"),
+        ("warmth", "'1e-3'", "expected a number, got '1e-3'"),
+        ("warmth", ".nan", "expected a finite number, got nan"),
+        ("warmth", "-.inf", "expected a finite number, got -inf"),
+        ("warmth", "1e999", "expected a finite number, got inf"),
+        ("heated", "1", "expected true or false, got 1"),
+        ("heated", "yes", "expected true or false, got 'yes'"),
+        ("pets", "cat", "expected a list, got 'cat'"),
     ],
 )
 def test_wrong_type_is_refused_and_nothing_is_converted(refusal, key, value, message):
@@ -140,8 +140,12 @@ def test_range_is_closed_and_named_with_both_ends(home, lives, allowed):
         ("home:", "params.yaml: home: expected a mapping, got None"),
         ("home: [1]", "params.yaml: home: expected a mapping, got [1]"),
         ("home:\n  rooms: 1\n  rooms: 2", 'line 3: found duplicate key "rooms"'),
-        ("home:\n  rooms: [1", "line 2: expected ',' or ']'"),
-        ("home:\n\trooms: 1", "line 2: found character '\\t'"),
+        ("home:\n  rooms: [1", "line 2: expected ',' or ']': a bracket is not closed"),
+        ("home:\n\trooms: 1", "line 2: found a tab; indent with spaces"),
+        ("home:\n  rooms: 1\n warm: 2", "line 3: indent as the lines above"),
+        ("home:\n  rooms: a: 1", "line 2: a colon where no key can be"),
+        ("home:\n  rooms: @a", "line 2: text that begins with '@' needs quotes"),
+        ("home:\n  rooms: 'a", "line 2: a quote is not closed"),
         ("home: !!int x", "not readable as YAML: ValueError: invalid literal for int()"),
         (
             "a: 1\n<<<<<<< HEAD\nhome: 1\n=======\nhome: 2\n>>>>>>> you",
@@ -175,9 +179,9 @@ def test_missing_file_is_named_with_what_to_do(tmp_path):
         ("'1e-3'", "rate: expected a number without quotes, got '1e-3'"),
         ("'0.1'", "rate: expected a number without quotes, got '0.1'"),
         ("{config: {steps: [1, '-2']}}", r"rate\.config\.steps\.1: expected a number without quotes, got '-2'"),
-        (".nan", "rate: input should be a finite number, got nan"),
-        ("[[.inf]]", r"rate\.0\.0: input should be a finite number, got inf"),
-        ("{list: {float: -.inf}}", r"rate\.list\.float: input should be a finite number, got -inf"),
+        (".nan", "rate: expected a finite number, got nan"),
+        ("[[.inf]]", r"rate\.0\.0: expected a finite number, got inf"),
+        ("{list: {float: -.inf}}", r"rate\.list\.float: expected a finite number, got -inf"),
     ],
 )
 def test_what_may_be_anything_is_searched_for_what_is_no_number(refusal, value, message):
@@ -190,12 +194,12 @@ def test_what_may_be_anything_keeps_text_and_the_types_of_its_values(home):
 
 
 def test_key_with_a_line_break_stays_on_one_line(refusal):
-    assert refusal(more=r'{"a\nb": {c: .nan}}').startswith(r"params.yaml: home.more.'a\nb'.c: input should be")
+    assert refusal(more=r'{"a\nb": {c: .nan}}').startswith(r"params.yaml: home.more.'a\nb'.c: expected")
 
 
 def test_long_value_is_shown_in_part(refusal):
     message = refusal(rooms="x" * 10**5)
-    assert message.startswith("params.yaml: home.rooms: input should be a valid integer, got 'xxx")
+    assert message.startswith("params.yaml: home.rooms: expected an integer, got 'xxx")
     assert len(message) < 300
 
 

@@ -1,7 +1,10 @@
 """Tries an optimizer before anything is trained: what is accepted here trains, and as Keras alone would train it."""
 
+import ast
+import re
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -13,6 +16,12 @@ from descent.training import graphs, optimizers
 from descent.training.settings import OptimizerEntry
 
 _SCALED_STEPS = 3  # a schedule may begin at zero
+# Methods and modules that an optimizer of Keras 2 has.
+_METHODS_OF_KERAS_2 = {
+    "get_updates", "get_gradients", "_create_slots", "_prepare_local",
+    "_resource_apply_dense", "_resource_apply_sparse",
+}  # fmt: skip
+_MODULES_OF_KERAS_2 = re.compile(rb"\bkeras\.(?:optimizers\.legacy|optimizer_v[12]|legacy)\b")
 SMALL = (keras.Variable(tf.ones((4, 3)), name="kernel"), keras.Variable(tf.ones((3,)), name="bias"))
 
 
@@ -26,9 +35,11 @@ def check_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.V
         jit_compile: the training will be compiled with XLA.
 
     Raises:
-        ParametersError: as `optimizers.build`; for whatever a step raises; for a class from a file, if a step could not
-            be traced once and serve a whole training, or if its state starts differently at one seed.
+        ParametersError: as `optimizers.build`; for what is written for Keras 2; for whatever a step raises; for a class
+            from a file, if a step could not be traced once and serve a whole training, or if its state starts
+            differently at one seed.
     """
+    _refuse_keras_2(entry, where)
     cannot = f"{where}: {entry.class_name} cannot take a step"
     by_size = sorted(weights, key=lambda variable: int(np.prod(variable.shape)))
     matrices, others = ([v for v in by_size if (len(v.shape) > 1) == wanted] for wanted in (True, False))
@@ -54,6 +65,26 @@ def check_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.V
         same = [np.array_equal(*pair, equal_nan=True) for pair in zip(start, _state(again), strict=True)]
         if not all(same) or graphs.text_of(graph) != graphs.text_of(_trace(again, small)):
             raise ParametersError(f"{where}: {entry.class_name} starts differently at one seed; {graphs.SEEDED}")
+
+
+def _refuse_keras_2(entry: OptimizerEntry, where: str) -> None:
+    """Refuse what is written for Keras 2 by its text, since running it ends in an error that does not say so."""
+    if not entry.file:
+        if "lr" in entry.config:
+            raise ParametersError(f"{where}.config.lr: Keras 3 calls it learning_rate")
+        return
+    try:
+        text = Path(entry.file).read_bytes()
+        classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+    except (OSError, SyntaxError, ValueError):
+        return  # `optimizers.build` tells
+    defined = [{part.name for part in node.body if isinstance(part, ast.FunctionDef)} for node in classes]
+    old = sorted({name for names in defined if "update_step" not in names for name in names & _METHODS_OF_KERAS_2})
+    old += sorted({module.decode() for module in _MODULES_OF_KERAS_2.findall(text)})
+    if old:
+        today = "build(self, variables), update_step(self, gradient, variable, learning_rate) and get_config(self)"
+        found = f"{entry.file} is written for Keras 2 ({', '.join(old)})"
+        raise ParametersError(f"{where}.file: {found}; an optimizer of Keras 3 defines {today}")
 
 
 def is_scalable(entry: OptimizerEntry, where: str) -> bool:

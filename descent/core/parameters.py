@@ -16,6 +16,24 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 _LONGEST_SHOWN = 200  # letters of a value that a message repeats
+# The words of pydantic and of the YAML reader, and plain ones; the first that fits.
+_PLAIN = {
+    "input should be a valid integer.*": "expected an integer",
+    "input should be a valid string": "expected text",
+    "input should be a valid boolean": "expected true or false",
+    "input should be (a valid|an instance of) ": "expected a ",
+    "input should be greater than or equal to ": "expected at least ",
+    "input should be less than or equal to ": "expected at most ",
+    "input should be greater than ": "expected more than ",
+    "input should be ": "expected ",
+    "(string|list|dictionary) should (have|match) (.*?)( after validation.*)?$": r"expected a \1 to \2 \3",
+    "mapping values are not allowed here": "a colon where no key can be; indent as above, quote text with a colon",
+    r"found character '\\t'.*": "found a tab; indent with spaces",
+    "found character (.*) that cannot start any token": r"text that begins with \1 needs quotes",
+    r"expected ',' or '(.)', but got .*": r"expected ',' or '\1': a bracket is not closed",
+    "expected <block end>, but found .*": "indent as the lines above, and close only brackets that are open",
+    "found unexpected end of stream": "a quote is not closed",
+}
 _DISK_IS_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -113,7 +131,7 @@ def _load(text: bytes, path: str | Path) -> dict[Any, Any]:
     try:
         document = _parse(text)
     except MarkedYAMLError as error:
-        problem = " ".join(str(error.problem).split())
+        problem = _plain(" ".join(str(error.problem).split()))
         raise ParametersError(f"{path}: line {error.problem_mark.line + 1}: {problem}") from None
     except Exception as error:  # ruamel.yaml lets other errors through, such as ValueError for a bad !!int
         raise ParametersError(f"{path}: not readable as YAML: {one_line(error)}") from None
@@ -192,10 +210,10 @@ def one_line(error: BaseException) -> str:
 def _line(problem: dict, value: Any, where: str) -> str:
     path = where
     for step in problem["loc"]:  # pydantic puts names of union members among the keys; a reader's file has none of them
-        if (isinstance(value, list) and isinstance(step, int)) or (isinstance(value, dict) and step in value):
+        if (isinstance(value, list | tuple) and isinstance(step, int)) or (isinstance(value, dict) and step in value):
             value = value[step]
             path = at(path, step)
-    message = problem["msg"][0].lower() + problem["msg"][1:]
+    message = _plain(problem["msg"][0].lower() + problem["msg"][1:])
     context = problem.get("ctx", {})
     match problem["type"]:
         case "missing":
@@ -209,6 +227,11 @@ def _line(problem: dict, value: Any, where: str) -> str:
         case "model_type" | "dict_type":
             message = "expected a mapping"
     return f"{path}: {message}, got {_shown(problem['input'])}"
+
+
+def _plain(message: str) -> str:
+    pattern = next((pattern for pattern in _PLAIN if re.match(pattern, message)), None)
+    return re.sub(pattern, _PLAIN[pattern], message) if pattern else message
 
 
 def _shown(value: Any) -> str:

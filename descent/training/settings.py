@@ -1,12 +1,13 @@
 """The sections `training`, `network` and `optimizers` of params.yaml; without Keras, which the report does not need."""
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 
 from descent.core import parameters
@@ -48,10 +49,17 @@ def refuse_large_batches(settings: TrainingParameters, train_size: int, where: s
         raise ParametersError(f"{where}.batch_size: {expected}, got {settings.batch_size}")
 
 
+def _in_networks(file: str) -> str:
+    # The folder is what the stage `check` depends on: a file elsewhere could change without a rerun.
+    if not file.startswith("networks/"):
+        raise PydanticCustomError("network_file", "expected a Python file in the folder networks/")
+    return file
+
+
 class NetworkEntry(Section):
     """The section `network`: a Python file with a function `build`, and the arguments that it gets."""
 
-    file: PythonFile
+    file: Annotated[PythonFile, AfterValidator(_in_networks)]
     config: dict[str, JsonValue]
 
 
@@ -73,11 +81,19 @@ RuleFile = Annotated[PythonFile, AfterValidator(_in_optimizers)]
 OptimizerName = Annotated[str, AfterValidator(_check_name)]
 
 
+def _refuse_nan(value: JsonValue) -> JsonValue:
+    if isinstance(value, float) and math.isnan(value):
+        raise PydanticCustomError("nan", "expected a number")
+    return value
+
+
 class OptimizerEntry(Section):
     """An optimizer in Keras' own form; whether the class exists and takes this config, only Keras can say."""
 
+    model_config = ConfigDict(allow_inf_nan=True)  # a default may be infinite
+
     class_name: str
-    config: dict[str, JsonValue]
+    config: dict[str, Annotated[JsonValue, AfterValidator(_refuse_nan)]]
     file: RuleFile | None = None  # that defines the class, from the repository's root; else it is one of Keras
     runs: Runs | None = None  # where it trains more than training.runs
     tuned_runs: Runs | None = None  # the same at its tuned learning rate, in the study
@@ -157,7 +173,12 @@ ENTRIES = Path("results/rules/optimizers.json")
 def entries_json(optimizers: Mapping[str, OptimizerEntry]) -> bytes:
     """Write what decides the steps of every optimizer, for stages that shall not rerun where only `runs` changed."""
     entries = {name: entry.model_dump(exclude={"runs", "tuned_runs"}) for name, entry in sorted(optimizers.items())}
-    return (json.dumps({"optimizers": entries}, indent=2) + "\n").encode()
+    return (json.dumps(entries, indent=2) + "\n").encode()
+
+
+def read_entries() -> dict[str, OptimizerEntry]:
+    """Read what `entries_json` wrote."""
+    return parameters.validate(json.loads(ENTRIES.read_bytes()), Optimizers, str(ENTRIES))
 
 
 def rule_path(name: str) -> Path:

@@ -45,7 +45,7 @@ def test_none_is_refused_and_a_hundred_are_taken_and_no_more(section):
 
     assert len(of(100)) == 100
     for many, bound in ((0, "at least 1 item"), (101, "at most 100 items")):
-        with pytest.raises(ParametersError, match=f"optimizers: dictionary should have {bound}"):
+        with pytest.raises(ParametersError, match=f"optimizers: expected a dictionary to have {bound}"):
             of(many)
 
 

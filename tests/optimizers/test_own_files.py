@@ -120,7 +120,7 @@ def test_own_file_without_that_optimizer_is_refused_with_those_it_has(mine, code
 
 def test_own_hyperparameters_are_checked_by_the_type_of_their_default(mine):
     message = refusal(mine(MINE, learning_rate=0.1, push="hard"))
-    assert message == f"{WHERE}.config.push: input should be a valid number, got 'hard'"
+    assert message == f"{WHERE}.config.push: expected a number, got 'hard'"
 
 
 def try_out(entry, where):

@@ -7,6 +7,7 @@ from tensorflow.python.framework import config
 from test_alone import FILES, case
 
 from descent.checks import network_check, optimizer_check
+from descent.core import parameters
 from descent.core.parameters import ParametersError
 from descent.training import networks
 from descent.training.settings import NetworkEntry, OptimizerEntry
@@ -19,7 +20,7 @@ REFUSED = {
     "numpy_noise": "cannot take a step twice: Python code in it counts",
     "tf_noise": "draws random numbers by RandomStandardNormal, which no seed resets",
     "tf_generator": "cannot be called when determinism is enabled",
-    "get_gradients": "GCRMSprop defines get_gradients, which Keras 3 never calls",
+    "get_gradients": r"get_gradients.py is written for Keras 2 \(get_gradients\); an optimizer of Keras 3 defines ",
     "matrices_only": "cannot take a step: ValueError: too many values to unpack",
 }
 
@@ -34,8 +35,44 @@ def deterministic():
 @pytest.mark.parametrize("name", REFUSED)
 def test_optimizer_is_refused_with_the_reason(name):
     entry = case(name).model_copy(update={"config": {"learning_rate": 0.1}})
-    with pytest.raises(ParametersError, match=f"^optimizers.mine: .*{REFUSED[name]}"):
+    with pytest.raises(ParametersError, match=f"^optimizers.mine(.file)?: .*{REFUSED[name]}"):
         optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("class Mine(Optimizer):\n    def get_updates(self, loss, params): pass\n", "get_updates"),
+        ("from keras.legacy import interfaces\n", "keras.legacy"),
+        ("Mine = tf.keras.optimizers.legacy.Adam\n", "keras.optimizers.legacy"),
+    ],
+)
+def test_file_for_keras_2_is_refused_with_the_signatures_of_today(code, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(code)
+    entry = OptimizerEntry.model_construct(class_name="Mine", config={}, file="mine.py")
+    with pytest.raises(ParametersError) as caught:
+        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
+    assert str(caught.value) == (
+        f"optimizers.mine.file: mine.py is written for Keras 2 ({found}); an optimizer of Keras 3 defines"
+        " build(self, variables), update_step(self, gradient, variable, learning_rate) and get_config(self)"
+    )
+
+
+def test_lr_of_keras_2_is_told_its_name_of_today():
+    entry = OptimizerEntry(class_name="Adam", config={"lr": 0.1})
+    with pytest.raises(ParametersError, match=r"^optimizers\.adam\.config\.lr: Keras 3 calls it learning_rate$"):
+        optimizer_check.check_optimizer(entry, "optimizers.adam", WEIGHTS, jit_compile=True)
+
+
+def test_infinite_default_is_taken_from_params_yaml_and_nan_is_not():
+    entry = {"class_name": "Grow", "config": {"growth_rate": float("inf")}, "file": "optimizers/infinite.py"}
+    taken = parameters.validate(entry, OptimizerEntry, "here")
+    read = taken.model_copy(update={"file": "tests/cases/optimizers/infinite.py"})
+    optimizer_check.check_optimizer(read, "optimizers.mine", WEIGHTS, jit_compile=True)
+    entry["config"]["growth_rate"] = float("nan")
+    with pytest.raises(ParametersError, match=r"here\.config\.growth_rate: expected a number, got nan"):
+        parameters.validate(entry, OptimizerEntry, "here")
 
 
 @pytest.mark.slow

@@ -4,11 +4,13 @@ import resource
 from pathlib import Path
 
 import keras
+import numpy as np
 import pytest
 import toy
 
 from descent.checks import network_check
 from descent.core.parameters import ParametersError
+from descent.data import datasets, ids, settings
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 
@@ -92,10 +94,150 @@ def test_network_that_cannot_be_trained_fairly_is_refused_with_the_reason(entry,
     assert "\n" not in str(caught.value)
 
 
-def test_argument_that_the_function_does_not_take_is_named():
-    entry = NetworkEntry(file="networks/mlp.py", config={"units": 3})
-    with pytest.raises(ParametersError, match=r"got TypeError: .*unexpected keyword argument 'units'"):
-        network_check.check_network(entry, (28, 28), 10)
+BUILD = "def build({arguments}):\n    return {expression}\n"
+UNITS = DENSE.format(units="units", more="")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "config", "message"),
+    [
+        ("units, rate=0.1", {"unit": 3}, ".units: missing; build of mine.py takes units, rate"),
+        (
+            "units=3, rate=0.1",
+            {"unit": 3},
+            ".unit: unknown argument; build of mine.py takes units, rate; did you mean units?",
+        ),
+        ("units=3", {"classes": 3}, ".classes: unknown argument; build of mine.py takes units"),
+        ("units: int", {"units": "x"}, ".units: expected an integer, got 'x'"),
+        ("units: 'int' = 3", {"units": 2.5}, ".units: expected an integer, got 2.5"),
+        ("units=3", {"units": True}, ".units: expected an integer, got True"),
+        ("units=(3, 4)", {"units": 3}, ".units: expected a list, got 3"),
+        ("units: tuple[int, ...]", {"units": [3, "x"]}, ".units.1: expected an integer, got 'x'"),
+        ("units: typing.Literal[3, 10]", {"units": 4}, ".units: expected 3 or 10, got 4"),
+        (
+            "units: typing.Annotated[int, annotated_types.Le(99)]",
+            {"units": 100},
+            ".units: expected at most 99, got 100",
+        ),
+        ("units", {"units": -2}, ".units: mine.py cannot take it: ValueError: Received an invalid value for `units`"),
+        (
+            "units, rate",
+            {"units": [4], "rate": 1},
+            ".units: mine.py cannot take it: ValueError: Received an invalid value",
+        ),
+    ],
+)
+def test_fault_in_the_config_is_refused_with_its_key_and_what_is_allowed(
+    arguments, config, message, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    code = BUILD.format(arguments=f"shape, classes, {arguments}", expression=UNITS)
+    (tmp_path / "mine.py").write_text(f"import typing, annotated_types\n{HEAD}{code}")
+    with pytest.raises(ParametersError) as caught:
+        network_check.check_network(NetworkEntry(file="mine.py", config=config), (4, 3), 10)
+    assert f"params.yaml: network.config{message}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "config"),
+    [
+        ("units: tuple[int, ...] | int = 10", {"units": 10}),
+        ("*more, units=10", {}),
+        ("units=10, **more", {"x": 1}),
+        ("units: 'Unknown' = 10", {"units": 10}),
+        ("units=10, scale=1.0", {"scale": 2}),
+    ],
+)
+def test_config_that_build_takes_is_taken(arguments, config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(HEAD + BUILD.format(arguments=f"shape, classes, {arguments}", expression=UNITS))
+    network_check.check_network(NetworkEntry(file="mine.py", config=config), (4, 3), 10)
+
+
+RANDOM = np.random.default_rng(0)
+IDS = RANDOM.integers(0, 500, (300, 20))
+PIXELS = RANDOM.integers(0, 256, (300, 6, 6))
+LOOKUP = "keras.Sequential([keras.Input(shape), layers.Embedding(500, 4), layers.Flatten(), layers.Dense(classes)])"
+POSITIONS = """
+class Positions(layers.Layer):
+    def build(self, shape):
+        self.table = layers.Embedding(6, 6)
+        self.table.build()
+    def call(self, x):
+        return x + self.table(keras.ops.arange(6))
+"""
+
+
+def facts(examples):
+    labels = np.arange(len(examples)) % 2
+    arrays = {"x_train": examples[:200], "y_train": labels[:200], "x_test": examples[200:], "y_test": labels[200:]}
+    return datasets.facts(arrays)
+
+
+@pytest.mark.parametrize(
+    ("examples", "message"),
+    [
+        (IDS + 1, "embedding: expected ids from 0 to 499, got 500; input_dim must be at least 501"),
+        (IDS - 1, "embedding: expected ids from 0 to 499, got -1"),
+        (IDS / 2, "embedding: expected whole numbers as ids, got "),
+        ((IDS % 256).astype("uint8"), "uint8 is divided by 255: save ids as another type, x.astype('int32')"),
+        (None, "uint8 is divided by 255: save ids as another type"),
+    ],
+    ids=["beyond", "negative", "halves", "uint8", "MNIST"],
+)
+def test_ids_that_an_embedding_cannot_look_up_are_refused(examples, message, entry):
+    made = entry(LOOKUP)
+    seen = settings.FETCHED["mnist"] if examples is None else facts(examples)
+    model = networks.builder(made, seen.shape, seen.classes)(0)
+    with pytest.raises(ParametersError) as caught:
+        network_check.check_examples(made, model, seen)
+    assert str(caught.value).startswith("params.yaml: network: mine.py: embedding: ")
+    assert message in str(caught.value)
+
+
+def test_one_id_beyond_the_vocabulary_is_found_in_any_split_and_before_a_run(entry):
+    made, ids_seen = entry(LOOKUP), IDS.copy()
+    ids_seen[170, 7] = 500
+    build = networks.builder(made, (20,), 2)
+    split = datasets.Split(ids_seen.astype("float32"), np.zeros(300, "int32"))
+    good = datasets.Split(IDS.astype("float32"), split.labels)
+    ids.try_splits(build, [good], "here")
+    with pytest.raises(ParametersError, match=r"^here: embedding: expected ids from 0 to 499, got 500"):
+        ids.try_splits(build, [good, split], "here")
+
+
+def test_vocabulary_that_is_large_enough_and_positions_are_taken(entry, capsys):
+    made = entry(LOOKUP)
+    network_check.check_examples(made, networks.builder(made, (20,), 2)(0), facts(IDS))
+    made = entry("keras.Sequential([keras.Input(shape), Positions(), layers.Flatten(), layers.Dense(classes)])")
+    Path("mine.py").write_text(Path("mine.py").read_text().replace("def build", f"{POSITIONS}def build"))
+    network_check.check_examples(made, networks.builder(made, (6, 6), 2)(0), facts(PIXELS.astype("uint8")))
+    assert capsys.readouterr().out == ""
+
+
+RESCALED = DENSE.format(units="classes", more="").replace(
+    "layers.Flatten()", "layers.Rescaling(1 / 255), layers.Flatten()"
+)
+
+
+@pytest.mark.parametrize(
+    ("expression", "dtype", "line"),
+    [
+        (RESCALED, "uint8", "rescaling: uint8 is divided by 255 already, and this layer scales it again"),
+        (RESCALED, "float32", ""),
+        (DENSE.format(units="classes", more=""), "uint8", ""),
+        (
+            DENSE.format(units="classes", more=""),
+            "float32",
+            "the network sees values up to 255, and no layer of Keras scales them",
+        ),
+    ],
+)
+def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, entry, capsys):
+    made = entry(expression)
+    network_check.check_examples(made, networks.builder(made, (6, 6), 2)(0), facts(PIXELS.astype(dtype)))
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"params.yaml: network: mine.py: {line}") if line else printed == ""
 
 
 def test_unknown_activation_is_told_which_there_are_and_which_is_meant():

@@ -161,11 +161,11 @@ def test_figure_says_for_each_optimizer_and_surface_at_which_step_the_path_leave
     ("changes", "message"),
     [
         ({"step": 3}, "unknown key 'step'"),
-        ({"plot_range": 0.0}, "trajectories.plot_range: input should be greater than 0, got 0.0"),
-        ({"surfaces": {}}, "trajectories.surfaces: dictionary should have at least 1 item"),
-        ({"surfaces": {"v": VALLEY | {"noise": -1.0}}}, "surfaces.v.noise: input should be greater than or equal to 0"),
-        ({"surfaces": {"v": VALLEY | {"start": [0.1]}}}, "surfaces.v.start: list should have at least 2 items"),
-        ({"surfaces": {"v": VALLEY | {"curvatures": ["a", 1]}}}, "surfaces.v.curvatures.0: input should be a"),
+        ({"plot_range": 0.0}, "trajectories.plot_range: expected more than 0, got 0.0"),
+        ({"surfaces": {}}, "trajectories.surfaces: expected a dictionary to have at least 1 item"),
+        ({"surfaces": {"v": VALLEY | {"noise": -1.0}}}, "surfaces.v.noise: expected at least 0"),
+        ({"surfaces": {"v": VALLEY | {"start": [0.1]}}}, "surfaces.v.start: expected a list to have at least 2 items"),
+        ({"surfaces": {"v": VALLEY | {"curvatures": ["a", 1]}}}, "surfaces.v.curvatures.0: expected a"),
     ],
 )  # fmt: skip
 def test_impossible_parameters_are_refused_with_their_key_path(changes, message):

@@ -69,4 +69,4 @@ def test_file_that_does_this_is_refused_on_one_line_or_taken(checked, name):
 
 
 def test_faults_of_the_sections_are_told_with_those_of_the_files(checked):
-    assert "params.yaml: training.epochs: input should be less than or equal to 1000000, got 1180591" in checked
+    assert "params.yaml: training.epochs: expected at most 1000000, got 1180591" in checked
