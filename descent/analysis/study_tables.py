@@ -12,7 +12,7 @@ import numpy as np
 from descent.analysis import statistics
 from descent.analysis.records import Study
 from descent.analysis.settings import Conditions
-from descent.analysis.tables import verdicts
+from descent.analysis.tables import summary_columns, verdicts
 from descent.study import grid, selection
 from descent.study.settings import TuningParameters
 
@@ -86,7 +86,6 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
             gain = values.mean() - defaults[name].mean()
             gain_low, gain_high = statistics.welch_interval(values, defaults[name], level, resolution)
         default = statistics.summarize(defaults[name], confidence, resolution)
-        summary = statistics.summarize(values, confidence, resolution)
         rows.append(
             Tuned(
                 optimizer=name,
@@ -96,10 +95,7 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
                 certainty=_number(numbers["certainty"]),
                 default=default.mean,
                 default_sd=default.sd,
-                val_accuracy=summary.mean,
-                val_accuracy_sd=summary.sd,
-                val_accuracy_low=summary.low,
-                val_accuracy_high=summary.high,
+                **summary_columns("val_accuracy", statistics.summarize(values, confidence, resolution)),
                 may_be_best=verdict_of[name].may_be_best,
                 behind_at_most=verdict_of[name].behind_at_most,
                 gain=gain,

@@ -77,7 +77,7 @@ class Lead(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """Whether an optimizer may be the best, and how far it may be behind the best."""
+    """Whether an optimizer may be the best, and how far it may be behind the best: columns of a `Rank`."""
 
     may_be_best: str
     behind_at_most: float = math.nan
@@ -90,22 +90,12 @@ def curves(histories: Mapping[str, History], confidence: float) -> list[CurvePoi
     rows = []
     for optimizer, history in sorted(histories.items()):
         for split, prefix in (("train", ""), ("val", "val_")):
-            loss = statistics.summarize(history[prefix + "loss"], confidence)
-            accuracy = statistics.summarize(history[prefix + "accuracy"], confidence)
-            rows += [
-                CurvePoint(
-                    optimizer=optimizer,
-                    split=split,
-                    epoch=i + 1,
-                    loss=loss.mean[i],
-                    accuracy=accuracy.mean[i],
-                    loss_low=loss.low[i],
-                    loss_high=loss.high[i],
-                    accuracy_low=accuracy.low[i],
-                    accuracy_high=accuracy.high[i],
-                )
-                for i in range(len(loss.mean))
-            ]
+            found = {}
+            for column in ("loss", "accuracy"):
+                found |= summary_columns(column, statistics.summarize(history[prefix + column], confidence))
+            for i in range(len(found["loss"])):
+                point = {column: values[i] for column, values in found.items() if column in CurvePoint._fields}
+                rows.append(CurvePoint(optimizer=optimizer, split=split, epoch=i + 1, **point))
     return rows
 
 
@@ -136,30 +126,23 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
         conditions: of the comparison.
     """
     confidence, resolution = conditions.report.confidence, 1 / conditions.data.validation_size
-    verdict_of, rows = verdicts(runs, conditions), []
+    verdicts_of, rows = verdicts(runs, conditions), []
     for name, values in runs.items():
-        history, verdict = trainings[name].history["val_accuracy"], verdict_of[name]
-        summary = statistics.summarize(values, confidence, resolution)
         test = statistics.summarize(trainings[name].test_accuracy, confidence)
+        history = trainings[name].history["val_accuracy"]
         epochs = metrics.epochs_to_target(history, conditions.training.target_val_accuracy)
         rows.append(
             Rank(
                 optimizer=name,
-                may_be_best=verdict.may_be_best,
-                val_accuracy=summary.mean,
-                val_accuracy_sd=summary.sd,
-                val_accuracy_low=summary.low,
-                val_accuracy_high=summary.high,
-                behind_at_most=verdict.behind_at_most,
-                clearest_rival=verdict.clearest_rival,
-                behind_at_least=verdict.behind_at_least,
+                **verdicts_of[name]._asdict(),
+                **summary_columns("val_accuracy", statistics.summarize(values, confidence, resolution)),
                 test_accuracy=test.mean,
                 test_accuracy_sd=test.sd,
                 epochs_to_target=metrics.median_epochs(epochs),
                 reached=int(np.isfinite(epochs).sum()),
                 diverged=int(np.isnan(values).sum()),
                 runs=len(values),
-                same_as=", ".join(_same_as(name, trainings)) if verdict.may_be_best != "diverged" else "",
+                same_as=", ".join(_same_as(name, trainings)) if np.isfinite(values).all() else "",
             )
         )
     return rows
@@ -192,6 +175,11 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
         )
         for i, j in combinations(range(len(names)), 2)
     ]
+
+
+def summary_columns(column: str, summary: statistics.Summary) -> dict[str, np.ndarray]:
+    """Name a mean, its standard deviation and the ends of its interval as the columns of a table."""
+    return {column: summary.mean} | {f"{column}_{part}": getattr(summary, part) for part in ("sd", "low", "high")}
 
 
 def compared_of(runs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from scipy import stats
 from descent.analysis import statistics
 from descent.analysis.records import History
 from descent.analysis.settings import Conditions
+from descent.analysis.tables import summary_columns
 
 
 def applies(conditions: Conditions) -> bool:
@@ -67,22 +68,13 @@ def points(
     for optimizer, history in sorted(histories.items()):
         theirs = printed.get(optimizer.lower())
         if theirs:
-            accuracy, loss = (statistics.summarize(history[key], confidence) for key in ("val_accuracy", "val_loss"))
-            rows += [
-                TutorialPoint(
-                    optimizer=optimizer,
-                    epoch=i + 1,
-                    val_accuracy_printed=theirs["val_accuracy"][i],
-                    val_accuracy=accuracy.mean[i],
-                    val_accuracy_low=accuracy.low[i],
-                    val_accuracy_high=accuracy.high[i],
-                    val_loss_printed=theirs["val_loss"][i],
-                    val_loss=loss.mean[i],
-                    val_loss_low=loss.low[i],
-                    val_loss_high=loss.high[i],
-                )
-                for i in range(min(len(theirs["val_loss"]), len(loss.mean)))
-            ]
+            found = {}
+            for column in ("val_accuracy", "val_loss"):
+                found[f"{column}_printed"] = theirs[column]
+                found |= summary_columns(column, statistics.summarize(history[column], confidence))
+            for i in range(min(len(theirs["val_loss"]), len(found["val_loss"]))):
+                point = {column: values[i] for column, values in found.items() if column in TutorialPoint._fields}
+                rows.append(TutorialPoint(optimizer=optimizer, epoch=i + 1, **point))
     return rows
 
 
