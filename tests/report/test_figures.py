@@ -116,8 +116,7 @@ def test_no_text_leaves_the_picture_and_a_phone_can_show_it_whole(draw):
 
 
 @every_figure
-@pytest.mark.parametrize("epochs", [1, 2, 3])
-@pytest.mark.parametrize("scale", [1e-4, 0.02, 9], ids=["near 100 %", "near 98 %", "near chance"])
+@pytest.mark.parametrize(("epochs", "scale"), [(1, 9), (2, 9), (2, 1e-4), (3, 0.02)])  # near chance, near 100 %
 def test_labels_are_plain_numbers_each_once_and_a_log_axis_has_two(draw, epochs, scale):
     figure = draw(found(names=("adam", "sgd"), epochs=epochs, scale=scale)).figure
     figure.draw_without_rendering()
