@@ -85,6 +85,16 @@ EXPERIMENTS = {
         ),
         *(f"python -m tools.series {' '.join(f'{name}-{size}' for size in SIZES)}" for name in ("default", "tuned")),
     ],
+    "race": [
+        "## The default settings",
+        "python -m stages.race",
+        "cat results/report/ranking.md",
+        "## The tuned learning rates",
+        "python -m stages.race --study",
+        "cat results/tuning/report/tuned.md",
+        "## Verdict",
+        "head --lines 1 --quiet results/report/ranking.md results/tuning/report/tuned.md",
+    ],
     "newer-optimizers": [
         # An eighth of the examples, for a study of minutes: a step of Muon takes some 13 times Adam's (n = 3).
         "sed -i 's/train_size: 8192/train_size: 1024/' params.yaml",
@@ -95,12 +105,8 @@ EXPERIMENTS = {
         "cat results/tuning/report/tuned.md",
     ],
 }
-SILENT = (
-    "dvc exp run",
-    "dvc exp apply",
-    "python -m stages.repro",
-    "sed -i",
-)  # a page shows what came of them, not their progress
+# A page shows what came of these commands, not their progress.
+SILENT = ("dvc exp run", "dvc exp apply", "python -m stages.repro", "python -m stages.race", "sed -i")
 
 
 def run(command: str, folder: Path) -> str:
@@ -120,7 +126,13 @@ def main(names: list[str]) -> None:
         for name in names:
             page = "`tools/experiments.py` made this page.\n"
             for command in EXPERIMENTS[name]:
+                if command.startswith("## "):
+                    page += f"\n{command}\n"
+                    continue
                 printed = run(command, clone).strip()
+                if command.startswith("head "):  # for README, which quotes the section
+                    page += f"\n{printed}\n"
+                    continue
                 shown = "" if command.startswith(SILENT) else f"\n{printed}\n"
                 page += f"\n```console\n$ {command}\n```\n{shown}"
             page = page.replace("```\n\n```console\n", "")  # commands that print nothing share a block

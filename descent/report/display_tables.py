@@ -68,6 +68,8 @@ def _verdict_columns() -> list[Column]:
     def behind(row: Rank | Tuned) -> str:
         if row.may_be_best == "no":
             return f"at least {100 * row.behind_at_least:.2f}"
+        if row.behind_at_most == 0:
+            return "0"
         return "–" if math.isnan(row.behind_at_most) else f"at most {100 * row.behind_at_most:.2f}"
 
     return [

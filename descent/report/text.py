@@ -99,6 +99,7 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditio
         "Behind the best, in percentage points: at most is the largest lead of the true best that these runs cannot "
         "exclude; at least is the lead of the rival that they show."
     ]
+    parts += _scatter(ranking)
     known = [100 * gap for gap in gaps if math.isfinite(gap)]
     other = "validation and test examples are not the same"
     if known and min(known) > 0:
@@ -134,7 +135,7 @@ def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     """Say which of the tuned may be the best, and what tuning gained most."""
     if not any(row.may_be_best in ("yes", "no") for row in rows):
         return "These runs cannot tell which optimizer is the best with its learning rate tuned."
-    text = f"With every learning rate tuned: {verdict(rows, conditions)}"
+    text = f"Every learning rate is tuned. {verdict(rows, conditions)}"
     gained = max((row for row in rows if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
     if gained is not None and gained.gain > 0:
         text += f" Tuning gained {gained.optimizer} most: {100 * gained.gain:.2f} percentage points."
@@ -159,6 +160,7 @@ def study_reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
         f"at {percent(conditions.report.confidence)} for all optimizers together. Rankings may change again once other "
         "hyperparameters are tuned too."
     ]
+    parts += _scatter(rows)
     if edges := [row.optimizer for row in rows if row.at_edge]:
         parts.append(f"Best at the end of the grid, so another rate may be better: {listed(edges, 'and')}.")
     if diverged := [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in rows if row.diverged]:
@@ -258,6 +260,18 @@ def _wrapped(name: str, conditions: Conditions) -> str:
         return ""
     further = sorted(entry.config.keys() - {"optimizer", "learning_rate"})
     return f"TensorFlow's {', '.join([entry.config['optimizer'], *(f'{key} {entry.config[key]}' for key in further)])}"
+
+
+def _scatter(rows: Sequence[Rank] | Sequence[Tuned]) -> list[str]:
+    """Explain why one remains in the race below another that left."""
+    lowest = next((row for row in reversed(rows) if row.may_be_best == "yes"), None)
+    above = [
+        row.optimizer for row in rows if row.may_be_best == "no" and lowest and row.val_accuracy > lowest.val_accuracy
+    ]
+    if not above:
+        return []
+    left = f"{listed(above, 'and')} left with a higher mean"
+    return [f"{lowest.optimizer} remains although {left}: its runs scatter more, so less is certain about it."]
 
 
 def _behind_at_least(row: Rank | Tuned) -> float:
