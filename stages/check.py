@@ -3,6 +3,7 @@
 Usage: python -m stages.check
 """
 
+import math
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ SECTIONS = {
     "tuning": TuningParameters,
 }
 MOVED = {"own_optimizers": "move its entries to optimizers: the section is gone"}
+ENDING_SCHEDULES = ("CosineDecay", "PolynomialDecay")  # end after decay_steps
 CHECKED = "params.yaml was understood: no other stage starts before this file is there, since each depends on it.\n"
 
 
@@ -51,9 +53,15 @@ def main() -> None:
         process.write_file(settings.rule_path(name), settings.rule(entry))
     process.write_file(settings.ENTRIES, settings.entries_json(read["optimizers"]))
     process.write_file(Path("results/checked.txt"), CHECKED.encode())
-    optimizers = f"{len(read['optimizers'])} optimizers"
-    runs = f"{read['training'].runs} runs of {read['training'].epochs} epochs"
-    print(f"params.yaml: {optimizers}, {runs}, {read['network'].file}: understood")
+    training, entries = read["training"], read["optimizers"]
+    steps = training.epochs * math.ceil(read["data"].train_size / training.batch_size)
+    for name, entry in entries.items():
+        schedule = entry.config.get("learning_rate")
+        last = schedule["config"].get("decay_steps") if isinstance(schedule, dict) else None
+        if last and last < steps and schedule["class_name"] in ENDING_SCHEDULES:
+            print(f"params.yaml: optimizers.{name}: its learning rate stops changing after {last} of {steps} steps")
+    runs = sum(entry.runs or training.runs for entry in entries.values())
+    print(f"params.yaml: {len(entries)} optimizers, {runs} runs of {training.epochs} epochs: understood")
 
 
 def understand() -> tuple[list[str], dict[str, Any], Facts | None]:

@@ -7,6 +7,7 @@ The second revision is the workspace unless told. No stage of dvc.yaml: it write
 """
 
 import argparse
+import subprocess
 import sys
 
 from dvc.api import DVCFileSystem
@@ -22,14 +23,18 @@ from descent.report import changes
 def read_revision(revision: str | None, report: ReportParameters) -> Results:
     """Read a revision through DVC, or the workspace; the message of an InputError begins with its name."""
     files = DVCFileSystem(rev=revision)
+    # A revision begins at the root of Git, of which this repository may be a folder; the workspace begins here.
+    prefix = ["git", "rev-parse", "--show-prefix"]
+    above = subprocess.run(prefix, capture_output=True, text=True, check=False).stdout.strip() if revision else ""
 
     def read(path: str) -> str:
         try:
-            return files.read_text(path, encoding="utf-8")
+            return files.read_text(above + path, encoding="utf-8")
         except DvcException as error:  # it opens the revision as late as here
             raise parameters.InputError(str(error)) from None
         except FileNotFoundError:
-            raise parameters.InputError(f"{path}: not there; run dvc repro") from None
+            cure = f"not in Git at {revision}; git add it and commit" if revision else "not there; run dvc repro"
+            raise parameters.InputError(f"{path}: {cure}") from None
         except UnicodeDecodeError as error:
             raise parameters.InputError(f"{path}: damaged: {error}") from None
 

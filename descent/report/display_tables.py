@@ -93,7 +93,11 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
         Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high)),
         Column(f"{level} on other examples", lambda row: points(row.low_other_images, row.high_other_images)),
     ]
-    caption = f"By how much {rows[0].ahead} leads, in points of validation accuracy" if rows else "Leads: none known"
+    caption = (
+        f"By how much {rows[0].ahead} leads, in percentage points of validation accuracy"
+        if rows
+        else "Leads: none known"
+    )
     return _filled(caption, columns, [row for row in rows if row.ahead == rows[0].ahead])
 
 
