@@ -73,9 +73,12 @@ def check_network(entry: NetworkEntry, input_shape: tuple[int, ...], classes: in
     if all(map(np.array_equal, first, other)):
         raise refuse("other weights at another seed", "the same: it must draw its weights with Keras, without a seed")
     with user_code.refused(lambda reason: str(refuse("a network that can be trained", reason))):
-        step = networks.trace_step(models[0], input_shape, networks.should_jit_compile(models[0], input_shape))
+        jit_compile = networks.should_jit_compile(models[0], input_shape)
+        step = networks.trace_step(models[0], input_shape, jit_compile)
         if not networks.is_plain(models[0]):
             _check_step(entry, models[0], input_shape, step)
+            if jit_compile:
+                _check_loop(entry, models[0], input_shape)
     return models[0]
 
 
@@ -183,6 +186,25 @@ def _check_step(entry: NetworkEntry, model: keras.Model, input_shape: tuple[int,
     first, again = (graphs.text_of(networks.trace_step(model, input_shape, jit_compile=False).graph) for _ in range(2))
     if first != again:
         raise networks.refusal(entry, "Python code that does the same at every call", "another program the second time")
+
+
+def _check_loop(entry: NetworkEntry, model: keras.Model, input_shape: tuple[int, ...]) -> None:
+    """Call the network in a compiled loop, as a training does: in one, XLA takes fewer numbers for constants."""
+    examples = tf.zeros((2, 2, *input_shape))
+    kind = tf.TensorSpec([2, model(examples[0], training=False).shape[-1]], tf.float32)
+
+    @tf.function(jit_compile=True)
+    def call() -> tf.Tensor:
+        return tf.map_fn(
+            lambda batch: tf.cast(model(batch, training=False), tf.float32), examples, fn_output_signature=kind
+        )
+
+    try:
+        call()
+    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
+        reason = error.message.splitlines()[0][:200]
+        expected = "a network that XLA can compile in a loop over batches"
+        raise networks.refusal(entry, expected, f"{reason}; prepare such inputs in the data instead") from None
 
 
 def _count_weights(build: Callable[[], keras.Model], input_shape: tuple[int, ...]) -> int:
