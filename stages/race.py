@@ -31,7 +31,6 @@ from descent.training.run import Wanted
 from stages.repro import default_jobs
 
 PARAMETERS = Path("params.yaml")
-WIDTH = 100
 
 
 @parameters.end_with_message
@@ -63,8 +62,8 @@ def main() -> None:
             print(f"The race is over after {sum(map(len, runs.values()))} runs in all: {reason}.", flush=True)
             return
         lacking = {name: wanted - len(runs[name]) for name in remaining if len(runs[name]) < wanted}
-        new = f"{wanted} runs of each optimizer in the race, {sum(lacking.values())} of them new"
-        print(f"Next: {new}{duration(lacking, conditions, options.jobs)}", flush=True)
+        new = f"{sum(lacking.values())} new ones{duration(lacking, conditions, options.jobs)}"
+        print(f"Next: {wanted} runs of each optimizer in the race ({new})\n", flush=True)
         write_runs(dict.fromkeys(lacking, wanted), key)
 
 
@@ -100,7 +99,7 @@ def no_race(runs: Mapping[str, Iterable[float]], conditions: Conditions) -> str:
 
 def look_lines(look: int, verdicts: Mapping[str, Verdict]) -> list[str]:
     """Say who left the race at a look, led by whom, and who remains."""
-    lines, remaining = [f"After {look} runs of each:"], []
+    lines, remaining = [f"\nAfter {look} runs of each:"], []
     for name, verdict in verdicts.items():
         if verdict.may_be_best == "diverged":
             lines.append(f"{name} is out: a run diverged")
@@ -110,8 +109,8 @@ def look_lines(look: int, verdicts: Mapping[str, Verdict]) -> list[str]:
             ahead = f"{verdict.clearest_rival} is ahead by at least {100 * verdict.behind_at_least:.2f}"
             lines.append(f"{name} leaves: {ahead} percentage points")
     lines.append(f"in the race: {', '.join(remaining)}")
-    wrapped = (textwrap.wrap(line, WIDTH, initial_indent="  ", subsequent_indent="    ") for line in lines[1:])
-    return [lines[0], *(line for part in wrapped for line in part)]
+    wrap = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return [lines[0], *(part for line in lines[1:] for part in wrap.wrap(line))]
 
 
 def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | None) -> str:
@@ -171,7 +170,8 @@ def with_number(text: str, name: str, key: str, number: int) -> str:
         new = f"{key}: {number}, "
     else:  # below the name: the last line of an entry may be followed by the comment that opens the next section
         start = end = text.index("\n", named.end_mark.index) + 1
-        new = f"{' ' * entry.start_mark.column}{key}: {number}\n"
+        (first, _), *_ = entry.value
+        new = f"{' ' * first.start_mark.column}{key}: {number}\n"
     return text[:start] + new + text[end:]
 
 
