@@ -260,9 +260,7 @@ def test_finished_runs_are_trained_once_in_race_study_and_on_the_way_back(tmp_pa
 
     project.run("git checkout --quiet params.yaml")
     back = project.run("dvc repro")
-    assert "Running stage 'train@adam'" in back
-    assert "adam: 2 of 2 runs were kept" in back
-    assert trained(back) == 0
+    assert stages_run(back) == []  # DVC has them in its cache; else they would take the kept runs
     assert project.run("git status --porcelain -- results/history results/metrics results/report dvc.lock") == ""
 
 
