@@ -21,11 +21,11 @@ export DESCENT_CLUSTER := $(CLUSTER)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help repro tune repair lesson test test-all coverage lint bench clean lock readme
+.PHONY: help repro tune race repair lesson test test-all coverage lint bench clean lock readme
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 14
-	@echo "On a Dask cluster (docs/cluster.md): make repro CLUSTER=tls://host:8786, and make tune likewise"
+	@echo "On a Dask cluster (docs/cluster.md): make repro CLUSTER=tls://host:8786, and make tune, make race likewise"
 	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
 
 repro: $(STAMP)  ## Run what is out of date, independent stages in parallel (JOBS=N); print the answer and what changed
@@ -38,6 +38,12 @@ tune: $(STAMP)  ## Run the learning-rate study, independent stages in parallel (
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS)) tuning/dvc.yaml
 	@cat results/tuning/report/tuned.md
 	@echo "Page: results/tuning/index.html"
+
+race: $(STAMP)  ## Run more seeds of the optimizers that may still be the best, until one is left (STUDY=1: at tuned rates)
+	@python -m stages.race $(if $(STUDY),--study) $(if $(JOBS),--jobs $(JOBS))
+	@cat $(if $(STUDY),results/tuning/report/tuned.md,results/report/ranking.md)
+	@echo "Report: results/$(if $(STUDY),tuning,report)/index.html"
+	@echo "Back to the same number of runs for all: git checkout params.yaml && dvc repro$(if $(STUDY), tuning/dvc.yaml)"
 
 lesson: $(STAMP)  ## Run the small comparison of docs/lesson.md and print its answer; needs a clean work tree, which it changes
 	@git diff --quiet HEAD || { echo "Commit your changes first: the lesson's take their place" >&2; exit 1; }

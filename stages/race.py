@@ -8,91 +8,171 @@ dvc.yaml: `dvc repro` has nothing to do afterwards.
 """
 
 import argparse
-import io
+import signal
 import subprocess
 import sys
-import time
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from descent.analysis import records, tables
 from descent.analysis.race import next_look
+from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
+from descent.data import datasets
+from descent.runs.store import Made, Store
+from descent.runs.task import SPLITS
+from descent.training import settings
+from descent.training.run import Wanted
+from stages.repro import default_jobs
 
 PARAMETERS = Path("params.yaml")
 
 
 @parameters.end_with_message
 def main() -> None:
-    """Reproduce and add runs in turn until the race is over; print a line for each look."""
+    """Reproduce and add runs in turn until the race is over; print after each look who left and who remains."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--study", action="store_true", help="race at the tuned learning rates")
-    parser.add_argument("--jobs", help="stages at once; the default depends on cores and memory")
+    parser.add_argument("--jobs", type=int, help="stages at once; the default depends on cores and memory")
     options = parser.parse_args()
     key, target = ("tuned_runs", "tuning/dvc.yaml") if options.study else ("runs", "dvc.yaml")
-    jobs = ["--jobs", options.jobs] if options.jobs else []
-    decided, missing = 0, 0  # the last look that was printed; runs that the next reproduction trains
+    printed = 0  # the last look that was printed
     while True:
-        started = time.monotonic()
-        if code := subprocess.call([sys.executable, "-m", "stages.repro", *jobs, target]):
+        if code := reproduce(target, options.jobs):
             sys.exit(code)
-        seconds = (time.monotonic() - started) / missing if missing else None
         results = records.read_results(with_study=options.study)
-        sides = results.studies if options.study else results.trainings
+        conditions, sides = results.conditions, results.studies if options.study else results.trainings
         runs = {name: side.final_accuracy for name, side in sides.items()}
-        race = tables.race_of(runs, results.conditions)
+        race, verdicts = tables.race_of(runs, conditions), tables.verdicts(runs, conditions)
         if race is None:
-            raise parameters.InputError("the race needs two optimizers that never diverged, and two runs of each")
-        verdicts, looks = tables.verdicts(runs, results.conditions), results.conditions.race.looks
-        for look in looks:
-            if decided < look <= race.runs.max():
+            raise parameters.InputError(no_race(runs, conditions))
+        for look in conditions.race.looks:
+            if printed < look <= race.runs.max():
                 print("\n".join(look_lines(look, verdicts)), flush=True)
-                decided = look
-        wanted = next_look(race, looks)
+                printed = look
+        remaining = [name for name, verdict in verdicts.items() if verdict.may_be_best == "yes"]
+        wanted = next_look(race, conditions.race.looks)
         if wanted is None:
-            print(f"The race is over after {sum(map(len, runs.values()))} runs.")
+            reason = "one optimizer is left" if len(remaining) == 1 else "no look is left in race.looks"
+            print(f"The race is over after {sum(map(len, runs.values()))} runs in all: {reason}.", flush=True)
             return
-        lacking = {name for name, verdict in verdicts.items() if verdict.may_be_best == "yes"}
-        lacking = [name for name in sorted(lacking) if len(runs[name]) < wanted]
-        missing = sum(wanted - len(runs[name]) for name in lacking)
-        left = f", about {seconds * missing / 60:.0f} min" if seconds else ""
-        print(f"Next: {wanted} runs of each that remains, {missing} new ones{left}", flush=True)
+        lacking = {name: wanted - len(runs[name]) for name in remaining if len(runs[name]) < wanted}
+        new = f"{sum(lacking.values())} new ones{duration(lacking, conditions, options.jobs)}"
+        print(f"Next: {wanted} runs of each optimizer in the race ({new})\n", flush=True)
         write_runs(dict.fromkeys(lacking, wanted), key)
+
+
+def reproduce(target: str, jobs: int | None) -> int:
+    """Run what is out of date; returns the exit code, and prints what to do next if a stage failed.
+
+    A signal goes on to the reproduction, which then stops its stages in good order. It runs in a session of its own:
+    else Ctrl-C in a terminal would reach it twice.
+    """
+    command = [sys.executable, "-m", "stages.repro", *(["--jobs", str(jobs)] if jobs is not None else []), target]
+    running = subprocess.Popen(command, start_new_session=True)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, _: running.send_signal(number))
+        code = running.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if 0 < code < 128:
+        print("The race stopped, see above. Mend the fault; the same command continues.", file=sys.stderr)
+    return code if code >= 0 else 128 - code
+
+
+def no_race(runs: Mapping[str, Iterable[float]], conditions: Conditions) -> str:
+    """Say why there is nothing to race."""
+    sound = tables.compared_of(runs)
+    if len(sound) < 2:
+        named = ", ".join(sound) or "none"
+        return f"params.yaml: optimizers: the race needs two of which no run diverged, got {named}"
+    return f"params.yaml: training.runs: the race needs at least 2, got {conditions.training.runs}"
 
 
 def look_lines(look: int, verdicts: Mapping[str, Verdict]) -> list[str]:
     """Say who left the race at a look, led by whom, and who remains."""
-    left = [
-        f"  {name} leaves: {verdict.clearest_rival} leads it by at least "
-        f"{100 * verdict.behind_at_least:.2f} percentage points"
-        for name, verdict in verdicts.items()
-        if verdict.may_be_best == "no" and verdict.runs_compared == look
-    ]
-    remaining = [
-        name
-        for name, verdict in verdicts.items()
-        if verdict.may_be_best == "yes" or (verdict.may_be_best == "no" and verdict.runs_compared > look)
-    ]
-    return [f"After {look} runs each:", *left, f"  in the race: {', '.join(remaining)}"]
+    lines, remaining = [f"\nAfter {look} runs of each:"], []
+    for name, verdict in verdicts.items():
+        if verdict.may_be_best == "diverged":
+            lines.append(f"{name} is out: a run diverged")
+        elif verdict.may_be_best == "yes" or verdict.runs_compared > look:
+            remaining.append(name)
+        elif verdict.runs_compared == look:
+            ahead = f"{verdict.clearest_rival} is ahead by at least {100 * verdict.behind_at_least:.2f}"
+            lines.append(f"{name} leaves: {ahead} percentage points")
+    lines.append(f"in the race: {', '.join(remaining)}")
+    wrap = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
+    return [lines[0], *(part for line in lines[1:] for part in wrap.wrap(line))]
+
+
+def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | None) -> str:
+    """Say how long the lacking runs will take, by the time of a kept run of each optimizer; nothing if one has none.
+
+    Args:
+        lacking: number of runs of each optimizer.
+        conditions: of these runs.
+        jobs: stages at once; None for the default.
+    """
+    data, seconds = datasets.load(SPLITS), 0.0
+    for name, number in lacking.items():
+        entry, rule = conditions.optimizers[name], settings.rule_path(name).read_bytes()
+        kept = Store(Made(entry, rule, conditions.network, conditions.training, data), environment=None)
+        run = kept.find(Wanted(seed=0))
+        if run is None:
+            return ""
+        seconds += number * run.seconds
+    seconds /= min(jobs or default_jobs(), len(lacking))
+    return f", about {seconds:.0f} s" if seconds < 100 else f", about {seconds / 60:.0f} min"
 
 
 def write_runs(runs: Mapping[str, int], key: str) -> None:
-    """Write numbers of runs into the entries of params.yaml; comments and order stay."""
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, sys.maxsize
-    document = yaml.load(PARAMETERS)
-    for name, number in runs.items():
-        entry = document["optimizers"][name]
-        if key in entry:
-            entry[key] = number
-        else:
-            entry.insert(0, key, number)  # at the end it would come after the comment that opens the next section
-    text = io.StringIO()
-    yaml.dump(document, text)
-    process.write_file(PARAMETERS, text.getvalue().encode())
+    """Write numbers of runs into the entries of params.yaml; every other byte stays.
+
+    Raises:
+        InputError: for a file whose form does not allow it, as an entry that is a YAML alias; it stays as it was.
+    """
+    before = text = PARAMETERS.read_bytes().decode()
+    expected = YAML(typ="safe").load(before)
+    try:
+        for name, number in runs.items():
+            text = with_number(text, name, key, number)
+            expected["optimizers"][name] = {**expected["optimizers"][name], key: number}
+        is_right = YAML(typ="safe").load(text) == expected
+    except (YAMLError, ValueError, KeyError):
+        is_right = False
+    if not is_right:
+        lines = [f"{PARAMETERS}: optimizers.{name}: write {key}: {number} by hand" for name, number in runs.items()]
+        raise parameters.InputError("\n".join([*lines, "Then the same command continues the race."]))
+    process.write_file(PARAMETERS, text.encode())
+
+
+def with_number(text: str, name: str, key: str, number: int) -> str:
+    """Return the text of params.yaml with one number of an optimizer's entry changed, or added as its first key."""
+
+    def members(mapping):
+        return {node.value: (node, value) for node, value in mapping.value}
+
+    _, optimizers = members(YAML(typ="safe", pure=True).compose(text))["optimizers"]
+    named, entry = members(optimizers)[name]
+    if key in members(entry):
+        _, value = members(entry)[key]
+        start, end, new = value.start_mark.index, value.end_mark.index, f"{number}"
+    elif entry.flow_style:
+        start = end = text.index("{", entry.start_mark.index) + 1
+        new = f"{key}: {number}, "
+    else:  # below the name: the last line of an entry may be followed by the comment that opens the next section
+        start = end = text.index("\n", named.end_mark.index) + 1
+        (first, _), *_ = entry.value
+        new = f"{' ' * first.start_mark.column}{key}: {number}\n"
+    return text[:start] + new + text[end:]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,318 @@
+"""The race from end to end: what it leaves in params.yaml, what it trains, what it prints, what a kill does to it."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from pipeline import ROOT, STUBS, Project, shrink, stages_run, yaml
+
+from descent.analysis import records, tables
+from descent.analysis.tables import Verdict
+from descent.core.parameters import InputError
+from stages import race
+
+COMMAND = "exec python -m stages.race --jobs 2"
+LOOKS = [3, 5, 8]
+RATES = {"a": 0.05, "b": 0.15, "c": 0.4, "d": 2.0}  # the stand-in of the training errs as often as the rate says
+
+
+def designed(parameters):
+    """A race that `a` wins at the second look; `d` diverges."""
+    shrink(parameters)
+    parameters["race"]["looks"] = LOOKS
+    parameters["training"]["runs"] = LOOKS[0]
+    parameters["optimizers"].clear()
+    for name, rate in RATES.items():
+        parameters["optimizers"][name] = {"class_name": "SGD", "config": {"learning_rate": rate}}
+
+
+@pytest.fixture(scope="module")
+def compared(tmp_path_factory, mnist_archive):
+    """The plain comparison with light stand-ins for the stages, committed."""
+    project = Project.copy(tmp_path_factory.mktemp("compared") / "project", mnist_archive, designed, stubs=STUBS)
+    project.repro()
+    project.commit("Reproduce")
+    return project
+
+
+@pytest.fixture(scope="module")
+def raced(compared, tmp_path_factory):
+    """The same after an undisturbed race, with what that printed and the seconds it took."""
+    project = compared.duplicate(tmp_path_factory.mktemp("raced") / "project")
+    started = time.monotonic()
+    done = project.attempt(COMMAND)
+    project.seconds = time.monotonic() - started
+    assert (done.returncode, done.stderr) == (0, "")
+    project.output = done.stdout
+    return project
+
+
+def wanted(project, key="runs"):
+    """The numbers of runs that params.yaml asks for."""
+    entries = yaml.load(project.folder / "params.yaml")["optimizers"]
+    return {name: entry[key] for name, entry in entries.items() if key in entry}
+
+
+def made(project):
+    """Content of params.yaml, of what the stages made, and of what DVC recorded."""
+    paths = [path for path in (project.folder / "results").rglob("*") if path.is_file()]
+    paths += [project.folder / name for name in ("params.yaml", "dvc.lock")]
+    return {path.relative_to(project.folder): path.read_bytes() for path in paths}
+
+
+def verdicts(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    results = records.read_results()
+    runs = {name: training.final_accuracy for name, training in results.trainings.items()}
+    return tables.verdicts(runs, results.conditions)
+
+
+@pytest.mark.slow
+def test_winner_is_that_of_all_runs_of_all_optimizers(raced, compared, tmp_path, monkeypatch):
+    assert wanted(raced) == {"a": 5, "b": 5}
+    everything = compared.duplicate(tmp_path / "project")
+    everything.edit(lambda of: [entry.update(runs=LOOKS[-1]) for entry in of["optimizers"].values()])
+    everything.repro()
+    found = verdicts(raced, monkeypatch)
+    assert {name: (verdict.may_be_best, verdict.runs_compared) for name, verdict in found.items()} == {
+        "a": ("yes", 5), "b": ("no", 5), "c": ("no", 3), "d": ("diverged", 0),
+    }  # fmt: skip
+    assert repr(found) == repr(verdicts(everything, monkeypatch))
+
+
+@pytest.mark.slow
+def test_only_numbers_of_runs_change_and_dvc_has_nothing_to_do(raced):
+    changed = raced.run("git diff --unified=0 params.yaml").splitlines()
+    assert [line for line in changed if re.match(r"[-+](?![-+])", line)] == ["+    runs: 5"] * 2
+    assert raced.repro() == []
+
+
+@pytest.mark.slow
+def test_each_look_is_printed_with_who_leaves_and_who_remains(raced):
+    said = "\n".join(line for line in raced.output.splitlines() if re.match(r"After|  |Next|The race", line))
+    assert re.fullmatch(
+        r"""After 3 runs of each:
+  c leaves: a is ahead by at least \d+\.\d\d percentage points
+  d is out: a run diverged
+  in the race: a, b
+Next: 5 runs of each optimizer in the race \(4 new ones\)
+After 5 runs of each:
+  b leaves: a is ahead by at least \d+\.\d\d percentage points
+  d is out: a run diverged
+  in the race: a
+The race is over after 16 runs in all: one optimizer is left\.""",
+        said,
+    )
+    assert max(map(len, raced.output.splitlines())) <= 100
+
+
+@pytest.mark.slow
+def test_same_command_after_the_race_runs_and_changes_nothing(raced, tmp_path):
+    project = raced.duplicate(tmp_path / "project")
+    done = project.attempt(COMMAND)
+    assert done.returncode == 0
+    assert "\n0 of 9 stages to do" in done.stdout
+    assert done.stdout.endswith("The race is over after 16 runs in all: one optimizer is left.\n")
+    assert made(project) == made(raced)
+
+
+@pytest.mark.slow
+def test_killed_at_three_random_moments_the_same_command_ends_in_the_bytes_of_an_undisturbed_race(
+    raced, compared, tmp_path
+):
+    project = compared.duplicate(tmp_path / "project")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    moments = [random.uniform(0.05, 0.5) * raced.seconds for _ in range(3)]
+    for seconds, how in zip(moments, ["Ctrl-C", "killed alone", "all killed"], strict=True):
+        running = subprocess.Popen(
+            COMMAND.split()[1:], cwd=project.folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True,
+        )  # fmt: skip
+        time.sleep(seconds)
+        family = psutil.Process(running.pid).children(recursive=True) if how == "all killed" else []
+        running.send_signal(signal.SIGINT if how == "Ctrl-C" else signal.SIGKILL)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        if how == "Ctrl-C":
+            output, _ = running.communicate()
+            assert running.returncode in (0, 130, -signal.SIGINT), (moments, output)
+            assert "Traceback" not in output
+        else:
+            running.stdout.close()
+            running.wait()
+    deadline = time.monotonic() + 60
+    while (repaired := project.attempt("make repair STAMP=")).returncode and time.monotonic() < deadline:
+        time.sleep(0.5)
+    assert repaired.returncode == 0
+    done = project.attempt(COMMAND)
+    assert done.returncode == 0, (moments, done.stdout, done.stderr)
+    assert made(project) == made(raced), moments
+
+
+@pytest.mark.slow
+def test_way_back_ends_in_the_bytes_of_the_plain_comparison(raced, compared, tmp_path):
+    project = raced.duplicate(tmp_path / "project")
+    project.run("git checkout --quiet params.yaml && dvc repro")
+    assert made(project) == made(compared)
+
+
+@pytest.mark.slow
+def test_two_equal_optimizers_both_remain_with_the_bound_of_their_difference(compared, tmp_path, monkeypatch):
+    project = compared.duplicate(tmp_path / "project")
+
+    def change(parameters):
+        parameters["race"]["looks"] = LOOKS[:2]
+        parameters["optimizers"] = {name: {**parameters["optimizers"]["a"]} for name in ("first", "second")}
+
+    project.edit(change)
+    done = project.attempt(COMMAND)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(
+        "\nAfter 5 runs of each:\n  in the race: first, second\n"
+        "The race is over after 10 runs in all: no look is left in race.looks.\n"
+    )
+    found = verdicts(project, monkeypatch).values()
+    assert [(verdict.may_be_best, verdict.runs_compared) for verdict in found] == [("yes", 5)] * 2
+    assert all(0 < verdict.behind_at_most < 0.2 for verdict in found)
+
+
+@pytest.mark.slow
+def test_failed_training_ends_the_race_with_a_line_and_changes_no_parameter(compared, tmp_path):
+    project = compared.duplicate(tmp_path / "project")
+    (project.folder / "stages/train.py").write_text("raise SystemExit('the reason')\n")
+    done = project.attempt(COMMAND)
+    assert done.returncode == 1
+    assert re.search(r"^train@a .* FAILED  logs/train@a.log\n    the reason$", done.stdout, re.MULTILINE)
+    assert done.stderr == "The race stopped, see above. Mend the fault; the same command continues.\n"
+    assert wanted(project) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        ("a", "params.yaml: optimizers: the race needs two of which no run diverged, got a"),
+        ("ad", "params.yaml: optimizers: the race needs two of which no run diverged, got a"),
+        ("d", "params.yaml: optimizers: the race needs two of which no run diverged, got none"),
+    ],
+)
+def test_without_two_optimizers_there_is_no_race_but_a_line(keep, message, compared, tmp_path, monkeypatch):
+    project = compared.duplicate(tmp_path / "project")
+    project.edit(lambda of: [of["optimizers"].pop(name) for name in RATES if name not in keep])
+    before = made(project)
+    monkeypatch.chdir(project.folder)
+    monkeypatch.setattr(sys, "argv", ["race"])
+    monkeypatch.setattr(race, "reproduce", lambda *_: 0)
+    with pytest.raises(SystemExit, match=f"^{re.escape(message)}$"):
+        race.main()
+    assert made(project) == before
+
+
+def tiny(parameters):
+    shrink(parameters)
+    parameters["race"]["looks"] = [2, 3, 4]
+
+
+def trained(output):
+    """How many runs the stages trained, of all `make race` or `dvc repro` printed."""
+    return sum(int(number) for number in re.findall(r"  run (\d+)/\1  ", output))
+
+
+@pytest.mark.slow
+def test_finished_runs_are_trained_once_in_race_study_and_on_the_way_back(tmp_path, mnist_archive):
+    """With the real stages: a race, the race of the study, and back to the plain comparison."""
+    folder = tmp_path / "project"
+    project = Project.copy(folder, mnist_archive, tiny)
+    project.repro()
+    project.commit("Reproduce")
+    store = folder / ".dvc/tmp/runs"
+    kept = {path.name: path.stat().st_ino for path in store.iterdir()}
+    done = project.attempt(COMMAND)
+    assert done.returncode == 0, done.stdout + done.stderr
+    runs = {"adam": 2, "sgd": 2} | wanted(project)
+    assert max(runs.values()) > 2
+    assert trained(done.stdout) == sum(runs.values()) - 4
+    assert len([*store.iterdir()]) == sum(runs.values())
+    assert {name: (store / name).stat().st_ino for name in kept} == kept
+    assert re.search(r"^Next: 3 runs of each optimizer in the race \(2 new ones, about \d+ s\)$", done.stdout, re.M)
+
+    project.edit(lambda of: of["race"].update(looks=[2, 3]))  # quicker
+    study = project.attempt(f"{COMMAND} --study")
+    assert study.returncode == 0, study.stdout + study.stderr
+    assert re.search(r"^The race is over after \d runs in all: ", study.stdout, re.MULTILINE)
+    assert {"adam": 2, "sgd": 2} | wanted(project) == runs
+    tuned = wanted(project, "tuned_runs")
+    assert tuned in ({}, {"adam": 3, "sgd": 3})
+    for name in ("adam", "sgd"):
+        lines = (folder / f"results/tuning/runs/{name}.csv").read_text().splitlines()
+        fresh = [line for line in lines if ",report," in f",{line},"]
+        assert len(fresh) == tuned.get(name, 2) * 2  # epochs
+    assert stages_run(project.run("dvc repro tuning/dvc.yaml")) == []
+
+    project.run("git checkout --quiet params.yaml")
+    back = project.run("dvc repro")
+    assert stages_run(back) == []  # DVC has them in its cache; else they would take the kept runs
+    assert project.run("git status --porcelain -- results/history results/metrics results/report dvc.lock") == ""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("  adam:\n    class_name: Adam\n", "  adam:\n    runs: 10\n    class_name: Adam\n"),
+        ("  adam:   # mine\n\n      # why\n      class_name: Adam\n",
+         "  adam:   # mine\n      runs: 10\n\n      # why\n      class_name: Adam\n"),
+        ("  adam: {class_name: 'Adam', config: {learning_rate: 1.0e-03}}   # flow\n",
+         "  adam: {runs: 10, class_name: 'Adam', config: {learning_rate: 1.0e-03}}   # flow\n"),
+        ("  adam:\n    class_name: Adam\n    runs: 5   # so far\n# the end",
+         "  adam:\n    class_name: Adam\n    runs: 10   # so far\n# the end"),
+        ("  adam: {class_name: Adam,runs: 5}\n", "  adam: {class_name: Adam,runs: 10}\n"),
+        ('  "adam":\n    class_name:    "Adam"\n    config: {rates: [1,\n  2]}\n',
+         '  "adam":\n    runs: 10\n    class_name:    "Adam"\n    config: {rates: [1,\n  2]}\n'),
+        ("  adam: &one\n    class_name: Ädam\n", "  adam: &one\n    runs: 10\n    class_name: Ädam\n"),
+        ("  adam:\r\n    class_name: Adam\r\n    runs: 5\r\n", "  adam:\r\n    class_name: Adam\r\n    runs: 10\r\n"),
+    ],
+)  # fmt: skip
+def test_one_number_changes_and_every_other_byte_of_params_yaml_stays(before, after, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    above = "# first\n\n\nnetwork:   {file:   'mlp.py'}\noptimizers:  # all\n  sgd: {runs: 5, class_name: SGD}\n"
+    Path("params.yaml").write_bytes(f"{above}{before}".encode())
+    race.write_runs({"adam": 10}, "runs")
+    assert Path("params.yaml").read_bytes().decode() == f"{above}{after}"
+
+
+def test_entry_that_is_the_alias_of_another_is_left_to_the_user(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = "optimizers:\n  adam: &a\n    class_name: Adam\n  again: *a\n"
+    Path("params.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"^params.yaml: optimizers.again: write runs: 10 by hand\nThen the same"):
+        race.write_runs({"again": 10}, "runs")
+    assert Path("params.yaml").read_text() == text
+
+
+def test_of_the_committed_params_yaml_only_the_numbers_change(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    text = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    race.write_runs({"adam": 40, "tfoptimizer": 10}, "tuned_runs")
+    race.write_runs({"adam": 20}, "tuned_runs")
+    lines = Path("params.yaml").read_text(encoding="utf-8").splitlines()
+    added = [line for line in lines if re.fullmatch(r"    tuned_runs: (20|10)", line)]
+    assert len(added) == 2
+    assert [line for line in lines if line not in added] == text.splitlines()
+
+
+def test_lines_of_a_look_are_at_most_100_characters():
+    names = [f"an-optimizer-with-a-name-of-forty-{i:05}" for i in range(12)]
+    left = dict.fromkeys(names[:4], Verdict("no", 5, 0.02, names[-1], 0.0123))
+    lines = race.look_lines(5, left | dict.fromkeys(names[4:], Verdict("yes", 5)))
+    assert max(map(len, lines)) <= 100
+    assert " ".join(" ".join(lines).split()).endswith(f"in the race: {', '.join(names[4:])}")
