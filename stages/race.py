@@ -81,9 +81,9 @@ def look_lines(look: int, verdicts: Mapping[str, Verdict]) -> list[str]:
 
 def write_runs(runs: Mapping[str, int], key: str) -> None:
     """Write numbers of runs into the entries of params.yaml; comments and order stay."""
-    yaml = YAML()
-    yaml.preserve_quotes, yaml.width = True, sys.maxsize
-    document = yaml.load(PARAMETERS)
+    editor = YAML()  # that keeps comments and order
+    editor.preserve_quotes, editor.width = True, sys.maxsize
+    document = editor.load(PARAMETERS)
     for name, number in runs.items():
         entry = document["optimizers"][name]
         if key in entry:
@@ -91,7 +91,7 @@ def write_runs(runs: Mapping[str, int], key: str) -> None:
         else:
             entry.insert(0, key, number)  # at the end it would come after the comment that opens the next section
     text = io.StringIO()
-    yaml.dump(document, text)
+    editor.dump(document, text)
     process.write_file(PARAMETERS, text.getvalue().encode())
 
 

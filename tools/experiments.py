@@ -16,7 +16,7 @@ from pathlib import Path
 
 FOLDER = Path("docs/experiments")
 # What makes the comparison small enough for a lesson; of docs/lesson.md.
-LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1 -S 'training.seeds=[0,1,2]'"
+LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1 -S training.runs=3 -S 'race.looks=[3]'"
 SIZES = (512, 2048, 8192, 32768)
 with Path("results/tuning/report/tuned.csv").open(encoding="utf-8", newline="") as file:
     TUNED = " ".join(
@@ -29,7 +29,7 @@ EXPERIMENTS = {
         "python -m stages.diff main adam-lr3 --md",
     ],
     "ten-seeds": [
-        "dvc exp run --temp -S 'training.seeds=[0,1,2,3,4,5,6,7,8,9]' -n ten-seeds",
+        "dvc exp run --temp -S training.runs=10 -S 'race.looks=[10]' -n ten-seeds",
         "dvc exp apply ten-seeds",
         "cat results/report/ranking.md",
     ],
@@ -46,7 +46,7 @@ EXPERIMENTS = {
     ],
     "lesson": [f"dvc exp run --temp {LESSON} -n lesson", "dvc exp apply lesson", "cat results/report/ranking.md"],
     "lesson-one-run": [
-        f"dvc exp run --temp {LESSON.replace('[0,1,2]', '[0]')} -n lesson-one-run",
+        f"dvc exp run --temp {LESSON.replace('=3', '=1').replace('[3]', '[1]')} -n lesson-one-run",
         "dvc exp apply lesson-one-run",
         "cat results/report/ranking.md",
     ],
@@ -79,7 +79,7 @@ EXPERIMENTS = {
     ],
     "data-size": [
         *(
-            f"dvc exp run --temp -S 'training.seeds=[0,1,2]' -S data.train_size={size}{rates} -n {name}-{size}"
+            f"dvc exp run --temp -S training.runs=3 -S 'race.looks=[3]' -S data.train_size={size}{rates} -n {name}-{size}"
             for name, rates in (("default", ""), ("tuned", f" {TUNED}"))
             for size in SIZES
         ),

@@ -87,10 +87,15 @@ def test_optimizers_may_have_unequal_numbers_of_runs():
     assert all(row.low < row.lead < row.high for row in tables.leads(*ranked(trained)))
 
 
-def test_a_diverged_run_disqualifies_and_the_rest_is_compared_as_if_it_were_not_there():
+def test_a_diverged_run_disqualifies_and_the_rest_is_compared_among_itself_more_strictly():
     rows = ranking(diverged="adam")
-    diverged = rows.pop("adam")
-    assert rows == ranking(names=("sgd", "rmsprop", "own"))
+    diverged, alone = rows.pop("adam"), ranking(names=("sgd", "rmsprop", "own"))
+    assert rows.keys() == alone.keys()
+    for name, row in rows.items():
+        assert row.behind_at_least < alone[name].behind_at_least  # it was a rival, too, when the race started
+        assert row.behind_at_most >= alone[name].behind_at_most
+        bounds = {key: getattr(alone[name], key) for key in ("behind_at_least", "behind_at_most")}
+        assert row._replace(**bounds) == alone[name]
     assert (diverged.may_be_best, diverged.diverged, diverged.runs) == ("diverged", 1, 3)
     assert np.isnan([diverged.val_accuracy, diverged.behind_at_most, diverged.test_accuracy]).all()
     assert "adam" not in {name for row in leads(diverged="adam") for name in (row.ahead, row.behind)}

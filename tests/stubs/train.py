@@ -20,7 +20,18 @@ network = parameters.read("params.yaml", "network", NetworkEntry)
 data = datasets.load(Path("data/prepared/splits.npz"))
 texts = [path.read_text() for path in (Path(network.file), settings.rule_path(name))]
 code = [[line for line in text.splitlines() if not line.startswith("#")] for text in texts]  # as little as it computes
-inputs = repr((entry, training, network, code, zlib.crc32(data.train.examples), len(data.validation.labels)))
+trains = training.model_copy(update={"runs": None})  # a run is what it is, however many there are
+inputs = repr(
+    (
+        entry.class_name,
+        entry.config,
+        trains,
+        network,
+        code,
+        zlib.crc32(data.train.examples),
+        len(data.validation.labels),
+    )
+)
 random = np.random.default_rng(zlib.crc32(inputs.encode()))
 
 
@@ -31,7 +42,7 @@ def run(seed):
     return Run(seed, 1.0, 0.1, history, hits, (random.random(), random.random()), None, 0.0, {"device": "none"})
 
 
-runs = [run(seed) for seed in training.seeds]
+runs = [run(seed) for seed in range(entry.runs or training.runs)]
 process.write_file(Path(f"results/history/{name}.csv"), metrics.history_csv(runs))
 process.write_file(Path(f"results/metrics/{name}.json"), metrics.document(runs, data, training))
 process.write_file(Path(f"results/models/{name}.weights.h5"), inputs.encode())
