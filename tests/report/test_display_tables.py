@@ -6,6 +6,7 @@ import pytest
 import synthetic
 
 from descent.analysis import tutorial
+from descent.analysis.study_tables import Tuned
 from descent.report import display_tables
 from descent.training.settings import OptimizerEntry
 
@@ -62,6 +63,25 @@ def test_leads_are_those_of_the_best_in_points():
     rows = cells(table)
     assert list(rows) == ["adam", "own", "sgd"]
     assert rows["sgd"]["95 % for all pairs at once"] == f"{100 * leads[2].low:.2f} to {100 * leads[2].high:.2f}"
+
+
+def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
+    row = Tuned(
+        optimizer="sgd", factor=10.0, learning_rate=0.1, trials=27, certainty=0.8, default=0.85, default_sd=0.001,
+        val_accuracy=0.95, val_accuracy_sd=0.002, val_accuracy_low=0.94, val_accuracy_high=0.96, may_be_best="no",
+        behind_at_most=0.02, clearest_rival="adam", behind_at_least=0.001, runs=5, runs_compared=5, gain=0.1,
+        gain_low=0.09, gain_high=0.11, test_accuracy=0.96, good_range_decades=1.0, good_range_open=1, sensitivity=0.02,
+        at_edge=1, diverged=0,
+    )  # fmt: skip
+    kept = row._replace(optimizer="adam", factor=1.0, at_edge=0, may_be_best="yes", runs=10)
+    assert display_tables.tuned([kept, row]).rows == [
+        ["adam", "yes", "at most 2.00", "0.1", "85.00 ± 0.10", "95.00 ± 0.20", "default kept", "96.00", "10"],
+        [
+            "sgd", "no, adam leads", "at least 0.10", "≥ 0.1", "85.00 ± 0.10", "95.00 ± 0.20",
+            "10.00 (9.00 to 11.00)", "96.00", "5",
+        ],
+    ]  # fmt: skip
+    assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00", "27"]]
 
 
 def test_tutorials_numbers_stand_beside_ours():

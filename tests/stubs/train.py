@@ -21,17 +21,8 @@ data = datasets.load(Path("data/prepared/splits.npz"))
 texts = [path.read_text() for path in (Path(network.file), settings.rule_path(name))]
 code = [[line for line in text.splitlines() if not line.startswith("#")] for text in texts]  # as little as it computes
 trains = training.model_copy(update={"runs": None})  # a run is what it is, however many there are
-inputs = repr(
-    (
-        entry.class_name,
-        entry.config,
-        trains,
-        network,
-        code,
-        zlib.crc32(data.train.examples),
-        len(data.validation.labels),
-    )
-)
+examples = zlib.crc32(data.train.examples), len(data.validation.labels)
+inputs = repr((entry.class_name, entry.config, trains, network, code, examples))
 random = np.random.default_rng(zlib.crc32(inputs.encode()))
 
 

@@ -243,7 +243,7 @@ def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, 
     made = entry(expression)
     network_check.check_examples(made, networks.builder(made, (6, 6), 2)(0), facts(PIXELS.astype(dtype)))
     printed = capsys.readouterr().out
-    assert printed.startswith(f"params.yaml: network: mine.py: {line}") if line else printed == ""
+    assert printed.startswith(f"params.yaml: network: networks/mine.py: {line}") if line else printed == ""
 
 
 def test_unknown_activation_is_told_which_there_are_and_which_is_meant():

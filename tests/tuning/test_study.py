@@ -101,9 +101,7 @@ def test_impossible_study_is_refused_by_its_key_path(change, message):
 
 def test_seeds_that_choose_do_not_report():
     refuse_shared_seeds(tuning(), 100, "params.yaml")
-    with pytest.raises(
-        ParametersError, match=r"^params\.yaml: tuning\.seeds: expected seeds from 101 on: .*, got 100$"
-    ):
+    with pytest.raises(ParametersError, match=r"^params\.yaml: tuning\.seeds: expected seeds from 101 on: .* 100$"):
         refuse_shared_seeds(tuning(), 101, "params.yaml")
 
 
