@@ -106,7 +106,7 @@ class Mine(keras.optimizers.SGD):
     monkeypatch.chdir(project.folder)
     monkeypatch.setattr(environment, "configure", str)  # what it sets is set for the whole process, where others test
     check.main()
-    assert "params.yaml: 4 optimizers, 2 seeds of 2 epochs, networks/mlp.py: understood" in capsys.readouterr().out
+    assert "params.yaml: 4 optimizers, 2 runs of 2 epochs, networks/mlp.py: understood" in capsys.readouterr().out
     after = {path: path.read_bytes() for path in (project.folder / RULES).iterdir()}
     assert after == before | {project.folder / RULES / "mine.py": code.encode()}
 
@@ -175,7 +175,7 @@ def test_faults_of_all_sections_are_told_at_once(faults):
     lines = faults(spoil)
     assert [line.removeprefix("params.yaml: ").split(":")[0] for line in lines] == [
         "unknown section 'optimiser'; allowed are download, data, network, training, optimizers, "
-        "report, trajectories, tuning; did you mean optimizers?",
+        "race, report, trajectories, tuning; did you mean optimizers?",
         "own_optimizers",
         "data.train_size",
         "training.last_epochs",

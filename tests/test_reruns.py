@@ -32,6 +32,10 @@ def add_lion(parameters):
     parameters["optimizers"]["lion"] = {"class_name": "Lion", "config": {"learning_rate": 0.001}}
 
 
+def five_runs(parameters):
+    parameters["training"]["runs"], parameters["race"]["looks"] = 5, [5]
+
+
 def reverse(parameters):
     parameters["optimizers"] = dict(reversed(list(parameters["optimizers"].items())))
 
@@ -48,8 +52,9 @@ def reverse(parameters):
         pytest.param(add_lion, ["check", "compare", "trace", "train@lion"], id="added optimizer"),
         pytest.param(assign("tuning.seeds", [200, 201]), ["check"], id="tuning", marks=pytest.mark.slow),
         # Each of which trains the further runs alone: tests/test_store.py.
+        pytest.param(five_runs, ["check", "compare", *TRAINS], id="more runs", marks=pytest.mark.slow),
         pytest.param(
-            assign("training.seeds", list(range(7))), ["check", "compare", *TRAINS], id="seeds", marks=pytest.mark.slow
+            assign("optimizers.adam.runs", 5), ["check", "compare", "train@adam"], id="more runs of adam"
         ),
         pytest.param(
             assign("training.epochs", 1), ["check", "compare", *TRAINS], id="epochs", marks=pytest.mark.slow

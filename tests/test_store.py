@@ -144,7 +144,7 @@ def test_record_of_other_epochs_or_batches_counts_for_nothing(change):
     assert opened(**change).find(Wanted(0)) is None
 
 
-@pytest.mark.parametrize("change", [{"seeds": [0, 5]}, {"last_epochs": 2}, {"target_val_accuracy": 0.5}])
+@pytest.mark.parametrize("change", [{"runs": 5}, {"last_epochs": 2}, {"target_val_accuracy": 0.5}])
 @pytest.mark.usefixtures("folder")
 def test_settings_that_change_no_run_need_no_training(change):
     opened().keep(synthetic_runs.run())
@@ -238,9 +238,9 @@ def test_module_that_computes_no_run_trains_nothing(trained, tmp_path):
 
 
 @pytest.mark.slow
-def test_one_more_seed_trains_one_more_run_of_each_optimizer(trained, tmp_path):
+def test_one_more_run_trains_one_run_of_each_optimizer(trained, tmp_path):
     project = trained.duplicate(tmp_path / "project")
-    project.edit(lambda parameters: parameters["training"]["seeds"].append(2))
+    project.edit(lambda parameters: parameters["training"].update(runs=3))
     output = project.run("dvc repro")
     for name in ("adam", "sgd"):
         assert progress(output, name) == [f"{name}: 2 of 3 runs were kept", f"{name}  run 1/1"]

@@ -16,7 +16,9 @@ from pathlib import Path
 
 FOLDER = Path("docs/experiments")
 # What makes the comparison small enough for a lesson; of docs/lesson.md.
-LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1 -S 'training.seeds=[0,1,2]'"
+LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1"
+RUNS = "-S training.runs={0} -S 'race.looks=[{0}]'"
+THREE = RUNS.format(3)
 SIZES = (512, 2048, 8192, 32768)
 with Path("results/tuning/report/tuned.csv").open(encoding="utf-8", newline="") as file:
     TUNED = " ".join(
@@ -29,7 +31,7 @@ EXPERIMENTS = {
         "python -m stages.diff main adam-lr3 --md",
     ],
     "ten-seeds": [
-        "dvc exp run --temp -S 'training.seeds=[0,1,2,3,4,5,6,7,8,9]' -n ten-seeds",
+        f"dvc exp run --temp {RUNS.format(10)} -n ten-seeds",
         "dvc exp apply ten-seeds",
         "cat results/report/ranking.md",
     ],
@@ -44,22 +46,26 @@ EXPERIMENTS = {
         " -S '~optimizers.nadam.config.schedule_decay'",
         "python -m stages.diff main keras3-defaults --md",
     ],
-    "lesson": [f"dvc exp run --temp {LESSON} -n lesson", "dvc exp apply lesson", "cat results/report/ranking.md"],
+    "lesson": [
+        f"dvc exp run --temp {LESSON} {THREE} -n lesson",
+        "dvc exp apply lesson",
+        "cat results/report/ranking.md",
+    ],
     "lesson-one-run": [
-        f"dvc exp run --temp {LESSON.replace('[0,1,2]', '[0]')} -n lesson-one-run",
+        f"dvc exp run --temp {LESSON} {RUNS.format(1)} -n lesson-one-run",
         "dvc exp apply lesson-one-run",
         "cat results/report/ranking.md",
     ],
     "lesson-sgd": [
-        f"dvc exp run --temp {LESSON} -S optimizers.sgd.config.learning_rate=0.3 -n lesson-sgd",
+        f"dvc exp run --temp {LESSON} {THREE} -S optimizers.sgd.config.learning_rate=0.3 -n lesson-sgd",
         "python -m stages.diff lesson lesson-sgd --md",
     ],
     "lesson-adagrad": [
-        f"dvc exp run --temp {LESSON} -S optimizers.adagrad.config.learning_rate=0.001 -n lesson-adagrad",
+        f"dvc exp run --temp {LESSON} {THREE} -S optimizers.adagrad.config.learning_rate=0.001 -n lesson-adagrad",
         "python -m stages.diff lesson lesson-adagrad --md",
     ],
     "lesson-adam": [
-        f"dvc exp run --temp {LESSON} -S optimizers.adam.config.learning_rate=0.1 -n lesson-adam",
+        f"dvc exp run --temp {LESSON} {THREE} -S optimizers.adam.config.learning_rate=0.1 -n lesson-adam",
         "python -m stages.diff lesson lesson-adam --md",
     ],
     "fashion-mnist": [
@@ -79,7 +85,7 @@ EXPERIMENTS = {
     ],
     "data-size": [
         *(
-            f"dvc exp run --temp -S 'training.seeds=[0,1,2]' -S data.train_size={size}{rates} -n {name}-{size}"
+            f"dvc exp run --temp {THREE} -S data.train_size={size}{rates} -n {name}-{size}"
             for name, rates in (("default", ""), ("tuned", f" {TUNED}"))
             for size in SIZES
         ),

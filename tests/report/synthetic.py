@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from ruamel.yaml import YAML
 
-from descent.analysis import records
+from descent.analysis import records, tables
 from descent.analysis.settings import Conditions
 from descent.core import parameters, style
 from descent.training.run import HISTORY
@@ -21,26 +21,27 @@ LEVELS = {"sgd": 0.85, "adam": 0.95, "rmsprop": 0.951, "own": 0.9}  # validation
 ENVIRONMENT = {"device": "CPU", "cpu family": "6", "avx512": True}
 
 
-def conditions(seeds=(0, 1, 2), names=tuple(LEVELS), **report) -> Conditions:
+def conditions(runs=3, names=tuple(LEVELS), **report) -> Conditions:
     """Those of params.yaml, but smaller."""
     sections = {
         key: parameters.read(ROOT / "params.yaml", key, schema) for key, schema in Conditions.__annotations__.items()
     }
     entry = OptimizerEntry(class_name="SGD", config={"momentum": 0.5})
     own = OptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py")
-    smaller = {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
+    smaller = {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "runs": runs}
     return Conditions(**sections)._replace(
         training=sections["training"].model_copy(update=smaller),
+        race=sections["race"].model_copy(update={"looks": [runs]}),
         optimizers={name: own if name == "own" else entry for name in names},
         report=sections["report"].model_copy(update=report),
     )
 
 
-def history_text(level, seeds=(0, 1, 2), diverged_seed=None, noise=0.001):
+def history_text(level, runs=3, diverged_seed=None, noise=0.001):
     """A history file that climbs to `level`; the run of `diverged_seed` diverges in the third epoch."""
     lines = [",".join(HISTORY)]
     for epoch in range(1, EPOCHS + 1):
-        for seed in seeds:
+        for seed in range(runs):
             jitter = np.random.default_rng([seed, epoch, round(1000 * level)]).normal(0, noise)
             accuracy = round(IMAGES * (level - 0.05 * (EPOCHS - epoch) + jitter)) / IMAGES
             scores = [1 - accuracy, accuracy, 1.1 - accuracy, accuracy, 2.0, 40.0, 0.05, 0.25]
@@ -50,30 +51,37 @@ def history_text(level, seeds=(0, 1, 2), diverged_seed=None, noise=0.001):
     return "\n".join(lines) + "\n"
 
 
-def metrics_text(level, seeds=(0, 1, 2), diverged_seed=None, **details):
+def metrics_text(level, runs=3, diverged_seed=None, **details):
     """A metrics file: every image is right in all runs and epochs or in none."""
-    times = len(seeds) * LAST_EPOCHS
+    times = runs * LAST_EPOCHS
     hits = [times * (image < level * IMAGES) for image in range(IMAGES)]
-    test_accuracy = [None if seed == diverged_seed else round(level + 0.02 + 0.001 * seed, 6) for seed in seeds]
+    test_accuracy = [None if seed == diverged_seed else round(level + 0.02 + 0.001 * seed, 6) for seed in range(runs)]
     known = {
         "environment": ENVIRONMENT,
         "examples": {"train": 8192, "validation": IMAGES, "test": 7000},
         "test_loss": test_accuracy,
         "test_accuracy": test_accuracy,
-        "val_hits": None if diverged_seed in seeds else hits,
+        "val_hits": None if diverged_seed in range(runs) else hits,
     }
     return json.dumps({"val_accuracy": level, "details": [known | details]})
 
 
-def trainings(seeds=(0, 1, 2), diverged=None, names=tuple(LEVELS), noise=0.001):
+def trainings(runs=3, diverged=None, names=tuple(LEVELS), noise=0.001):
     """Trainings of these optimizers; the first run of `diverged` diverges in the third epoch."""
-    asked = conditions(seeds)
+    asked = conditions(runs)
     found = {}
     for name in names:
-        lost = seeds[0] if name == diverged else None
-        texts = history_text(LEVELS[name], seeds, lost, noise), metrics_text(LEVELS[name], seeds, lost)
-        found[name] = records.parse_training(*texts, (f"{name}.csv", f"{name}.json"), seeds, asked)
+        lost = 0 if name == diverged else None
+        texts = history_text(LEVELS[name], runs, lost, noise), metrics_text(LEVELS[name], runs, lost)
+        found[name] = records.parse_training(*texts, (f"{name}.csv", f"{name}.json"), range(runs), asked)
     return found
+
+
+def findings(runs=3, **options):
+    """Ranking, leads and conditions of the trainings that these options give."""
+    trained, asked = trainings(runs, **options), conditions(runs)
+    values = tables.best_first(trained)
+    return tables.ranking(values, trained, asked), tables.leads(values, trained, asked), asked
 
 
 def printed():
@@ -82,20 +90,21 @@ def printed():
     return records.parse_tutorial(text, "tutorial_history.csv")
 
 
-def project(folder, names=tuple(LEVELS), seeds=(0, 1, 2)):
+def project(folder, names=tuple(LEVELS), runs=3):
     """A folder in which the stage can run: parameters, the tutorial's numbers, what the trainings left."""
     document = YAML(typ="safe").load(ROOT / "params.yaml")
     of_keras, own = {"class_name": "SGD", "config": {}}, {"class_name": "X", "config": {}, "file": "optimizers/x.py"}
     document["optimizers"] = {name: dict(own if name == "own" else of_keras) for name in names}
-    document["training"] |= {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "seeds": list(seeds)}
+    document["training"] |= {"epochs": EPOCHS, "last_epochs": LAST_EPOCHS, "runs": runs}
+    document["race"]["looks"] = [runs]
     YAML().dump(document, folder / "params.yaml")
     shutil.copytree(ROOT / "data/reference", folder / "data/reference")
     for kind in ("history", "metrics", "trajectories"):
         (folder / "results" / kind).mkdir(parents=True)
     (folder / "results/trajectories/trajectories.svg").write_text(style.svg(Figure()), encoding="utf-8")
     for name in names:
-        (folder / f"results/history/{name}.csv").write_text(history_text(LEVELS[name], seeds), encoding="utf-8")
-        (folder / f"results/metrics/{name}.json").write_text(metrics_text(LEVELS[name], seeds), encoding="utf-8")
+        (folder / f"results/history/{name}.csv").write_text(history_text(LEVELS[name], runs), encoding="utf-8")
+        (folder / f"results/metrics/{name}.json").write_text(metrics_text(LEVELS[name], runs), encoding="utf-8")
     return folder
 
 

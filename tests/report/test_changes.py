@@ -16,11 +16,12 @@ from descent.report.changes import render_line, render_table
 NAMES = ("adam", "rmsprop", "sgd")
 
 
-def files(levels=None, seeds=(0, 1, 2), environment=None, noise=0.001, **parameters):
+def files(levels=None, runs=3, environment=None, noise=0.001, **parameters):
     """Path -> content of a revision with these optimizers at these levels."""
     levels = dict.fromkeys(NAMES) | (levels or {})
     document = YAML(typ="safe").load(synthetic.ROOT / "params.yaml")
-    document["training"] |= {"epochs": synthetic.EPOCHS, "last_epochs": synthetic.LAST_EPOCHS, "seeds": list(seeds)}
+    document["training"] |= {"epochs": synthetic.EPOCHS, "last_epochs": synthetic.LAST_EPOCHS, "runs": runs}
+    document["race"]["looks"] = [runs]
     document["optimizers"] = {name: {"class_name": "SGD", "config": {"momentum": 0.0}} for name in levels}
     for path, value in parameters.items():
         *sections, key = path.split("__")
@@ -32,8 +33,8 @@ def files(levels=None, seeds=(0, 1, 2), environment=None, noise=0.001, **paramet
     details = {"environment": environment} if environment else {}
     for name, level in levels.items():
         level = level or synthetic.LEVELS[name]
-        found[f"results/history/{name}.csv"] = synthetic.history_text(level, seeds, noise=noise)
-        found[f"results/metrics/{name}.json"] = synthetic.metrics_text(level, seeds, **details)
+        found[f"results/history/{name}.csv"] = synthetic.history_text(level, runs, noise=noise)
+        found[f"results/metrics/{name}.json"] = synthetic.metrics_text(level, runs, **details)
     return found
 
 
@@ -45,8 +46,8 @@ def verdicts(before, after):
     return {row.optimizer: row.verdict for row in changes.changes(before, after)}
 
 
-def test_equal_runs_are_the_same_whatever_the_order_of_seeds_and_the_spelling_of_numbers():
-    other = revision(seeds=(2, 0, 1), training__target_val_accuracy=9.3e-1)
+def test_equal_runs_are_the_same_whatever_the_spelling_of_numbers():
+    other = revision(training__target_val_accuracy=9.3e-1)
     assert verdicts(revision(), other) == dict.fromkeys(NAMES, "same runs")
 
 
@@ -75,16 +76,16 @@ def test_intervals_of_equal_revisions_hold_together_as_often_as_they_say():
 
 
 def test_unequal_numbers_of_runs_are_compared():
-    more = revision(levels={"sgd": 0.87}, seeds=(0, 1, 2, 3, 4))
+    more = revision(levels={"sgd": 0.87}, runs=5)
     assert verdicts(revision(), more)["sgd"] == "beyond noise"
     text = render_table(revision(), more, ("main", "more"), "simple")
     assert "(n = 3)" in text
     assert "(n = 5)" in text
 
 
-@pytest.mark.parametrize(("seeds", "verdict"), [((0,), "1 run cannot tell"), ((0, 1), "2 runs cannot tell")])
-def test_a_change_that_few_runs_cannot_confirm_is_not_called_noise(seeds, verdict):
-    far = revision(levels={"sgd": 0.3}, seeds=seeds, noise=0.2)
+@pytest.mark.parametrize(("runs", "verdict"), [(1, "1 run cannot tell"), (2, "2 runs cannot tell")])
+def test_a_change_that_few_runs_cannot_confirm_is_not_called_noise(runs, verdict):
+    far = revision(levels={"sgd": 0.3}, runs=runs, noise=0.2)
     assert verdicts(revision(), far)["sgd"] == verdict
     line = render_line(revision(), far._replace(conditions=revision().conditions), ("HEAD", "workspace"))
     assert re.search("too few runs to tell for .*sgd; commit", line)
@@ -116,8 +117,8 @@ def test_parameters_that_differ_are_named_with_both_values():
     ]
 
 
-def test_parameters_of_the_report_and_of_pictures_decide_no_result():
-    other = revision(report__confidence=0.9, trajectories__steps=7)
+def test_parameters_of_report_race_and_pictures_decide_no_result():
+    other = revision(report__confidence=0.9, race__looks=[3, 6], trajectories__steps=7)
     assert changes.differing_parameters(revision(), other, ("main", "other")) == []
 
 

@@ -49,7 +49,7 @@ def test_compare_writes_its_outputs_and_nothing_else(compared):
 def test_compare_prints_the_ranking_and_last_where_the_page_is(compared):
     folder, printed = compared
     text, last = printed.rstrip().rsplit("\n", 1)
-    assert text.startswith("**At 95 % confidence the best of the three is adam (3 runs each)")
+    assert text.startswith("**adam is the best of the three optimizers (95 % confidence). ")
     assert text.strip() == (folder / "results/report/ranking.md").read_text(encoding="utf-8").strip()
     assert last == "Report: results/report/index.html"
 
@@ -59,17 +59,14 @@ def test_output_that_cannot_show_all_letters_fails_nothing(compared):
     assert " ? 0." in run(compared[0], PYTHONIOENCODING="ascii")  # in place of ±
 
 
-def test_order_of_optimizers_and_seeds_and_files_of_others_change_no_byte_of_the_report(compared, tmp_path):
-    folder = synthetic.project(tmp_path, NAMES[::-1], seeds=(1, 2, 0))
+def test_order_of_optimizers_and_files_of_others_change_no_byte_of_the_report(compared, tmp_path):
+    folder = synthetic.project(tmp_path, NAMES[::-1])
     left = folder / "results/history/ghost.csv"
     left.write_text("damaged", encoding="utf-8")
     with contextlib.chdir(folder):
         compare.main()
     assert left.read_text(encoding="utf-8") == "damaged"
-    ours, theirs = synthetic.report(folder), synthetic.report(compared[0])
-    page = ours["index.html"].decode()
-    ours["index.html"] = page.replace("[1, 2, 0]", "[0, 1, 2]").encode()  # the parameter, which the page states
-    assert ours == theirs
+    assert synthetic.report(folder) == synthetic.report(compared[0])
 
 
 @pytest.mark.parametrize(
@@ -100,9 +97,9 @@ def test_a_failure_while_drawing_leaves_the_old_report_whole(tmp_path, monkeypat
     assert synthetic.report(tmp_path) == {"ranking.md": b"old"}
 
 
-@pytest.mark.parametrize("seeds", [(0,), (0, 1)])
-def test_few_runs_give_a_whole_report_that_says_what_it_cannot_say(seeds, tmp_path, monkeypatch):
-    monkeypatch.chdir(synthetic.project(tmp_path, ["adam", "sgd"], seeds))
+@pytest.mark.parametrize("runs", [1, 2])
+def test_few_runs_give_a_whole_report_that_says_what_it_cannot_say(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(synthetic.project(tmp_path, ["adam", "sgd"], runs))
     compare.main()
     texts = "".join(content.decode() for name, content in synthetic.report(tmp_path).items() if name.endswith(".md"))
     assert "nan" not in texts
@@ -115,8 +112,8 @@ def test_a_diverged_run_is_printed_and_disqualifies(tmp_path, monkeypatch, capsy
     Path("results/metrics/adam.json").write_text(synthetic.metrics_text(0.95, diverged_seed=1), encoding="utf-8")
     compare.main()
     row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("| adam"))
-    assert "no: diverged" in row
-    assert "1 of 3" in row
+    assert "no, diverged" in row
+    assert "Runs that diverged: 1 of 3 of adam." in (tmp_path / "results/report/ranking.md").read_text()
 
 
 def test_text_of_params_yaml_is_text_on_the_page_whatever_it_looks_like(tmp_path):

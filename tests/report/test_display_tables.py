@@ -5,15 +5,10 @@ import math
 import pytest
 import synthetic
 
-from descent.analysis import tables, tutorial
+from descent.analysis import tutorial
+from descent.analysis.study_tables import Tuned
 from descent.report import display_tables
 from descent.training.settings import OptimizerEntry
-
-
-def findings(seeds=(0, 1, 2), **options):
-    trained, conditions = synthetic.trainings(seeds, **options), synthetic.conditions(seeds)
-    runs = tables.best_first(trained)
-    return tables.ranking(runs, trained, conditions), tables.leads(runs, trained, conditions), conditions
 
 
 def cells(table):
@@ -21,57 +16,72 @@ def cells(table):
 
 
 def test_markdown_is_a_table_of_equal_lines_with_numbers_at_the_right():
-    ranking, _, conditions = findings()
+    ranking, _, conditions = synthetic.findings()
     table = display_tables.ranking(ranking, conditions)
     lines = display_tables.markdown(table).splitlines()
     assert len({len(line) for line in lines}) == 1
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
     assert rows[0] == list(table.heads)
-    assert [cell.endswith(":") for cell in rows[1]] == [False, False, True, True, True, True, True]
+    assert [cell.endswith(":") for cell in rows[1]] == [False, False, True, True, True, True]
     assert [row[0] for row in rows[2:]] == ["rmsprop", "adam", "own", "sgd"]
 
 
-def test_ranking_says_who_is_out_by_how_much_and_what_each_costs_at_most():
-    ranking, _, conditions = findings()
+def test_ranking_says_who_could_be_best_and_how_far_each_is_behind():
+    ranking, _, conditions = synthetic.findings()
     rows, by_name = cells(display_tables.ranking(ranking, conditions)), {row.optimizer: row for row in ranking}
-    assert rows["rmsprop"]["May be best"] == "yes"
-    sgd = by_name["sgd"]
-    assert rows["sgd"]["May be best"] == f"no: at least {100 * sgd.behind_at_least:.2f} behind {sgd.clearest_rival}"
-    assert rows["adam"]["Costs at most, points"] == f"{100 * by_name['adam'].behind_at_most:.2f}"
-    assert rows["sgd"]["Epochs to 93 %"] == "> 4 (0 of 3)"
-    twins = [row._replace(same_as="adam" * (row.optimizer == "rmsprop")) for row in ranking]
-    assert cells(display_tables.ranking(twins, conditions))["rmsprop"]["May be best"] == "yes; same runs as adam"
+    assert rows["adam"]["Could be best?"] == "yes"
+    assert rows["adam"]["Behind the best"] == f"at most {100 * by_name['adam'].behind_at_most:.2f}"
+    assert rows["sgd"]["Could be best?"] == f"no, {by_name['sgd'].clearest_rival} leads"
+    assert rows["sgd"]["Behind the best"] == f"at least {100 * by_name['sgd'].behind_at_least:.2f}"
+    assert rows["sgd"]["Epochs to 93 %"] == "> 4"
 
 
-def test_wrapper_is_named_with_what_it_wraps_wherever_its_name_stands_in_params():
-    ranking, leads, conditions = findings()
-    config = {"optimizer": "MomentumOptimizer", "learning_rate": 0.01, "momentum": 0.9}
-    entry = OptimizerEntry(file="optimizers/tf1.py", class_name="TFOptimizer", config=config)
-    conditions = conditions._replace(optimizers=conditions.optimizers | {"sgd": entry})
-    name = "sgd: TensorFlow's MomentumOptimizer, momentum 0.9"
-    assert name in cells(display_tables.ranking(ranking, conditions))
-    assert name in cells(display_tables.leads(leads, conditions))
+def test_runs_are_counted_where_optimizers_have_unequal_numbers_of_them_or_miss_the_target():
+    ranking, _, conditions = synthetic.findings()
+    assert "Runs" not in display_tables.ranking(ranking, conditions).heads
+    ranking[0] = ranking[0]._replace(runs=10, reached=7)
+    rows = cells(display_tables.ranking(ranking, conditions))
+    assert [row["Runs"] for row in rows.values()] == ["10", "3", "3", "3"]
+    assert rows["rmsprop"]["Epochs to 93 %"].endswith(" (7 of 10)")
 
 
 def test_what_is_not_known_is_a_dash():
-    ranking, _, conditions = findings(diverged="adam")
+    ranking, _, conditions = synthetic.findings(diverged="adam")
     row = cells(display_tables.ranking(ranking, conditions))["adam"]
-    assert list(row.values())[1:5] == ["no: diverged", "–", "–", "–"]
-    assert row["Diverged"] == "1 of 3"
-    ranking, _, conditions = findings((5,))  # one run shows no spread
+    assert list(row.values())[1:5] == ["no, diverged", "–", "–", "–"]
+    ranking, _, conditions = synthetic.findings(1)  # one run shows no spread
     table = display_tables.ranking(ranking, conditions)
     assert "±" not in display_tables.markdown(table)
-    assert {row["May be best"] for row in cells(table).values()} == {"unknown"}
+    assert {row["Could be best?"] for row in cells(table).values()} == {"unknown"}
     assert display_tables.leads([], conditions).rows == []
 
 
 def test_leads_are_those_of_the_best_in_points():
-    _, leads, conditions = findings()
+    _, leads, conditions = synthetic.findings()
     table = display_tables.leads(leads, conditions)
     assert table.caption.startswith("By how much rmsprop leads")
     rows = cells(table)
     assert list(rows) == ["adam", "own", "sgd"]
     assert rows["sgd"]["95 % for all pairs at once"] == f"{100 * leads[2].low:.2f} to {100 * leads[2].high:.2f}"
+
+
+def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
+    row = Tuned(
+        optimizer="sgd", factor=10.0, learning_rate=0.1, trials=27, certainty=0.8, default=0.85, default_sd=0.001,
+        val_accuracy=0.95, val_accuracy_sd=0.002, val_accuracy_low=0.94, val_accuracy_high=0.96, may_be_best="no",
+        behind_at_most=0.02, clearest_rival="adam", behind_at_least=0.001, runs=5, runs_compared=5, gain=0.1,
+        gain_low=0.09, gain_high=0.11, test_accuracy=0.96, good_range_decades=1.0, good_range_open=1, sensitivity=0.02,
+        at_edge=1, diverged=0,
+    )  # fmt: skip
+    kept = row._replace(optimizer="adam", factor=1.0, at_edge=0, may_be_best="yes", runs=10)
+    assert display_tables.tuned([kept, row]).rows == [
+        ["adam", "yes", "at most 2.00", "0.1", "85.00 ± 0.10", "95.00 ± 0.20", "default kept", "96.00", "10"],
+        [
+            "sgd", "no, adam leads", "at least 0.10", "≥ 0.1", "85.00 ± 0.10", "95.00 ± 0.20",
+            "10.00 (9.00 to 11.00)", "96.00", "5",
+        ],
+    ]  # fmt: skip
+    assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00", "27"]]
 
 
 def test_tutorials_numbers_stand_beside_ours():
@@ -83,7 +93,7 @@ def test_tutorials_numbers_stand_beside_ours():
 
 def test_conditions_are_every_key_that_holds_for_all_and_every_optimizer_with_its_class_and_file():
     rows = dict(display_tables.settings(synthetic.conditions()).rows)
-    assert rows["training.seeds"] == "[0, 1, 2]"
+    assert (rows["training.runs"], rows["race.looks"]) == ("3", "[3]")
     assert not any(key.startswith("optimizers") for key in rows)
     entries = {
         "sgd": OptimizerEntry(class_name="RMSprop", config={"rho": 0.9, "epsilon": 1e-07}),

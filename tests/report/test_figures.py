@@ -47,12 +47,13 @@ def rank(name, mean, verdict="yes", **changes):
         optimizer=name, may_be_best=verdict, val_accuracy=mean, val_accuracy_sd=0.01, val_accuracy_low=mean - 0.01,
         val_accuracy_high=mean + 0.01, behind_at_most=0.02, clearest_rival=EIGHT[0], behind_at_least=-0.01,
         test_accuracy=0.95, test_accuracy_sd=0.01, epochs_to_target=3.0, reached=3, diverged=0, runs=3,
+        runs_compared=3,
     )  # fmt: skip
     return row._replace(**changes)
 
 
 def lead(name, gap):
-    ends = {"at_least": gap - 0.01, "at_most": gap + 0.01, "low": gap - 0.02, "high": gap + 0.02}
+    ends = {"low": gap - 0.02, "high": gap + 0.02}
     return Lead(EIGHT[0], name, gap, **ends, low_other_images=gap - 0.03, high_other_images=gap + 0.03)
 
 

@@ -167,7 +167,7 @@ def test_nothing_reaches_the_page_unescaped():
 
 
 def test_page_of_other_data_says_nothing_of_the_tutorial_of_mnist_or_of_dropout(tmp_path, monkeypatch):
-    monkeypatch.chdir(synthetic.project(tmp_path, ["sgd", "adam"], seeds=(0, 1)))
+    monkeypatch.chdir(synthetic.project(tmp_path, ["sgd", "adam"], runs=2))
     document = YAML(typ="safe").load(tmp_path / "params.yaml")
     document["data"]["file"] = "data/own.npz"
     document["network"] = {"file": "networks/mine.py", "config": {}}

@@ -58,8 +58,12 @@ def test_race_is_that_of_pairwise_welch_tests_at_the_shared_error():
 def test_one_planned_look_is_the_comparison_with_the_best():
     [runs] = drawn(MEANS, SDS, 1, runs=5)
     found = race(runs, [5])
-    assert np.flatnonzero(found.remains).tolist() == by_pairs(runs, [5])[0]
+    remaining, _ = by_pairs(runs, [5])
+    assert np.flatnonzero(found.remains).tolist() == remaining
     assert next_look(found, [5]) is None
+    for i, most in enumerate(found.behind_at_most):  # the largest upper end over those that may be the best
+        tests = [stats.ttest_ind(runs[j], runs[i], equal_var=False, alternative="less") for j in remaining if j != i]
+        assert most == pytest.approx(max(0, *(test.confidence_interval(1 - 0.05 / 7).high for test in tests)))
 
 
 def test_runs_after_an_optimizer_left_change_nothing():

@@ -7,107 +7,149 @@ import numpy as np
 import pytest
 import synthetic
 
-from descent.analysis import tables, tutorial
+from descent.analysis import tutorial
 from descent.report import text
+from descent.training.settings import OptimizerEntry
 
 
-def findings(seeds=(0, 1, 2), **options):
-    trained, conditions = synthetic.trainings(seeds, **options), synthetic.conditions(seeds)
-    runs = tables.best_first(trained)
-    return tables.ranking(runs, trained, conditions), tables.leads(runs, trained, conditions), conditions
+def numbers(said):
+    return list(map(float, re.findall(r"-?\d+\.\d\d", said)))
 
 
-def answer(*arguments, **options):
-    return text.answer(*findings(*arguments, **options))
-
-
-def test_answer_names_those_that_may_be_best_their_costs_and_the_lead_over_the_last():
-    ranking, leads, conditions = findings()
+def test_answer_names_those_that_could_be_best_what_choosing_each_gives_up_and_the_lead_over_the_last():
+    ranking, leads, conditions = synthetic.findings()
     said = text.answer(ranking, leads, conditions)
-    assert said.startswith("At 95 % confidence the best of the four is rmsprop or adam (3 runs each); ")
+    assert said.startswith("Two of the four optimizers could be the best (95 % confidence, 3 runs of each): rmsprop")
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == ("rmsprop", "sgd"))
     expected = [ranking[0].behind_at_most, ranking[1].behind_at_most, lead.lead, lead.low, lead.high]
-    assert list(map(float, re.findall(r"-?\d+\.\d\d", said))) == [round(100 * value, 2) for value in expected]
+    assert numbers(said) == [round(100 * value, 2) for value in expected]
     unknown = [row._replace(behind_at_most=math.nan) for row in ranking]
-    assert "cost" not in text.answer(unknown, leads, conditions)
+    assert "gives up" not in text.answer(unknown, leads, conditions)
 
 
 @pytest.mark.parametrize(
     ("options", "begins", "lacks"),
     [
-        ({"names": ("rmsprop", "own", "sgd")}, "At 95 % confidence the best of the three is rmsprop (3 ", "cost"),
-        ({"names": ("rmsprop", "adam"), "noise": 0.01}, "At 95 % confidence either of the two may be the ", "leads"),
-        ({"diverged": "adam"}, "At 95 % confidence the best of the three that never diverged is rmsprop (3 ", "nan"),
+        ({"names": ("rmsprop", "own", "sgd")}, "rmsprop is the best of the three optimizers (95 % ", "gives up"),
+        ({"names": ("rmsprop", "adam"), "noise": 0.01}, "Either of the two optimizers could be the ", "is last"),
+        ({"diverged": "adam"}, "rmsprop is the best of the three optimizers that never diverged (95 % ", "nan"),
         ({"names": ("adam",), "diverged": "adam"}, "Every optimizer had a run that diverged, so none can be", "nan"),
         ({"names": ("adam", "sgd"), "diverged": "adam"}, "There is nothing that sgd could be compared with.", "nan"),
-        ({"seeds": (0,)}, "One run each shows no spread, so nothing can be told apart; ", "nan"),
-        ({"seeds": (0, 1), "noise": 0.0005}, "At 95 % confidence the best of the four is rmsprop", "leads"),
+        ({"runs": 1}, "One run shows no spread, so nothing can be told apart; adam ended highest.", "nan"),
+        ({"runs": 2, "noise": 0.0005}, "Two of the four optimizers could be the best", "is last"),
     ],
-)  # fmt: skip
+)
 def test_answer_says_what_these_runs_can_tell_and_no_more(options, begins, lacks):
-    said = answer(**options)
+    said = text.answer(*synthetic.findings(**options))
     assert said.startswith(begins)
     assert lacks not in said
 
 
+def test_winner_of_a_race_is_named_with_its_lead_over_the_last_to_leave_and_the_runs_that_were_saved():
+    ranking, _, conditions = synthetic.findings()
+    looks = conditions.race.model_copy(update={"looks": [3, 6]})
+    ranking[0] = ranking[0]._replace(runs_compared=6)
+    ranking[1] = ranking[1]._replace(
+        may_be_best="no", runs_compared=6, clearest_rival="rmsprop", behind_at_least=0.0012
+    )
+    assert text.verdict(ranking, conditions._replace(race=looks)) == (
+        "rmsprop is the best of the four optimizers (95 % confidence). It leads adam, the last to leave the race, by "
+        "at least 0.12 percentage points after 6 runs of each. The race took 18 runs; 6 runs of each would be 24."
+    )
+
+
+def test_before_the_first_look_the_runs_that_it_needs_are_named():
+    ranking, _, conditions = synthetic.findings()
+    waiting = [row._replace(may_be_best="yes", runs_compared=0) for row in ranking]
+    assert text.verdict(waiting, conditions) == "3 runs of each are needed to tell which optimizer is the best."
+
+
 def test_conditions_begin_with_the_note_and_end_with_the_network():
-    conditions = synthetic.conditions(seeds=(2, 0, 1), note="Learning rates tuned by hand.")
+    conditions = synthetic.conditions(note="Learning rates tuned by hand.")
     said = text.stated_conditions(conditions, 7000)
-    assert said.startswith("Learning rates tuned by hand. Validation accuracy: mean over the last 2 of 4 epochs, ± ")
-    for part in ("(seeds 0, 1, 2)", "first 8192 ", "batches of 128", "3000 validation and 7000 test examples"):
+    assert said.startswith("Learning rates tuned by hand. Validation accuracy is the mean over the last 2 of 4 epochs")
+    for part in (
+        "3 runs of each (seeds 0 to 2)",
+        "first 8192 ",
+        "batches of 128",
+        "3000 validation and 7000 test ",
+    ):
         assert part in said
+    assert "looks" not in said  # at all runs that there are
     assert said.endswith('Network: networks/mlp.py (hidden_units [512, 512], activation "relu", dropout 0.2).')
 
 
+def test_conditions_of_a_race_name_its_looks_and_the_fewest_and_most_runs():
+    conditions = synthetic.conditions()
+    adam = conditions.optimizers["adam"].model_copy(update={"runs": 6})
+    race = conditions.race.model_copy(update={"looks": [3, 6, 12]})
+    said = text.stated_conditions(conditions._replace(optimizers=conditions.optimizers | {"adam": adam}, race=race), 7)
+    assert "over 3 to 6 runs (seeds from 0 on). The race has looks at 3, 6 and 12 runs. " in said
+
+
 def test_reading_says_which_examples_are_harder_only_where_they_are():
-    harder = "validation examples are harder than the test examples, by 1.5 to 4.0 points"
-    assert harder in text.reading([0.015, 0.04, math.nan])
-    assert "harder" not in text.reading([0.015, -0.001])
-    assert "harder" not in text.reading([math.nan])
+    ranking, _, conditions = synthetic.findings()
+    harder = "the validation examples are harder than the test examples, by 1.5 to 4.0 percentage points"
+    assert harder in text.reading(ranking, [0.015, 0.04, math.nan], conditions)
+    assert "harder" not in text.reading(ranking, [0.015, -0.001], conditions)
+    assert "harder" not in text.reading(ranking, [math.nan], conditions)
 
 
-def summary(seeds=(0, 1, 2), printed=None, **options):
-    ranking, leads, conditions = findings(seeds, **options)
-    histories = {name: training.history for name, training in synthetic.trainings(seeds, **options).items()}
+def test_reading_names_what_diverged_what_ran_alike_and_what_a_wrapper_wraps():
+    ranking, _, conditions = synthetic.findings(diverged="adam")
+    ranking = [row._replace(same_as="own" if row.optimizer == "sgd" else row.same_as) for row in ranking]
+    config = {"optimizer": "MomentumOptimizer", "learning_rate": 0.01, "momentum": 0.9}
+    entry = OptimizerEntry(file="optimizers/tf1.py", class_name="TFOptimizer", config=config)
+    said = text.reading(ranking, [], conditions._replace(optimizers=conditions.optimizers | {"sgd": entry}))
+    assert "sgd is TensorFlow's MomentumOptimizer, momentum 0.9." in said
+    assert "own and sgd had the same runs to the last digit: this is no tie." in said
+    assert "Runs that diverged: 1 of 3 of adam." in said
+    assert text.reading(*synthetic.findings()[:1], [], conditions).endswith("No run diverged.")
+
+
+def summary(runs=3, printed=None, **options):
+    ranking, leads, conditions = synthetic.findings(runs, **options)
+    histories = {name: training.history for name, training in synthetic.trainings(runs, **options).items()}
     rows = tutorial.replications(histories, synthetic.printed() if printed is None else printed, 2)
     return text.summary(ranking, leads, tutorial.agreements(rows, 0.005, 0.95), conditions, 7000)
 
 
 def test_summary_tells_sure_leads_here_and_on_other_examples():
     here, elsewhere, *_ = summary()
-    assert here.startswith("rmsprop leads own by ")
-    assert "below five runs" in here
-    assert "below five runs" not in summary(seeds=(0, 1, 2, 3, 4))[0]
-    assert elsewhere.startswith("On other examples of the same kind rmsprop leads ")
-    assert " leads none for sure" in summary(names=("rmsprop", "adam"), noise=0.01)[0]
+    assert here.startswith("rmsprop is ahead of own by ")
+    assert "fewer than five runs" in here
+    assert "fewer than five runs" not in summary(5)[0]
+    assert elsewhere.startswith("On other examples of the same kind, rmsprop would be ahead of ")
+    assert "is ahead of no other for certain" in summary(names=("rmsprop", "adam"), noise=0.01)[0]
 
 
-@pytest.mark.parametrize(("offset", "verdict"), [(0.0001, "; equivalent"), (0.1, "; not shown to be equivalent")])
+@pytest.mark.parametrize(("offset", "verdict"), [(0.0001, "equivalent"), (0.1, "not shown to be equivalent")])
 def test_tutorial_is_called_equivalent_only_where_the_test_shows_it(offset, verdict):
     ours = {name: training.history for name, training in synthetic.trainings().items()}
     generator, printed = np.random.default_rng(0), {}
     for name, history in ours.items():
         equal = {column: values.mean(axis=1) for column, values in history.items()}
         printed[name] = equal | {"val_accuracy": equal["val_accuracy"] + offset + generator.normal(0, 1e-5)}
-    said = [sentence for sentence in summary(printed=printed) if sentence.startswith("Tutorial minus ours")]
-    assert [sentence.split(":")[0] for sentence in said] == [
-        "Tutorial minus ours after epoch 4", "Tutorial minus ours over epochs 3 to 4"
+    said = [sentence for sentence in summary(printed=printed) if sentence.startswith("The tutorial's")]
+    assert [sentence.split(" minus ours")[0].split("accuracy ")[1] for sentence in said] == [
+        "after epoch 4", "over epochs 3 to 4"
     ]  # fmt: skip
-    assert all(f"{verdict} within ±0.5 points" in sentence for sentence in said)
+    assert all(f"This is {verdict} within ±0.5 points" in sentence for sentence in said)
 
 
 def test_what_cannot_be_said_is_said_so():
-    for said in (summary((0,)), summary(names=("own",)), summary(names=("adam",), diverged="adam", printed={})):
+    for said in (summary(1), summary(names=("own",)), summary(names=("adam",), diverged="adam", printed={})):
         assert "nan" not in " ".join(said)
         assert any("cannot be bounded" in sentence for sentence in said)
-    assert any("tutorial's numbers agree with ours cannot be said" in sentence for sentence in summary(names=("own",)))
+    assert any("the tutorial's numbers agree with ours is unknown" in sentence for sentence in summary(names=("own",)))
 
 
 def test_error_of_the_test_accuracy_is_binomial_and_over_the_runs():
-    (said,) = [sentence for sentence in summary(names=("adam",)) if "Standard error" in sentence]
-    binomial = 100 * math.sqrt(0.971 * 0.029 / 7000)
-    assert f"{binomial:.2f} to {binomial:.2f} points from the finite test set (7000 examples" in said
-    assert f"{0.1 / math.sqrt(3):.2f} to {0.1 / math.sqrt(3):.2f} points from the runs" in said
+    (said,) = [sentence for sentence in summary(names=("adam",)) if "standard errors" in sentence]
+    binomial, over_runs = 100 * math.sqrt(0.971 * 0.029 / 7000), 0.1 / math.sqrt(3)
+    assert "(7000 examples" in said
+    assert f"makes {binomial:.2f} to {binomial:.2f} percentage points" in said
+    assert f"the runs make {over_runs:.2f} to {over_runs:.2f}." in said
 
 
 @pytest.mark.parametrize(("share", "written"), [(0.95, "95 %"), (0.975, "97.5 %"), (1 - 0.95, "5 %")])

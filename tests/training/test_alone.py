@@ -153,7 +153,8 @@ def test_run_of_an_optimizer_is_the_same_in_company_and_alone_and_steps_as_eager
 )
 @pytest.mark.filterwarnings("ignore:Gradients do not exist:UserWarning")  # what eager Keras says of them, too
 def test_run_of_a_network_is_the_same_in_company_and_alone_and_steps_as_eager_keras(file, config, shared, draws):
-    network, entry = NetworkEntry(file=file, config=config), MNIST["adam"]
+    # Of tests/cases, too, where no params.yaml may have its network.
+    network, entry = NetworkEntry.model_construct(file=file, config=config), MNIST["adam"]
     alone, _ = check_alone(entry, network, shared)
     if not draws:
         for ours, theirs in zip(alone.program.model.get_weights(), eager(entry, network), strict=True):
@@ -174,9 +175,10 @@ def build(input_shape, classes):
 def test_gradient_of_an_embedding_is_the_sum_of_its_slices(name, tmp_path, monkeypatch):
     """A token twice in a batch has one gradient, and a rule for squares squares the sum."""
     monkeypatch.chdir(tmp_path)
-    Path("tokens.py").write_text(TOKENS)
+    Path("networks").mkdir()
+    Path("networks/tokens.py").write_text(TOKENS)
     (tmp_path / "optimizers").symlink_to(ROOT / "optimizers")
-    random, network = np.random.default_rng(0), NetworkEntry(file="tokens.py", config={})
+    random, network = np.random.default_rng(0), NetworkEntry(file="networks/tokens.py", config={})
     splits = [toy.Split(random.integers(0, 5, (50, 7)).astype("float32"), random.integers(0, 3, 50, "int32"))] * 3
     data = Dataset(*splits, 3)
     alone, _ = check_alone(MNIST[name], network, True, data)

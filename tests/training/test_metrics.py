@@ -33,8 +33,8 @@ def test_median_is_the_epoch_by_which_half_of_the_runs_were_there(epochs, median
     assert metrics.median_epochs(np.array(epochs, dtype=float)) == median
 
 
-def settings(last_epochs, target, seeds=(0, 1)):
-    values = {"epochs": 3, "batch_size": 1, "seeds": list(seeds), "last_epochs": last_epochs}
+def settings(last_epochs, target, runs=2):
+    values = {"epochs": 3, "batch_size": 1, "runs": runs, "last_epochs": last_epochs}
     return TrainingParameters(**values, target_val_accuracy=target)
 
 
@@ -63,7 +63,7 @@ def test_diverged_run_is_counted_and_never_averaged_away():
 
 
 def test_one_run_has_no_spread():
-    summary = metrics.summarize(history([[0.5]]), np.array([0.3]), np.array([0.8]), settings(1, 0.6, [0]))
+    summary = metrics.summarize(history([[0.5]]), np.array([0.3]), np.array([0.8]), settings(1, 0.6, 1))
     assert summary["val_accuracy"] == 0.5
     assert summary["val_accuracy_sd"] is None
     assert summary["epochs_to_target"] is None

@@ -23,15 +23,22 @@ DENSE = "keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense({u
 
 
 @pytest.fixture
-def entry(tmp_path, monkeypatch):
-    """Makes an entry whose function returns the given expression of shape and classes."""
+def own(tmp_path, monkeypatch):
+    """Makes an entry of a file with the given code."""
     monkeypatch.chdir(tmp_path)
+    Path("networks").mkdir()
 
-    def make(expression, **config):
-        (tmp_path / "mine.py").write_text(f"{HEAD}def build(shape, classes, **config):\n    return {expression}\n")
-        return NetworkEntry(file="mine.py", config=config)
+    def make(code, **config):
+        Path("networks/mine.py").write_text(HEAD + code)
+        return NetworkEntry(file="networks/mine.py", config=config)
 
     return make
+
+
+@pytest.fixture
+def entry(own):
+    """Makes an entry whose function returns the given expression of shape and classes."""
+    return lambda expression, before="": own(f"{before}def build(shape, classes):\n    return {expression}\n")
 
 
 def dense(units="classes", more=""):
@@ -89,7 +96,7 @@ def test_network_of_params_yaml_is_that_of_the_tutorial():
 def test_network_that_cannot_be_trained_fairly_is_refused_with_the_reason(entry, expression, message):
     with pytest.raises(ParametersError) as caught:
         network_check.check_network(entry(expression), (4, 3), 10)
-    assert str(caught.value).startswith("params.yaml: network: mine.py: ")
+    assert str(caught.value).startswith("params.yaml: network: networks/mine.py: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -101,13 +108,13 @@ UNITS = DENSE.format(units="units", more="")
 @pytest.mark.parametrize(
     ("arguments", "config", "message"),
     [
-        ("units, rate=0.1", {"unit": 3}, ".units: missing; build of mine.py takes units, rate"),
+        ("units, rate=0.1", {"unit": 3}, ".units: missing; build of networks/mine.py takes units, rate"),
         (
             "units=3, rate=0.1",
             {"unit": 3},
-            ".unit: unknown argument; build of mine.py takes units, rate; did you mean units?",
+            ".unit: unknown argument; build of networks/mine.py takes units, rate; did you mean units?",
         ),
-        ("units=3", {"classes": 3}, ".classes: unknown argument; build of mine.py takes units"),
+        ("units=3", {"classes": 3}, ".classes: unknown argument; build of networks/mine.py takes units"),
         ("units: int", {"units": "x"}, ".units: expected an integer, got 'x'"),
         ("units: 'int' = 3", {"units": 2.5}, ".units: expected an integer, got 2.5"),
         ("units=3", {"units": True}, ".units: expected an integer, got True"),
@@ -119,22 +126,22 @@ UNITS = DENSE.format(units="units", more="")
             {"units": 100},
             ".units: expected at most 99, got 100",
         ),
-        ("units", {"units": -2}, ".units: mine.py cannot take it: ValueError: Received an invalid value for `units`"),
+        (
+            "units",
+            {"units": -2},
+            ".units: networks/mine.py cannot take it: ValueError: Received an invalid value for `units`",
+        ),
         (
             "units, rate",
             {"units": [4], "rate": 1},
-            ".units: mine.py cannot take it: ValueError: Received an invalid value",
+            ".units: networks/mine.py cannot take it: ValueError: Received an invalid value",
         ),
     ],
 )
-def test_fault_in_the_config_is_refused_with_its_key_and_what_is_allowed(
-    arguments, config, message, tmp_path, monkeypatch
-):
-    monkeypatch.chdir(tmp_path)
+def test_fault_in_the_config_is_refused_with_its_key_and_what_is_allowed(arguments, config, message, own):
     code = BUILD.format(arguments=f"shape, classes, {arguments}", expression=UNITS)
-    (tmp_path / "mine.py").write_text(f"import typing, annotated_types\n{HEAD}{code}")
     with pytest.raises(ParametersError) as caught:
-        network_check.check_network(NetworkEntry(file="mine.py", config=config), (4, 3), 10)
+        network_check.check_network(own(f"import typing, annotated_types\n{code}", **config), (4, 3), 10)
     assert f"params.yaml: network.config{message}" in str(caught.value)
 
 
@@ -148,10 +155,9 @@ def test_fault_in_the_config_is_refused_with_its_key_and_what_is_allowed(
         ("units=10, scale=1.0", {"scale": 2}),
     ],
 )
-def test_config_that_build_takes_is_taken(arguments, config, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(HEAD + BUILD.format(arguments=f"shape, classes, {arguments}", expression=UNITS))
-    network_check.check_network(NetworkEntry(file="mine.py", config=config), (4, 3), 10)
+def test_config_that_build_takes_is_taken(arguments, config, own):
+    code = BUILD.format(arguments=f"shape, classes, {arguments}", expression=UNITS)
+    network_check.check_network(own(code, **config), (4, 3), 10)
 
 
 RANDOM = np.random.default_rng(0)
@@ -191,7 +197,7 @@ def test_ids_that_an_embedding_cannot_look_up_are_refused(examples, message, ent
     model = networks.builder(made, seen.shape, seen.classes)(0)
     with pytest.raises(ParametersError) as caught:
         network_check.check_examples(made, model, seen)
-    assert str(caught.value).startswith("params.yaml: network: mine.py: embedding: ")
+    assert str(caught.value).startswith("params.yaml: network: networks/mine.py: embedding: ")
     assert message in str(caught.value)
 
 
@@ -209,8 +215,8 @@ def test_one_id_beyond_the_vocabulary_is_found_in_any_split_and_before_a_run(ent
 def test_vocabulary_that_is_large_enough_and_positions_are_taken(entry, capsys):
     made = entry(LOOKUP)
     network_check.check_examples(made, networks.builder(made, (20,), 2)(0), facts(IDS))
-    made = entry("keras.Sequential([keras.Input(shape), Positions(), layers.Flatten(), layers.Dense(classes)])")
-    Path("mine.py").write_text(Path("mine.py").read_text().replace("def build", f"{POSITIONS}def build"))
+    network = "keras.Sequential([keras.Input(shape), Positions(), layers.Flatten(), layers.Dense(classes)])"
+    made = entry(network, POSITIONS)
     network_check.check_examples(made, networks.builder(made, (6, 6), 2)(0), facts(PIXELS.astype("uint8")))
     assert capsys.readouterr().out == ""
 
@@ -237,7 +243,7 @@ def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, 
     made = entry(expression)
     network_check.check_examples(made, networks.builder(made, (6, 6), 2)(0), facts(PIXELS.astype(dtype)))
     printed = capsys.readouterr().out
-    assert printed.startswith(f"params.yaml: network: mine.py: {line}") if line else printed == ""
+    assert printed.startswith(f"params.yaml: network: networks/mine.py: {line}") if line else printed == ""
 
 
 def test_unknown_activation_is_told_which_there_are_and_which_is_meant():
@@ -282,20 +288,16 @@ def built(model, shape):
     model(np.zeros((1, *shape), "float32"))
     return model
 """
-    made = entry("built(Net(classes), shape)")
-    Path("mine.py").write_text(Path("mine.py").read_text().replace("def build", f"{code}def build"))
-    network_check.check_network(made, (4, 3), 10)
+    network_check.check_network(entry("built(Net(classes), shape)", code), (4, 3), 10)
 
 
-def test_file_without_the_function_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text("x = 1\n")
-    with pytest.raises(ParametersError, match=r"network\.file: expected a file with a function build, got 'mine\.py'"):
-        networks.builder(NetworkEntry(file="mine.py", config={}), (4, 3), 10)
+def test_file_without_the_function_is_refused(own):
+    message = "network.file: expected a file with a function build, got 'networks/mine.py'"
+    with pytest.raises(ParametersError, match=message):
+        networks.builder(own("x = 1\n"), (4, 3), 10)
 
 
 OWN = """
-import keras
 class Mine(keras.layers.Layer):
     def build(self, shape):
         self.kernel = self.add_weight(shape=(2, 2, 1, 3))
@@ -314,10 +316,8 @@ def build(shape, classes):
         ("keras.ops.relu(x)", True),
     ],
 )
-def test_convolutions_and_max_pooling_are_found_in_layers_of_the_user_too(tmp_path, monkeypatch, call, suited):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.py").write_text(OWN.format(call=call))
-    model = networks.builder(NetworkEntry(file="mine.py", config={}), (28, 28), 10)(0)
+def test_convolutions_and_max_pooling_are_found_in_layers_of_the_user_too(own, call, suited):
+    model = networks.builder(own(OWN.format(call=call)), (28, 28), 10)(0)
     assert networks.should_jit_compile(model, (28, 28)) == suited
 
 

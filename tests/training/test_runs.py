@@ -165,7 +165,7 @@ def test_environment_names_what_decides_how_results_are_rounded(monkeypatch):
 
 @pytest.mark.parametrize(
     "change",
-    [{"seeds": [1, 1]}, {"seeds": []}, {"seeds": [-1]}, {"epochs": 0}, {"batch_size": 0}, {"last_epochs": 3}],
+    [{"seeds": [0, 1]}, {"runs": 0}, {"runs": 1001}, {"epochs": 0}, {"batch_size": 0}, {"last_epochs": 3}],
 )
 def test_impossible_training_is_refused(change):
     with pytest.raises(parameters.ParametersError, match=f"^training.{next(iter(change))}"):

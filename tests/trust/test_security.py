@@ -60,7 +60,7 @@ def test_keys_and_values_never_reach_a_shell(project):
 
     project.edit(change)
     told = [f"params.yaml: optimizers.{name!r}: expected a name" for name in HOSTILE]
-    told += [f"params.yaml: download: unknown key {HOSTILE[0]!r}", "params.yaml: tuning.points: "]
+    told += [f"params.yaml: download: unknown key {HOSTILE[0]!r}", "params.yaml: tuning.grid_size: "]
     assert_refused(project, told)
 
 

@@ -87,9 +87,9 @@ def test_grid_goes_on_beyond_an_end_where_the_best_is_as_far_as_it_may(best, exp
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"grid_size": 2}, "input should be"),
-        ({"grid_size": 100}, "input should be"),
-        ({"step_decades": 0.0}, "input should be"),
+        ({"grid_size": 2}, "expected at least 3, got 2"),
+        ({"grid_size": 100}, "expected at most 99, got 100"),
+        ({"step_decades": 0.0}, "expected more than 0, got 0.0"),
         ({"step_decades": 2.0, "grid_size": 61}, "expected at most 0.938, so that the farthest"),
         ({"seeds": [7, 7]}, "expected distinct seeds"),
     ],
@@ -100,9 +100,9 @@ def test_impossible_study_is_refused_by_its_key_path(change, message):
 
 
 def test_seeds_that_choose_do_not_report():
-    training = synthetic.conditions(seeds=(101, 102)).training
-    with pytest.raises(ParametersError, match=r"expected other seeds than training.seeds.* got 101 in both"):
-        refuse_shared_seeds(tuning(), training, "params.yaml")
+    refuse_shared_seeds(tuning(), 100, "params.yaml")
+    with pytest.raises(ParametersError, match=r"^params\.yaml: tuning\.seeds: expected seeds from 101 on: .* 100$"):
+        refuse_shared_seeds(tuning(), 101, "params.yaml")
 
 
 def written(chosen):
@@ -118,7 +118,8 @@ def written(chosen):
 
 
 def parsed(runs, metrics):
-    return records.parse_study(runs, metrics, ("runs/adam.csv", "metrics/adam.json"), synthetic.conditions(), tuning())
+    location = "runs/adam.csv", "metrics/adam.json"
+    return records.parse_study(runs, metrics, location, 3, synthetic.conditions(), tuning())
 
 
 def test_study_is_read_as_it_was_written():

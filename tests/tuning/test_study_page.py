@@ -63,6 +63,7 @@ def html(study, texts=TEXTS):
     drawn = {name: draw(study) for name, draw in study_figures.FIGURES.items()}
     tables = {
         "tuned": display_tables.Table("Tuned", ["Optimizer", "Rate"], ["words", "number"], [["adam", "0.001"]]),
+        "choices": display_tables.choices([]),
         "sensitivity": display_tables.sensitivity(study.sensitivity),
         "best_of_k": display_tables.best_of_k(study.best_of_k),
     }

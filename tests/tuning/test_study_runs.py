@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 RANDOM = np.random.default_rng(0)
 IMAGES = Split(RANDOM.random((40, 4, 3)).astype("float32"), RANDOM.integers(0, 10, 40, dtype=np.int32))
 DATA = Dataset(IMAGES, IMAGES, IMAGES, 10)
-SETTINGS = TrainingParameters(epochs=2, batch_size=16, seeds=[3], last_epochs=1, target_val_accuracy=0.5)
+SETTINGS = TrainingParameters(epochs=2, batch_size=16, runs=1, last_epochs=1, target_val_accuracy=0.5)
 DECAY = partial(keras.optimizers.schedules.ExponentialDecay, decay_steps=2, decay_rate=0.5)
 
 
