@@ -42,7 +42,7 @@ def main() -> None:
     faults, read, facts = understand()
     reported = len(faults)
     print("".join(f"{line}\n" for line in faults), end="", file=sys.stderr, flush=True)
-    try_out(read, facts, faults)
+    weights = try_out(read, facts, faults)
     note_files_unknown_to_git(read)
     if reported:
         faults = faults[reported:] or ["Everything else was tried; no other fault was found"]
@@ -52,6 +52,7 @@ def main() -> None:
     for name, entry in read["optimizers"].items():
         process.write_file(settings.rule_path(name), settings.rule(entry))
     process.write_file(settings.ENTRIES, settings.entries_json(read["optimizers"]))
+    process.write_file(settings.NETWORK, f'{{"parameters": {weights}}}\n'.encode())
     process.write_file(Path("results/checked.txt"), CHECKED.encode())
     training, entries = read["training"], read["optimizers"]
     steps = training.epochs * math.ceil(read["data"].train_size / training.batch_size)
@@ -124,10 +125,14 @@ def _sound_optimizers() -> dict[str, settings.OptimizerEntry]:
     return found
 
 
-def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> None:
-    """Build the network and every optimizer and let them take a step; adds to `faults` what does not train."""
+def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> int | None:
+    """Build the network and every optimizer and let them take a step; adds to `faults` what does not train.
+
+    Returns:
+        The number of parameters of the network; None without one.
+    """
     if not (read.get("optimizers") or (facts and "network" in read)):
-        return
+        return None
     process.load_tensorflow("check")
     from descent.checks import network_check, optimizer_check
     from descent.training import environment, networks
@@ -146,6 +151,7 @@ def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> 
             optimizer_check.check_optimizer(entry, where, weights, jit_compile)
             if not optimizer_check.is_scalable(entry, where):
                 print(f"{where}: no learning rate that scales its steps: compared, and left out of the study")
+    return None if model is None else model.count_params()
 
 
 def note_files_unknown_to_git(read: Mapping[str, Any]) -> None:

@@ -18,9 +18,10 @@ from descent.analysis.records import Results
 from descent.analysis.settings import ReportParameters
 from descent.core import parameters
 from descent.report import changes
+from descent.training.settings import TrainingParameters
 
 
-def read_revision(revision: str | None, report: ReportParameters) -> Results:
+def read_revision(revision: str | None, report: ReportParameters, score: str) -> Results:
     """Read a revision through DVC, or the workspace; the message of an InputError begins with its name."""
     files = DVCFileSystem(rev=revision)
     # A revision begins at the root of Git, of which this repository may be a folder; the workspace begins here.
@@ -39,7 +40,7 @@ def read_revision(revision: str | None, report: ReportParameters) -> Results:
             raise parameters.InputError(f"{path}: damaged: {error}") from None
 
     try:
-        return records.read_results(read, report)
+        return records.read_results(read, report, score=score)
     except parameters.InputError as error:
         raise parameters.InputError(f"{revision or 'workspace'}: {error}") from None
 
@@ -55,8 +56,9 @@ def main() -> None:
     form.add_argument("--brief", action="store_true", help="print one line, and none where the results are the same")
     asked = parser.parse_args()
     report = parameters.read("params.yaml", "report", ReportParameters)  # those of old revisions may have other keys
+    score = parameters.read("params.yaml", "training", TrainingParameters).score  # both are judged by the one of today
     try:
-        before, after = (read_revision(revision, report) for revision in (asked.before, asked.after))
+        before, after = (read_revision(revision, report, score) for revision in (asked.before, asked.after))
     except parameters.InputError as error:
         if not asked.brief:
             raise

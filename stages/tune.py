@@ -29,7 +29,7 @@ def main(name: str) -> None:
     network = parameters.read("params.yaml", "network", NetworkEntry)
     training = parameters.read("params.yaml", "training", TrainingParameters)
     tuning = parameters.read("params.yaml", "tuning", TuningParameters)
-    task = Task(name, entry, network, training)
+    task, score = Task(name, entry, network, training), metrics.SCORES[training.score]
     tried: list[Run] = []
 
     def train(task: Task, wanted: Sequence[Wanted]) -> list[Run]:
@@ -39,25 +39,25 @@ def main(name: str) -> None:
             runs[run.seed, run.factor] = run
         return [runs[run] for run in wanted]
 
-    def accuracy_of(runs: Sequence[Run]) -> np.ndarray:
-        accuracy = np.stack([run.history["val_accuracy"] for run in runs], axis=1)
-        return metrics.final_accuracy(accuracy, runs[0].hits.shape[1], training.last_epochs)
+    def scores_of(runs: Sequence[Run]) -> np.ndarray:
+        values = np.stack([run.history[score.column] for run in runs], axis=1)
+        return score.of_runs(values, runs[0].hits.shape[1], training.last_epochs)
 
     def select(wanted: Sequence[Wanted]) -> np.ndarray:
         runs = train(task._replace(selects=True), wanted)
         tried.extend(runs)
-        return accuracy_of(runs)
+        return scores_of(runs)
 
     if grid.is_rateless(train(task._replace(selects=True), grid.ends(tuning))):
         print(f"{name}: its steps do not follow its learning rate: left out of the study", flush=True)
         process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv([], []))
         process.write_file(RESULTS / "metrics" / f"{name}.json", selection.LEFT_OUT)
         return
-    factors, accuracy, best = grid.select(tuning, select)
+    factors, scores, best = grid.select(tuning, select)
     seeds = range(entry.tuned_runs or training.runs)
     fresh = [] if best is None else train(task, [Wanted(seed, factors[best]) for seed in seeds])
     written = selection.document(
-        factors, accuracy, tried, fresh, accuracy_of(fresh) if fresh else np.array([]), task.load()
+        factors, scores, tried, fresh, scores_of(fresh) if fresh else np.array([]), task.load(), score
     )
     process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv(tried, fresh))
     process.write_file(RESULTS / "metrics" / f"{name}.json", written)

@@ -9,6 +9,7 @@ import numpy as np
 from descent.analysis import records, statistics
 from descent.analysis.records import Results
 from descent.core.parameters import Section
+from descent.runs.metrics import SCORES
 
 FEW = 3  # with fewer runs, noise hides nearly any difference
 
@@ -17,9 +18,9 @@ class Change(NamedTuple):
     """One optimizer, before and after."""
 
     optimizer: str
-    before: np.ndarray  # [runs] in [0, 1]
+    before: np.ndarray  # scores as measured, [runs]
     after: np.ndarray
-    change: float
+    change: float  # after - before
     low: float  # all intervals of a comparison hold at once
     high: float
     verdict: str  # same runs, within noise, beyond noise, diverged, N runs cannot tell, unknown
@@ -33,10 +34,11 @@ def changes(before: Results, after: Results) -> list[Change]:
     names = [name for name in before.trainings if name in after.trainings]
     same = {name for name in names if records.are_same(before.trainings[name], after.trainings[name])}
     level = 1 - (1 - after.conditions.report.confidence) / max(1, len(names) - len(same))
-    resolution = 1 / min(results.conditions.data.validation_size for results in (before, after))
+    score = SCORES[after.conditions.training.score]
+    resolution = score.resolution(min(results.conditions.data.validation_size for results in (before, after)))
     rows = []
     for name in names:
-        first, second = before.trainings[name].final_accuracy, after.trainings[name].final_accuracy
+        first, second = (score.turned(results.trainings[name].final_accuracy) for results in (before, after))
         low, high = (0.0, 0.0) if name in same else statistics.welch_interval(second, first, level, resolution)
         fewest = min(len(first), len(second))
         if name in same:

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from descent.analysis.settings import Conditions, ReportParameters
 from descent.core import parameters
 from descent.core.parameters import InputError
-from descent.runs.metrics import final_accuracy
+from descent.runs.metrics import BALANCED, SCORES, Score
 from descent.study import selection
 from descent.study.settings import TuningParameters
-from descent.training.run import HISTORY, LOSSES, MEASUREMENTS
+from descent.training.run import HISTORY, LOSSES
 
 History = dict[str, np.ndarray]  # column of a history file -> [epochs, runs] float64, runs sorted by seed
 Environment = dict[str, str | bool | int | float]  # what computed the results: property -> value
@@ -26,7 +26,7 @@ class Training(NamedTuple):
     """What the training of one optimizer left; runs are sorted by seed."""
 
     history: History
-    final_accuracy: np.ndarray  # [runs] in [0, 1]: the score of each run, nan where it diverged
+    final_accuracy: np.ndarray  # [runs]: the score of each run, turned (`metrics.Score`), nan where it diverged
     test_accuracy: np.ndarray  # [runs] in [0, 1], nan where the run diverged
     val_shares: np.ndarray | None  # [validation examples] in [0, 1]: how often each was right; None if a run diverged
     environment: Environment
@@ -39,11 +39,11 @@ class Study(NamedTuple):
     factors: np.ndarray  # [factors]
     learning_rates: np.ndarray  # [factors], nan for a schedule
     val_loss: np.ndarray  # of the runs that choose, on the selection examples, [factors, seeds, epochs]
-    selection_accuracy: np.ndarray  # the scores of these, [factors, seeds], nan where a run diverged
+    selection_accuracy: np.ndarray  # the scores of these, turned, [factors, seeds], nan where a run diverged
     chosen: int | None  # index of the chosen factor
-    final_accuracy: np.ndarray  # the scores of the fresh runs at the chosen factor, [seeds]; nan without one
+    final_accuracy: np.ndarray  # the scores of the fresh runs at the chosen factor, turned, [seeds]; nan without one
     test_accuracy: np.ndarray  # [seeds] of these; empty without one
-    chance: float  # accuracy of a network that has learnt nothing
+    chance: float  # score of a network that has learnt nothing, turned
     numbers: Mapping[str, Any]  # of the metrics
 
 
@@ -92,7 +92,10 @@ def read_file(path: str | Path, command: str = "dvc repro") -> str:
 
 
 def read_results(
-    read: Callable[[str], str] = read_file, report: ReportParameters | None = None, with_study: bool = False
+    read: Callable[[str], str] = read_file,
+    report: ReportParameters | None = None,
+    with_study: bool = False,
+    score: str | None = None,
 ) -> Results:
     """Read a revision.
 
@@ -100,6 +103,7 @@ def read_results(
         read: returns the text of a file of this revision; raises InputError where it has none.
         report: takes the place of the revision's own section, which decides no result.
         with_study: read the learning-rate study too.
+        score: likewise takes the place of training.score.
 
     Raises:
         InputError: if something is missing or damaged, or is of other parameters.
@@ -109,6 +113,8 @@ def read_results(
         key: report if key == "report" and report else parameters.parse(text, "params.yaml", key, schema)
         for key, schema in Conditions.__annotations__.items()
     }
+    if score:
+        sections["training"] = sections["training"].model_copy(update={"score": score})
     conditions = Conditions(**sections)
     trainings = {}
     for name in sorted(conditions.optimizers):
@@ -149,7 +155,9 @@ def parse_training(
         path = ".".join(map(str, first["loc"]))
         raise InputError(f"{location[1]}: damaged: {path}: {first['msg'].lower()}; run dvc repro") from None
     images, last_epochs = conditions.data.validation_size, conditions.training.last_epochs
-    runs = parse_history(history, location[0], seeds, conditions.training.epochs)
+    runs, score = parse_history(history, location[0], seeds, conditions.training.epochs), _score(conditions)
+    if score.column not in runs:
+        raise InputError(f"{location[0]}: expected a column {score.column}, got none; run dvc repro")
     times, hits = len(seeds) * last_epochs, details.val_hits
     expected = None if np.isnan(runs["val_accuracy"][-1]).any() else images
     found = (len(details.test_accuracy), hits and len(hits), max(hits or [0]))
@@ -160,7 +168,7 @@ def parse_training(
         )
     return Training(
         history=runs,
-        final_accuracy=final_accuracy(runs["val_accuracy"], images, last_epochs),
+        final_accuracy=score.of_runs(runs[score.column], images, last_epochs),
         test_accuracy=np.array(details.test_accuracy, dtype=float)[np.argsort(seeds)],
         val_shares=None if hits is None else np.array(hits) / times,
         environment=dict(sorted(details.environment.items())),
@@ -171,6 +179,8 @@ def parse_training(
 def parse_history(text: str, location: str, seeds: Sequence[int], epochs: int) -> History:
     """Read a history file: one row for each of these epochs and seeds, in any order.
 
+    The balanced accuracy may be missing: older revisions have none.
+
     Raises:
         InputError: if the file is damaged, or is of other epochs or seeds; `location` is its name in the message.
     """
@@ -180,14 +190,15 @@ def parse_history(text: str, location: str, seeds: Sequence[int], epochs: int) -
         table = np.array(rows, dtype=float)
     except ValueError as error:
         raise InputError(f"{location}: damaged: {error}; run dvc repro") from None
-    if table.ndim == 2 and table.shape[1] == len(HISTORY):
+    if table.ndim == 2 and table.shape[1] == len(header):
         table = table[np.lexsort((table[:, 0], table[:, 1]))]
-    if tuple(header) != HISTORY or table.shape != (len(keys), len(HISTORY)) or table[:, :2].tolist() != keys:
+    is_known = tuple(header) in (HISTORY, (*HISTORY, BALANCED))
+    if not is_known or table.shape != (len(keys), len(header)) or table[:, :2].tolist() != keys:
         raise InputError(
-            f"{location}: expected the columns {','.join(HISTORY)} and a row for each of epochs 1 to {epochs} "
-            f"and seeds {', '.join(map(str, sorted(seeds)))}, got something else; run dvc repro"
+            f"{location}: expected the columns {','.join(HISTORY)},{BALANCED} and a row for each of epochs 1 to "
+            f"{epochs} and seeds {', '.join(map(str, sorted(seeds)))}, got something else; run dvc repro"
         )
-    return dict(zip(MEASUREMENTS, table[:, 2:].T.reshape(-1, epochs, len(seeds)), strict=True))
+    return dict(zip(header[2:], table[:, 2:].T.reshape(-1, epochs, len(seeds)), strict=True))
 
 
 def parse_study(
@@ -214,7 +225,7 @@ def parse_study(
     Raises:
         InputError: if a file is damaged.
     """
-    last_epochs = conditions.training.last_epochs
+    last_epochs, score = conditions.training.last_epochs, _score(conditions)
     try:
         numbers = json.loads(metrics)
         if "left_out" in numbers:
@@ -227,7 +238,8 @@ def parse_study(
         chosen, final = None, np.full(runs, np.nan)
         if factor is not None:
             chosen = int(np.flatnonzero(np.isclose(factors, factor, rtol=1e-4))[0])
-            final = final_accuracy(_by_epoch(fresh, "val_accuracy", 1), conditions.data.validation_size, last_epochs)[0]
+            values = _by_epoch(fresh, score.column, 1)
+            final = score.of_runs(values, conditions.data.validation_size, last_epochs)[0]
             if len(final) != runs:
                 raise ValueError(f"expected {runs} fresh runs, got {len(final)}")
         [details] = numbers["details"]
@@ -235,13 +247,13 @@ def parse_study(
             factors=factors,
             learning_rates=np.array([rates[factor] for factor in factors]),
             val_loss=np.moveaxis(_by_epoch(selecting, "val_loss", len(factors)), 0, -1),
-            selection_accuracy=final_accuracy(
-                _by_epoch(selecting, "val_accuracy", len(factors)), tuning.selection_size, last_epochs
+            selection_accuracy=score.of_runs(
+                _by_epoch(selecting, score.column, len(factors)), tuning.selection_size, last_epochs
             ),
             chosen=chosen,
             final_accuracy=final,
             test_accuracy=np.array(details["test_accuracy"], dtype=float),
-            chance=float(details["chance"]),
+            chance=score.turned(float(details["chance"])),
             numbers=numbers,
         )
     except (ValueError, KeyError, TypeError, IndexError) as error:
@@ -250,9 +262,14 @@ def parse_study(
 
 def are_same(first: Training, second: Training) -> bool:
     """Tell whether the runs of two trainings are the same to the last digit."""
+    common = first.history.keys() & second.history.keys()  # older ones lack the balanced accuracy
     return np.array_equal(first.test_accuracy, second.test_accuracy, equal_nan=True) and all(
-        np.array_equal(first.history[column], second.history[column], equal_nan=True) for column in first.history
+        np.array_equal(first.history[column], second.history[column], equal_nan=True) for column in common
     )
+
+
+def _score(conditions: Conditions) -> Score:
+    return SCORES[conditions.training.score]
 
 
 def _by_epoch(table: Sequence[Mapping[str, str]], column: str, factors: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The tables of the learning-rate study, in numbers: each is a list of named tuples whose fields are the CSV columns.
 
-Accuracies are in [0, 1]; unknown numbers are nan.
+Accuracies are in [0, 1], losses in nats; unknown numbers are nan. Where a column is called val_accuracy it holds, as
+measured, what training.score names, and its file calls it so.
 """
 
 import math
@@ -13,6 +14,7 @@ from descent.analysis import statistics
 from descent.analysis.records import Study
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import summary_columns, verdicts
+from descent.runs.metrics import SCORES, Score
 from descent.study import grid, selection
 from descent.study.settings import TuningParameters
 
@@ -25,7 +27,7 @@ class Tuned(NamedTuple):
     learning_rate: float
     trials: int  # runs that the choice took
     certainty: float  # share of redrawn studies that choose this rate
-    default: float  # validation accuracy of the comparison's runs
+    default: float  # score of the comparison's runs
     default_sd: float
     val_accuracy: float  # of the fresh runs at the chosen rate
     val_accuracy_sd: float
@@ -37,7 +39,7 @@ class Tuned(NamedTuple):
     behind_at_least: float
     runs: int  # fresh ones
     runs_compared: int  # at the last look of the race that it took part in
-    gain: float  # tuned minus default
+    gain: float  # of tuned over default, above 0 where tuned is better
     gain_low: float
     gain_high: float
     test_accuracy: float
@@ -54,7 +56,7 @@ class SensitivityPoint(NamedTuple):
     optimizer: str
     factor: float  # on the entry's own learning rate
     learning_rate: float  # nan for a schedule
-    mean: float  # validation accuracy
+    mean: float  # of the score
     low: float
     high: float
     runs: int
@@ -74,10 +76,11 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
 
     Args:
         studies: of all optimizers that have one.
-        defaults: optimizer -> final accuracy of the comparison's runs, [runs].
+        defaults: optimizer -> turned scores of the comparison's runs, [runs].
         conditions: of the comparison.
     """
-    confidence, resolution = conditions.report.confidence, 1 / conditions.data.validation_size
+    confidence, score = conditions.report.confidence, SCORES[conditions.training.score]
+    resolution = score.resolution(conditions.data.validation_size)
     verdict_of, rows = verdicts({name: study.final_accuracy for name, study in studies.items()}, conditions), []
     for name, study in studies.items():
         numbers, values = study.numbers, study.final_accuracy
@@ -89,7 +92,7 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
             level = 1 - (1 - confidence) / len(studies)
             gain = values.mean() - defaults[name].mean()
             gain_low, gain_high = statistics.welch_interval(values, defaults[name], level, resolution)
-        default = statistics.summarize(defaults[name], confidence, resolution)
+        default = statistics.summarize(score.turned(defaults[name]), confidence, resolution)
         rows.append(
             Tuned(
                 optimizer=name,
@@ -99,7 +102,7 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
                 certainty=_number(numbers["certainty"]),
                 default=default.mean,
                 default_sd=default.sd,
-                **summary_columns("val_accuracy", statistics.summarize(values, confidence, resolution)),
+                **summary_columns("val_accuracy", statistics.summarize(score.turned(values), confidence, resolution)),
                 may_be_best=verdict_of[name].may_be_best,
                 behind_at_most=verdict_of[name].behind_at_most,
                 clearest_rival=verdict_of[name].clearest_rival,
@@ -117,27 +120,27 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
                 diverged=int(np.isnan(values).sum()),
             )
         )
-    return sorted(rows, key=lambda row: (math.isnan(row.val_accuracy), -row.val_accuracy, row.optimizer))
+    return sorted(rows, key=lambda row: (math.isnan(row.val_accuracy), -score.turned(row.val_accuracy), row.optimizer))
 
 
 def sensitivity(
     studies: Mapping[str, Study], conditions: Conditions, parameters: TuningParameters
 ) -> list[SensitivityPoint]:
     """Mean and interval over the selection seeds of every factor, sorted by optimizer, factor."""
-    rows = []
+    rows, score = [], SCORES[conditions.training.score]
+    resolution, most = score.resolution(parameters.selection_size), 1 if score.direction > 0 else math.inf
     for name, study in sorted(studies.items()):
-        summary = statistics.summarize(
-            study.selection_accuracy, conditions.report.confidence, 1 / parameters.selection_size
-        )
-        for i, values in enumerate(study.selection_accuracy):
+        scores = score.turned(study.selection_accuracy)
+        summary = statistics.summarize(scores, conditions.report.confidence, resolution)
+        for i, values in enumerate(scores):
             rows.append(
                 SensitivityPoint(
                     optimizer=name,
                     factor=study.factors[i],
                     learning_rate=study.learning_rates[i],
                     mean=summary.mean[i],
-                    low=np.clip(summary.low[i], 0, 1),
-                    high=np.clip(summary.high[i], 0, 1),
+                    low=np.clip(summary.low[i], 0, most),
+                    high=np.clip(summary.high[i], 0, most),
                     runs=len(values),
                     diverged=int(np.isnan(values).sum()),
                 )
@@ -145,12 +148,14 @@ def sensitivity(
     return rows
 
 
-def best_of_k(studies: Mapping[str, Study], parameters: TuningParameters) -> list[BestOfK]:
+def best_of_k(
+    studies: Mapping[str, Study], parameters: TuningParameters, score: Score = SCORES["accuracy"]
+) -> list[BestOfK]:
     """What to expect of the best of k factors of the grid that is the same for all, without its extensions."""
     rows = []
     for name, study in sorted(studies.items()):
         shared = np.isclose(study.factors[:, None], grid.factors(parameters), rtol=1e-4).any(axis=1)
-        expected = selection.best_of_k(study.selection_accuracy[shared], study.chance)
+        expected = score.turned(selection.best_of_k(study.selection_accuracy[shared], study.chance))
         rows += [BestOfK(optimizer=name, k=k, val_accuracy=value) for k, value in enumerate(expected, 1)]
     return rows
 

@@ -1,6 +1,8 @@
 """The tables of the comparison, in numbers: each is a list of named tuples whose fields are the columns of a CSV file.
 
-Rows are sorted by what they hold, never by the order of params.yaml. Accuracies are in [0, 1]; unknown numbers are nan.
+Rows are sorted by what they hold, never by the order of params.yaml. Accuracies are in [0, 1], losses
+in nats; unknown numbers are nan.
+
 To add a column: add its field, and give it a value where the row is made.
 """
 
@@ -19,6 +21,7 @@ from descent.analysis.race import Race, race
 from descent.analysis.records import History, Training
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
+from descent.runs.metrics import Score
 from descent.training.run import DIAGNOSTICS
 
 
@@ -34,6 +37,9 @@ class CurvePoint(NamedTuple):
     loss_high: float
     accuracy_low: float
     accuracy_high: float
+    balanced_accuracy: float  # of the validation examples alone
+    balanced_accuracy_low: float
+    balanced_accuracy_high: float
 
 
 # A row of diagnostics.csv: the columns that descent/training/run.py explains, means over the runs.
@@ -47,7 +53,7 @@ class Rank(NamedTuple):
 
     optimizer: str
     may_be_best: str  # yes; no; unknown; diverged
-    val_accuracy: float
+    val_accuracy: float  # or what else training.score names, as measured; the file has the name of that column
     val_accuracy_sd: float
     val_accuracy_low: float
     val_accuracy_high: float
@@ -65,14 +71,14 @@ class Rank(NamedTuple):
 
 
 class Lead(NamedTuple):
-    """A row of differences.csv: by how much one optimizer leads another in validation accuracy."""
+    """A row of differences.csv: by how much one optimizer leads another, in what training.score names."""
 
     ahead: str
     behind: str
     lead: float
     low: float  # of the interval that holds for all pairs at once
     high: float
-    low_other_images: float  # the same for other images of the same kind
+    low_other_images: float  # the same for other images of the same kind; nan but for the accuracy
     high_other_images: float
 
 
@@ -92,8 +98,9 @@ def curves(histories: Mapping[str, History], confidence: float) -> list[CurvePoi
     for optimizer, history in sorted(histories.items()):
         for split, prefix in (("train", ""), ("val", "val_")):
             found = {}
-            for column in ("loss", "accuracy"):
-                found |= summary_columns(column, statistics.summarize(history[prefix + column], confidence))
+            for column in ("loss", "accuracy", "balanced_accuracy"):
+                values = history.get(prefix + column, np.full_like(history["loss"], math.nan))
+                found |= summary_columns(column, statistics.summarize(values, confidence))
             for i in range(len(found["loss"])):
                 point = {column: values[i] for column, values in found.items() if column in CurvePoint._fields}
                 rows.append(CurvePoint(optimizer=optimizer, split=split, epoch=i + 1, **point))
@@ -111,7 +118,7 @@ def diagnostics(histories: Mapping[str, History]) -> list[DiagnosticsPoint]:
 
 
 def best_first(trainings: Mapping[str, Training]) -> dict[str, np.ndarray]:
-    """Optimizer -> its final accuracy, [runs]: the best first, those with a diverged run (nan) last."""
+    """Optimizer -> its turned scores, [runs]: the best first, those with a diverged run (nan) last."""
     runs = {name: training.final_accuracy for name, training in trainings.items()}
     return dict(sorted(runs.items(), key=lambda item: (np.isnan(item[1].mean()), -item[1].mean(), item[0])))
 
@@ -126,7 +133,8 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
         trainings: of the same optimizers.
         conditions: of the comparison.
     """
-    confidence, resolution = conditions.report.confidence, 1 / conditions.data.validation_size
+    confidence, score = conditions.report.confidence, metrics.SCORES[conditions.training.score]
+    resolution = score.resolution(conditions.data.validation_size)
     verdicts_of, rows = verdicts(runs, conditions), []
     for name, values in runs.items():
         test = statistics.summarize(trainings[name].test_accuracy, confidence)
@@ -136,7 +144,7 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
             Rank(
                 optimizer=name,
                 **verdicts_of[name]._asdict(),
-                **summary_columns("val_accuracy", statistics.summarize(values, confidence, resolution)),
+                **summary_columns("val_accuracy", statistics.summarize(score.turned(values), confidence, resolution)),
                 test_accuracy=test.mean,
                 test_accuracy_sd=test.sd,
                 epochs_to_target=metrics.median_epochs(epochs),
@@ -160,9 +168,12 @@ def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], con
     compared = compared_of(runs)
     if len(compared) < 2:
         return []
-    confidence, resolution = conditions.report.confidence, 1 / conditions.data.validation_size
+    confidence, score = conditions.report.confidence, metrics.SCORES[conditions.training.score]
     names, values = list(compared), list(compared.values())
-    other_images = statistics.images_error([trainings[name].val_shares for name in names])
+    other_images = np.full((len(names), len(names)), np.nan)
+    if score.column == "val_accuracy":  # of single examples nothing else is known
+        other_images = statistics.images_error([trainings[name].val_shares for name in names])
+    resolution = score.resolution(conditions.data.validation_size)
     intervals = statistics.simultaneous(values, confidence, resolution, other_images)
     return [
         Lead(
@@ -186,7 +197,7 @@ def compared_of(runs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def verdicts(runs: Mapping[str, np.ndarray], conditions: Conditions) -> dict[str, Verdict]:
-    """Judge by the race which optimizers may be the best, from the final accuracies of their runs, [runs]."""
+    """Judge by the race which optimizers may be the best, from the turned scores of their runs, [runs]."""
     names, found = list(compared_of(runs)), race_of(runs, conditions)
     if found is None:
         return {name: Verdict("unknown" if name in names else "diverged") for name in runs}
@@ -207,7 +218,7 @@ def race_of(runs: Mapping[str, np.ndarray], conditions: Conditions) -> Race | No
     compared = list(compared_of(runs).values())
     if len(compared) < 2 or min(map(len, compared)) < 2:
         return None
-    resolution = 1 / conditions.data.validation_size
+    resolution = metrics.SCORES[conditions.training.score].resolution(conditions.data.validation_size)
     return race(compared, conditions.race.looks, conditions.report.confidence, resolution, len(runs))
 
 
@@ -215,23 +226,25 @@ def _same_as(name: str, trainings: Mapping[str, Training]) -> list[str]:
     return sorted(other for other in trainings if other != name and records.are_same(trainings[name], trainings[other]))
 
 
-def accuracy_json(rows: list[Rank]) -> str:
-    """Write the validation accuracy of each optimizer in percent, for `dvc exp show`: one column each, sorted.
+def score_json(rows: list[Rank], score: Score = metrics.SCORES["accuracy"]) -> str:
+    """Write the score of each optimizer in its unit, for `dvc exp show`: one column each, sorted.
 
     An optimizer with a diverged run has none.
     """
-    known = {row.optimizer: round(100 * row.val_accuracy, 2) for row in rows if math.isfinite(row.val_accuracy)}
+    known = {row.optimizer: float(score.text(row.val_accuracy)) for row in rows if math.isfinite(row.val_accuracy)}
     return json.dumps(known, indent=2, sort_keys=True) + "\n"
 
 
-def csv_text(columns: tuple[str, ...], rows: list[tuple]) -> str:
+def csv_text(columns: tuple[str, ...], rows: list[tuple], score: Score = metrics.SCORES["accuracy"]) -> str:
     """Write a table as CSV: six significant digits, so that equal results are equal bytes; nan and inf as such.
+
+    Columns val_accuracy* are called by what the score is.
 
     A table without rows gets one that says so: DVC fails to plot a file that has a header alone.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(columns)
+    writer.writerow(column.replace("val_accuracy", score.column) for column in columns)
     writer.writerows([f"{cell:.6g}" if isinstance(cell, float | np.ndarray) else cell for cell in row] for row in rows)
     if not rows:
         writer.writerow(["none"] * len(columns))

@@ -14,8 +14,8 @@ from descent.analysis.tables import summary_columns
 
 
 def applies(conditions: Conditions) -> bool:
-    """Tell whether the tutorial trained on the same data set."""
-    return conditions.data.fetched == "mnist"
+    """Tell whether the tutorial trained on the same data set and compared by the same score."""
+    return conditions.data.fetched == "mnist" and conditions.training.score == "accuracy"
 
 
 class TutorialPoint(NamedTuple):

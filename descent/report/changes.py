@@ -21,16 +21,16 @@ def render_table(before: Results, after: Results, names: tuple[str, str], form: 
         names: of the two revisions.
         form: of the table, as tabulate calls it: "simple" for a terminal, "pipe" for Markdown.
     """
-    level = percent(after.conditions.report.confidence)
-    heads = ["Validation accuracy, %", *names, "Change, points", level, "Verdict"]
+    level, score = percent(after.conditions.report.confidence), metrics.SCORES[after.conditions.training.score]
+    heads = [score.heading, *names, f"Change, {score.difference.split()[-1]}", level, "Verdict"]
     rows = changes(before, after)
     cells = [
         [
             row.optimizer,
             _mean(row.before, before),
             _mean(row.after, after),
-            "–" if math.isnan(row.change) else f"{100 * row.change:+.2f}",
-            display_tables.points(row.low, row.high),
+            "–" if math.isnan(row.change) else f"{score.factor * row.change:+.{score.digits}f}",
+            display_tables.points(row.low, row.high, score),
             row.verdict,
         ]
         for row in rows
@@ -71,5 +71,6 @@ def render_line(committed: Results, ours: Results, names: tuple[str, str]) -> st
 
 
 def _mean(runs: np.ndarray, results: Results) -> str:
-    sd = metrics.sample_sd(runs, 1 / results.conditions.data.validation_size)
-    return f"{display_tables.accuracy(float(runs.mean()), float(sd))} (n = {len(runs)})"
+    score = metrics.SCORES[results.conditions.training.score]
+    sd = metrics.sample_sd(runs, score.resolution(results.conditions.data.validation_size))
+    return f"{display_tables.accuracy(float(runs.mean()), float(sd), score)} (n = {len(runs)})"

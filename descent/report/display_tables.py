@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 
 from tabulate import tabulate
 
+from descent.analysis import tutorial
 from descent.analysis.records import Environment
 from descent.analysis.settings import Conditions
 from descent.analysis.study_tables import BestOfK, SensitivityPoint, Tuned
 from descent.analysis.tables import Lead, Rank
 from descent.analysis.tutorial import Replication
+from descent.data.datasets import Description
 from descent.report.text import percent
+from descent.runs.metrics import SCORES, Score
 from descent.training.settings import OptimizerEntry
 
 
@@ -41,23 +44,23 @@ def markdown(table: Table) -> str:
 
 def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
     """The answer in full: which could be the best, how far each is behind it, how it ended."""
-    training = conditions.training
+    training, score = conditions.training, SCORES[conditions.training.score]
 
     def epochs(row: Rank) -> str:
         median = f"{row.epochs_to_target:g}" if math.isfinite(row.epochs_to_target) else f"> {training.epochs}"
         return f"{median} ({row.reached} of {row.runs})" if 0 < row.reached < row.runs else median
 
     columns = [
-        *_verdict_columns(),
-        Column("Validation accuracy, %", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
+        *_verdict_columns(score),
+        Column(score.heading, lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd, score)),
         Column("Test accuracy, %", lambda row: accuracy(row.test_accuracy, row.test_accuracy_sd)),
         Column(f"Epochs to {percent(training.target_val_accuracy)}", epochs),
         *_runs_column(rows),
     ]
-    return _filled("Ranking by validation accuracy, best first", columns, rows)
+    return _filled(f"Ranking by {score.title.lower()}, best first", columns, rows)
 
 
-def _verdict_columns() -> list[Column]:
+def _verdict_columns(score: Score) -> list[Column]:
     """Name, verdict and distance of a `Rank` or a `Tuned`."""
 
     def could_be_best(row: Rank | Tuned) -> str:
@@ -67,10 +70,10 @@ def _verdict_columns() -> list[Column]:
 
     def behind(row: Rank | Tuned) -> str:
         if row.may_be_best == "no":
-            return f"at least {100 * row.behind_at_least:.2f}"
+            return f"at least {score.text(row.behind_at_least)}"
         if row.behind_at_most == 0:
             return "0"
-        return "–" if math.isnan(row.behind_at_most) else f"at most {100 * row.behind_at_most:.2f}"
+        return "–" if math.isnan(row.behind_at_most) else f"at most {score.text(row.behind_at_most)}"
 
     return [
         Column("Optimizer", lambda row: row.optimizer, "words"),
@@ -85,51 +88,53 @@ def _runs_column(rows: Sequence[Rank] | Sequence[Tuned]) -> list[Column]:
 
 
 def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
-    """By how much the best leads each other one."""
-    level = percent(conditions.report.confidence)
+    """By how much the best leads each other one; on other examples too, where the score is the accuracy."""
+    level, score = percent(conditions.report.confidence), SCORES[conditions.training.score]
     columns = [
         Column("Over", lambda row: row.behind, "words"),
-        Column("Mean", lambda row: number(100 * row.lead, 2)),
-        Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high)),
-        Column(f"{level} on other examples", lambda row: points(row.low_other_images, row.high_other_images)),
+        Column("Mean", lambda row: accuracy(row.lead, math.nan, score)),
+        Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high, score)),
     ]
+    if score.column == "val_accuracy":
+        head = f"{level} on other examples"
+        columns.append(Column(head, lambda row: points(row.low_other_images, row.high_other_images)))
     caption = (
-        f"By how much {rows[0].ahead} leads, in percentage points of validation accuracy"
+        f"By how much {rows[0].ahead} leads, in {score.difference} of {score.title.lower()}"
         if rows
         else "Leads: none known"
     )
     return _filled(caption, columns, [row for row in rows if row.ahead == rows[0].ahead])
 
 
-def tuned(rows: Sequence[Tuned]) -> Table:
+def tuned(rows: Sequence[Tuned], score: Score = SCORES["accuracy"]) -> Table:
     """Default and tuned, side by side."""
 
     def gain(row: Tuned) -> str:
         if math.isclose(row.factor, 1):
             return "default kept"
-        known = f"{100 * row.gain:.2f} ({points(row.gain_low, row.gain_high)})"
+        known = f"{score.text(row.gain)} ({points(row.gain_low, row.gain_high, score)})"
         return "–" if math.isnan(row.gain) else known
 
     columns = [
-        *_verdict_columns(),
+        *_verdict_columns(score),
         Column("Learning rate", _rate),
-        Column("Default, %", lambda row: accuracy(row.default, row.default_sd)),
-        Column("Tuned, %", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd)),
+        Column(f"Default, {score.unit}", lambda row: accuracy(row.default, row.default_sd, score)),
+        Column(f"Tuned, {score.unit}", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd, score)),
         Column("Gain", gain, "range"),
         Column("Test, %", lambda row: number(100 * row.test_accuracy, 2)),
         *_runs_column(rows),
     ]
-    return _filled("Validation accuracy at the default and at the tuned learning rate, best tuned first", columns, rows)
+    return _filled(f"{score.title} at the default and at the tuned learning rate, best tuned first", columns, rows)
 
 
-def choices(rows: Sequence[Tuned]) -> Table:
+def choices(rows: Sequence[Tuned], score: Score = SCORES["accuracy"]) -> Table:
     """How each learning rate was chosen, and how much depends on it."""
     columns = [
         Column("Optimizer", lambda row: row.optimizer, "words"),
         Column("Learning rate", _rate),
         Column("Chosen again", lambda row: "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %"),
         Column("Good range, decades", lambda row: "≥ " * row.good_range_open + number(row.good_range_decades, 1)),
-        Column("Sensitivity", lambda row: number(100 * row.sensitivity, 2)),
+        Column("Sensitivity", lambda row: accuracy(row.sensitivity, math.nan, score)),
         Column("Trials", lambda row: str(row.trials)),
     ]
     return _filled("How the learning rates were chosen", columns, rows)
@@ -141,8 +146,8 @@ def _rate(row: Tuned) -> str:
     return f"{'≥ ' if row.at_edge and row.factor > 1 else '≤ ' if row.at_edge else ''}{row.learning_rate:.3g}"
 
 
-def sensitivity(rows: Sequence[SensitivityPoint]) -> Table:
-    """The accuracy of every optimizer at every learning rate."""
+def sensitivity(rows: Sequence[SensitivityPoint], score: Score = SCORES["accuracy"]) -> Table:
+    """The score of every optimizer at every learning rate."""
 
     def rate(row: SensitivityPoint) -> str:
         return "schedule" if math.isnan(row.learning_rate) else f"{row.learning_rate:.3g}"
@@ -151,23 +156,26 @@ def sensitivity(rows: Sequence[SensitivityPoint]) -> Table:
         Column("Optimizer", lambda row: row.optimizer, "words"),
         Column("Times its default", lambda row: times(row.factor)),
         Column("Learning rate", rate),
-        Column("Validation accuracy, %", lambda row: "–" if row.diverged else number(100 * row.mean, 2)),
-        Column("Interval", lambda row: "–" if row.diverged else points(row.low, row.high)),
+        Column(score.heading, lambda row: "–" if row.diverged else accuracy(row.mean, math.nan, score)),
+        Column("Interval", lambda row: "–" if row.diverged else points(row.low, row.high, score)),
         Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
     ]
-    return _filled("Validation accuracy at every learning rate", columns, rows)
+    return _filled(f"{score.title} at every learning rate", columns, rows)
 
 
-def best_of_k(rows: Sequence[BestOfK]) -> Table:
+def best_of_k(rows: Sequence[BestOfK], score: Score = SCORES["accuracy"]) -> Table:
     """What to expect of the best of k learning rates, a row an optimizer; a dash where fewer were tried."""
-    values = {(row.optimizer, row.k): 100 * row.val_accuracy for row in rows}
+    values = {(row.optimizer, row.k): row.val_accuracy for row in rows}
     most = max((row.k for row in rows), default=0)
     columns = [
         Column("Optimizer", lambda name: name, "words"),
-        *(Column(str(k), lambda name, k=k: number(values.get((name, k), math.nan), 2)) for k in range(1, most + 1)),
+        *(
+            Column(str(k), lambda name, k=k: accuracy(values.get((name, k), math.nan), math.nan, score))
+            for k in range(1, most + 1)
+        ),
     ]
     names = sorted({row.optimizer for row in rows})
-    return _filled("Validation accuracy to expect of the best of k learning rates, %", columns, names)
+    return _filled(f"{score.title} to expect of the best of k learning rates, {score.unit}", columns, names)
 
 
 def replications(rows: Sequence[Replication]) -> Table:
@@ -188,6 +196,24 @@ def replications(rows: Sequence[Replication]) -> Table:
     return _filled("The tutorial's numbers beside ours, on the validation examples", columns, rows)
 
 
+def seen(examples: Description, weights: int) -> Table:
+    """What the network sees of the examples, and how many parameters it has."""
+    scaled, names = f"{examples.dtype} divided by 255" if examples.is_divided else examples.dtype, examples.names
+    shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+    are_numbers = names == list(map(str, range(len(names))))
+    largest = f"{examples.largest}, {percent(round(examples.largest_share, 3))} of the validation examples"
+    cells = [
+        ["An example", f"{list(examples.shape)}, {scaled}"],
+        ["Values that the network sees", f"{examples.low:g} to {examples.high:g}"],
+        ["Classes", f"{len(names)}" if are_numbers else f"{len(names)}: {shown}"],
+        ["Largest class", largest],
+        ["Parameters of the network", f"{weights:,}"],
+    ]
+    for kind, missing in examples.missing.items():
+        cells.append(["No example", f"of class {', '.join(missing)} among the {kind} examples"])
+    return _of_words("What the network sees", ["Property", "Value"], cells)
+
+
 def settings(conditions: Conditions) -> Table:
     """The sections of params.yaml that hold for all optimizers alike."""
     cells = [
@@ -195,6 +221,7 @@ def settings(conditions: Conditions) -> Table:
         for name, section in conditions._asdict().items()
         if not isinstance(section, dict)
         for key, value in section.model_dump().items()
+        if key != "equivalence_margin" or tutorial.applies(conditions)
     ]
     return _of_words("Conditions, as in params.yaml", ["Key", "Value"], cells)
 
@@ -221,9 +248,10 @@ def environment(environments: Mapping[str, Environment]) -> Table:
     return _of_words("What computed the results", ["Property", "Value"], cells)
 
 
-def accuracy(mean: float, sd: float) -> str:
-    """Write an accuracy in [0, 1] as percent with its sd in points, as far as they are known."""
-    return number(100 * mean, 2) + ("" if math.isnan(sd) or math.isnan(mean) else f" ± {100 * sd:.2f}")
+def accuracy(mean: float, sd: float, score: Score = SCORES["accuracy"]) -> str:
+    """Write an accuracy in [0, 1] as percent with its sd in points, or another score, as far as they are known."""
+    known = f" ± {score.text(sd)}" if math.isfinite(sd) and not math.isnan(mean) else ""
+    return "–" if math.isnan(mean) else score.text(mean) + known
 
 
 def number(value: float, digits: int) -> str:
@@ -231,9 +259,9 @@ def number(value: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}"
 
 
-def points(low: float, high: float) -> str:
-    """Write an interval of shares in percent or points, or a dash where it is not known."""
-    return "–" if math.isnan(low) else f"{100 * low:.2f} to {100 * high:.2f}"
+def points(low: float, high: float, score: Score = SCORES["accuracy"]) -> str:
+    """Write an interval of shares in percent or points, or of another score, or a dash where it is not known."""
+    return "–" if math.isnan(low) else f"{score.text(low)} to {score.text(high)}"
 
 
 def times(factor: float) -> str:

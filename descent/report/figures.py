@@ -15,18 +15,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 from scipy.optimize import isotonic_regression
 
 from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.analysis.tutorial import TutorialPoint
 from descent.core import style
+from descent.runs.metrics import SCORES, Score
 from descent.training.run import DIAGNOSTICS
 
 WIDTH = 5.2  # inches
 DPI = 200
-CURVES = (  # split, column, title, unit, scale
-    ("val", "accuracy", "Validation accuracy", "%", "linear"),
+LOSS_CURVES = (  # split, column, title, unit, scale; above these stands an accuracy
     ("train", "loss", "Training loss", "nats", "log"),
     ("val", "loss", "Validation loss", "nats", "log"),
 )
@@ -50,12 +50,14 @@ class Findings(NamedTuple):
     """What the figures draw: rows of the report's tables, and what they are of."""
 
     ranking: Sequence[Rank]
-    runs: Mapping[str, np.ndarray]  # optimizer -> [runs], by what each run is judged, in [0, 1], nan where it diverged
+    runs: Mapping[str, np.ndarray]  # optimizer -> [runs], score of each as measured, nan where it diverged
     leads: Sequence[Lead]
     curves: Sequence[CurvePoint]
     diagnostics: Sequence[DiagnosticsPoint]
     tutorial: Sequence[TutorialPoint]
     confidence: float  # of the intervals, in (0, 1)
+    score: Score = SCORES["accuracy"]  # by which the ranking is
+    largest: tuple[str, float] = ("", 0.0)  # the largest class, and its share of the validation examples
 
 
 class Picture(NamedTuple):
@@ -71,7 +73,7 @@ def ranking(found: Findings) -> Picture:
 
     An optimizer so far behind that it would press the others together is an arrow at the edge, with its number.
     """
-    rows, level = found.ranking, f"{100 * found.confidence:g} %"
+    rows, level, score = found.ranking, f"{100 * found.confidence:g} %", found.score
     figure = Figure(figsize=(WIDTH, 1.75 + 0.36 * len(rows)), dpi=DPI, layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(5, 4))
     colors = {name: look["color"] for name, look in style.looks([row.optimizer for row in rows]).items()}
@@ -80,34 +82,42 @@ def ranking(found: Findings) -> Picture:
             if row.may_be_best == "yes":
                 axes.axhspan(y - 0.5, y + 0.5, color=IN_THE_SET, linewidth=0, zorder=0)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
-        axes.xaxis.set_major_formatter(FuncFormatter(percent))
+        axes.xaxis.set_major_formatter(ticks(score))
         axes.grid(visible=False, axis="y")
-    _draw_runs(left, rows, found.runs, colors)
-    _draw_costs(right, rows, found.leads, colors)
+    _draw_runs(left, rows, found.runs, colors, score)
+    _draw_costs(right, rows, found.leads, colors, score)
+    always = _draw_largest(left, found)
+    if score.direction < 0:
+        left.invert_xaxis()  # the better, the farther right
     left.set_yticks(range(len(rows)), [row.optimizer for row in rows])
     left.set_ylim(len(rows) - 0.5, -0.5)
-    left.set_title("Validation accuracy, %")
-    right.set_title("Behind the best")
+    left.set_title(score.heading)
+    right.set_title("Behind the best" if score.factor > 1 else f"Behind the best, {score.difference}")
     right.tick_params(left=False)
     figure.supxlabel(
         f"On grey: could be the best, at {level} confidence.\nLeft: single runs, their mean, its {level} interval.\n"
         f"Right: bar, how far it can be behind the best;\n"
-        f"line, the lead of {rows[0].optimizer}, {level} for all pairs at once.",
+        f"line, the lead of {rows[0].optimizer}, {level} for all pairs at once.\n{always}".rstrip(),
         x=0.02, ha="left", fontsize=8.5,
     )  # fmt: skip
-    extremes = _extremes({row.optimizer: 100 * row.val_accuracy for row in rows})
+    extremes = _extremes({row.optimizer: score.factor * row.val_accuracy for row in rows})
     return Picture(
         figure,
         "Two panels, one line for each optimizer, best on top. Left, its runs, their mean and its interval: means in "
-        f"%, {extremes}. Right, how far the best leads it.",
+        f"{score.unit}, {extremes}. Right, how far the best leads it. {always}".rstrip(),
     )
 
 
 @style.in_house
 def curves(found: Findings) -> Picture:
-    """Validation accuracy, training and validation loss of every optimizer, mean and interval over the runs."""
+    """Validation accuracy, training and validation loss of every optimizer, mean and interval over the runs.
+
+    The accuracy is the balanced one where that compares the optimizers.
+    """
     figure = Figure(figsize=(WIDTH, 9), dpi=DPI, layout="constrained")
-    for axes, (split, column, title, unit, scale) in zip(figure.subplots(3, 1), CURVES, strict=True):
+    shown = found.score if found.score.unit == "%" else SCORES["accuracy"]
+    panels = (("val", shown.column.removeprefix("val_"), shown.title, "%", "linear"), *LOSS_CURVES)
+    for axes, (split, column, title, unit, scale) in zip(figure.subplots(3, 1), panels, strict=True):
         lines = by_optimizer([row for row in found.curves if row.split == split])
         look = style.looks(lines)
         for name, line in lines.items():
@@ -123,8 +133,9 @@ def curves(found: Findings) -> Picture:
     losses = {row.optimizer: row.loss for row in found.curves if row.split == "val"}  # the last epoch comes last
     return Picture(
         figure,
-        "Three panels by epoch, one line for each optimizer with a band around it: validation accuracy, training loss, "
-        f"validation loss. Validation loss after the last epoch in nats, {_extremes(losses)}.",
+        "Three panels by epoch, one line for each optimizer with a band around it: "
+        f"{shown.title.lower()}, training loss, validation loss. Validation loss after the last epoch in nats, "
+        f"{_extremes(losses)}.",
     )
 
 
@@ -218,6 +229,11 @@ def label_places(heights: Mapping[str, float], gap: float) -> dict[str, float]:
 def percent(share: float, _position: int = 0) -> str:
     """Write a tick of an axis whose unit is a share: in percent, never with an exponent."""
     return np.format_float_positional(round(100 * share, 10), trim="-")
+
+
+def ticks(score: Score) -> Formatter:
+    """Make the labels of an axis of a score."""
+    return FuncFormatter(percent) if score.unit == "%" else StrMethodFormatter("{x:g}")
 
 
 def epochs(most: int = 10) -> MaxNLocator:
@@ -315,13 +331,15 @@ def _far_behind(leads: Sequence[float]) -> float:
     return 3 * float(np.quantile(leads, 0.75)) if len(leads) else np.inf
 
 
-def _draw_runs(axes: Axes, rows: Sequence[Rank], runs: Mapping[str, np.ndarray], colors: Mapping[str, str]) -> None:
-    means = np.array([row.val_accuracy for row in rows if np.isfinite(row.val_accuracy)])
+def _draw_runs(
+    axes: Axes, rows: Sequence[Rank], runs: Mapping[str, np.ndarray], colors: Mapping[str, str], score: Score
+) -> None:
+    means = np.array([score.turned(row.val_accuracy) for row in rows if np.isfinite(row.val_accuracy)])
     limit = means[0] - _far_behind(means[0] - means[1:]) if len(means) else -np.inf
     for y, row in enumerate(rows):
         color = colors[row.optimizer]
-        if row.val_accuracy < limit:
-            _arrow(axes, 0, y, f"\N{LEFTWARDS ARROW} {100 * row.val_accuracy:.1f}")
+        if score.turned(row.val_accuracy) < limit:
+            _arrow(axes, 0, y, f"\N{LEFTWARDS ARROW} {_short(row.val_accuracy, score)}")
             continue
         interval, opacity = [row.val_accuracy_low, row.val_accuracy_high], _opacity(row)
         axes.plot(interval, [y, y], color=color, linewidth=5, alpha=0.35 * opacity, solid_capstyle="butt")
@@ -332,15 +350,17 @@ def _draw_runs(axes: Axes, rows: Sequence[Rank], runs: Mapping[str, np.ndarray],
             _arrow(axes, 0, y, f"diverged: {row.diverged} of {row.runs}")
 
 
-def _draw_costs(axes: Axes, rows: Sequence[Rank], leads: Sequence[Lead], colors: Mapping[str, str]) -> None:
+def _draw_costs(
+    axes: Axes, rows: Sequence[Rank], leads: Sequence[Lead], colors: Mapping[str, str], score: Score
+) -> None:
     of_best = {lead.behind: lead for lead in leads if lead.ahead == rows[0].optimizer}
     limit = _far_behind([lead.lead for lead in of_best.values()])
     axes.axvline(0, color="#222222", linewidth=0.8)
     for y, row in enumerate(rows):
         color, lead = colors[row.optimizer], of_best.get(row.optimizer)
         if lead and lead.lead > limit:
-            line = f"\n({100 * lead.low:.1f} to {100 * lead.high:.1f})" if np.isfinite(lead.low) else ""
-            _arrow(axes, 1, y, f"{100 * lead.lead:.1f} \N{RIGHTWARDS ARROW}{line}")
+            interval = f"\n({_short(lead.low, score)} to {_short(lead.high, score)})" if np.isfinite(lead.low) else ""
+            _arrow(axes, 1, y, f"{_short(lead.lead, score)} \N{RIGHTWARDS ARROW}{interval}")
             continue
         bar = [max(0, row.behind_at_least), row.behind_at_most]
         opacity = _opacity(row)
@@ -348,6 +368,20 @@ def _draw_costs(axes: Axes, rows: Sequence[Rank], leads: Sequence[Lead], colors:
         if lead:
             axes.plot([lead.low, lead.high], [y, y], color=color, linewidth=1.2, alpha=opacity)
             axes.plot(lead.lead, y, "|", color=color, markersize=14, markeredgewidth=2, alpha=opacity)
+
+
+def _draw_largest(axes: Axes, found: Findings) -> str:
+    """Draw the accuracy of always answering the largest class, where it is near what is shown; return its legend."""
+    (low, high), (name, share) = axes.get_xlim(), found.largest
+    is_near = axes.has_data() and share >= low - (high - low) / 2
+    if found.score.column != "val_accuracy" or not is_near:
+        return ""
+    axes.axvline(share, color="#222222", linewidth=0.8, linestyle=(0, (2, 2)))
+    return f"Dashed: always answering {name}, the largest class, {percent(round(share, 4))} %."
+
+
+def _short(value: float, score: Score) -> str:
+    return f"{score.factor * value:.{score.digits - 1}f}"
 
 
 def _opacity(row: Rank) -> float:

@@ -133,7 +133,7 @@ def study_data(study: Study) -> dict[str, Any]:
     factors = sorted({row.factor for row in study.sensitivity})
     place = {factor: i for i, factor in enumerate(factors)}
     looks = style.looks([row.optimizer for row in study.sensitivity])
-    points = []
+    points, score = [], study.score
     for row in study.sensitivity:
         best, known = study.chosen.get(row.optimizer), row.diverged == 0
         point = {
@@ -144,10 +144,11 @@ def study_data(study: Study) -> dict[str, Any]:
             "best": None if best is None else _rounded(row.factor / best),
             "off": None if best is None else times(row.factor / best),
             "times": times(row.factor),
-            "accuracy": f"{100 * row.mean:.2f} %" if known else f"diverged, {row.diverged} of {row.runs}",
+            "score": f"{score.text(row.mean)} {score.unit}" if known else f"diverged, {row.diverged} of {row.runs}",
         }
-        ends = {"error": row.mean, "least": row.high, "most": row.low}
-        points.append(point | {name: _rounded(1 - end) if known else None for name, end in ends.items()})
+        least, most = sorted([score.error(row.low), score.error(row.high)])
+        errors = {"error": score.error(row.mean), "least": least, "most": most}
+        points.append(point | {name: _rounded(error) if known else None for name, error in errors.items()})
     return {
         "optimizers": [
             {
@@ -160,6 +161,8 @@ def study_data(study: Study) -> dict[str, Any]:
         ],
         "factors": [times(factor) for factor in factors],
         "default": place.get(1, 0),
+        "title": score.title,
+        "unit": score.unit,
         "sensitivity": points,
         "losses": [
             {"optimizer": name, "place": place[factor], "losses": [_rounded(loss) for loss in curve]}

@@ -9,7 +9,9 @@ from descent.analysis.records import Study, Training
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import csv_text
 from descent.core import style
+from descent.data.datasets import Description
 from descent.report import display_tables, figures, page, study_figures, text
+from descent.runs.metrics import SCORES
 from descent.study.settings import TuningParameters
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.thinned import Path
@@ -23,6 +25,8 @@ def comparison(
     trainings: Mapping[str, Training],
     printed: Mapping[str, Mapping[str, np.ndarray]],
     trajectories: str,
+    seen: Description,
+    weights: int,
 ) -> dict[str, bytes]:
     """Compute the tables, the figures and the page of the comparison.
 
@@ -31,11 +35,13 @@ def comparison(
         trainings: of exactly the optimizers that the conditions list.
         printed: what the tutorial printed: optimizer in lower case -> column -> [epochs].
         trajectories: the picture of the paths, an `svg` element.
+        seen: what the network sees.
+        weights: parameters of the network.
 
     Returns:
         Name in results/report -> content; equal arguments give equal bytes, whatever the order of the optimizers.
     """
-    report, with_tutorial = conditions.report, tutorial.applies(conditions)
+    report, with_tutorial, score = conditions.report, tutorial.applies(conditions), SCORES[conditions.training.score]
     trainings = dict(sorted(trainings.items()))
     histories = {name: training.history for name, training in trainings.items()}
     test_size = max((training.test_size for training in trainings.values()), default=0)
@@ -43,19 +49,21 @@ def comparison(
     runs = tables.best_first(trainings)
     found = figures.Findings(
         ranking=tables.ranking(runs, trainings, conditions),
-        runs=runs,
+        runs={name: score.turned(values) for name, values in runs.items()},
         leads=tables.leads(runs, trainings, conditions),
         curves=tables.curves(histories, report.confidence),
         diagnostics=tables.diagnostics(histories),
         tutorial=tutorial.points(histories, printed, report.confidence),
         confidence=report.confidence,
+        score=score,
+        largest=(seen.largest, seen.largest_share),
     )
     replications = tutorial.replications(histories, printed, conditions.training.last_epochs)
     agreements = tutorial.agreements(replications, report.equivalence_margin / 100, report.confidence)
     gaps = [row.test_accuracy - histories[row.optimizer]["val_accuracy"][-1].mean() for row in found.ranking]
     texts = {
         "answer": text.answer(found.ranking, found.leads, conditions),
-        "conditions": text.stated_conditions(conditions, test_size),
+        "conditions": text.stated_conditions(conditions, test_size, found.largest),
         "reading": text.reading(found.ranking, gaps, conditions),
         "summary": text.summary(found.ranking, found.leads, agreements, conditions, test_size),
     }
@@ -63,6 +71,7 @@ def comparison(
         "ranking": display_tables.ranking(found.ranking, conditions),
         "leads": display_tables.leads(found.leads, conditions),
         "replications": display_tables.replications(replications),
+        "seen": display_tables.seen(seen, weights),
         "settings": display_tables.settings(conditions),
         "optimizers": display_tables.optimizers(conditions.optimizers),
         "environment": display_tables.environment({name: run.environment for name, run in trainings.items()}),
@@ -71,11 +80,11 @@ def comparison(
     pictures = {name: (figures.svg(figure), alternative) for name, (figure, alternative) in drawn.items()}
     on_page = pictures | {"trajectories": (trajectories, figures.TRAJECTORIES)}
     return {
-        "accuracy.json": tables.accuracy_json(found.ranking).encode(),
+        f"{conditions.training.score}.json": tables.score_json(found.ranking, score).encode(),
         "curves.csv": csv_text(tables.CurvePoint._fields, found.curves).encode(),
         "diagnostics.csv": csv_text(tables.DiagnosticsPoint._fields, found.diagnostics).encode(),
         "differences.csv": csv_text(tables.Lead._fields, found.leads).encode(),
-        "ranking.csv": csv_text(tables.Rank._fields, found.ranking).encode(),
+        "ranking.csv": csv_text(tables.Rank._fields, found.ranking, score).encode(),
         "tutorial.csv": csv_text(tutorial.TutorialPoint._fields, found.tutorial).encode(),
         "ranking.md": _answer(texts, shown["ranking"]),
         "summary.md": "".join(f"- {sentence}\n" for sentence in texts["summary"]).encode(),
@@ -100,14 +109,14 @@ def study(
         parameters: of the study.
         trajectories: what the paths were computed with.
         tunings: of exactly the optimizers that the conditions list.
-        defaults: by what the comparison's runs are judged, optimizer -> [seeds].
+        defaults: turned scores of the comparison's runs, optimizer -> [seeds].
         paths: on the surfaces.
         plots_page: .dvc/plots_page/page.html, which holds the drawing libraries.
 
     Returns:
         Name in results/tuning -> content.
     """
-    rows = study_tables.tuned(tunings, defaults, conditions)
+    rows, score = study_tables.tuned(tunings, defaults, conditions), SCORES[conditions.training.score]
     losses = {
         (name, float(factor)): curves.mean(axis=0)
         for name, tuning in sorted(tunings.items())
@@ -116,22 +125,26 @@ def study(
     found = study_figures.Study(
         sensitivity=study_tables.sensitivity(tunings, conditions, parameters),
         chosen={row.optimizer: row.factor for row in rows if not np.isnan(row.factor)},
-        best_of_k=study_tables.best_of_k(tunings, parameters),
+        best_of_k=study_tables.best_of_k(tunings, parameters, score),
         losses=losses,
         paths=paths,
         trajectories=trajectories,
         confidence=conditions.report.confidence,
+        score=score,
     )
     texts = {
         "answer": text.study_answer(rows, conditions),
         "conditions": text.study_conditions(conditions, parameters),
         "reading": text.study_reading(rows, conditions),
+        "near": f"{score.factor * score.near:g} {score.difference.removesuffix('s')}",
+        "difference": score.difference,
+        "kind": score.title.split()[-1],
     }
     shown = {
-        "tuned": display_tables.tuned(rows),
-        "choices": display_tables.choices(rows),
-        "sensitivity": display_tables.sensitivity(found.sensitivity),
-        "best_of_k": display_tables.best_of_k(found.best_of_k),
+        "tuned": display_tables.tuned(rows, score),
+        "choices": display_tables.choices(rows, score),
+        "sensitivity": display_tables.sensitivity(found.sensitivity, score),
+        "best_of_k": display_tables.best_of_k(found.best_of_k, score),
     }
     drawn = {name: draw(found) for name, draw in study_figures.FIGURES.items()}
     scripts = page.study_scripts(found, plots_page)
@@ -139,9 +152,9 @@ def study(
     pictures = {name: (figures.svg(figure), alternative) for name, (figure, alternative) in drawn.items()}
     return {
         "report/tuned.md": _answer(texts, shown["tuned"]),
-        "report/tuned.csv": csv_text(study_tables.Tuned._fields, rows).encode(),
+        "report/tuned.csv": csv_text(study_tables.Tuned._fields, rows, score).encode(),
         "report/sensitivity.csv": csv_text(study_tables.SensitivityPoint._fields, found.sensitivity).encode(),
-        "report/best_of_k.csv": csv_text(study_tables.BestOfK._fields, found.best_of_k).encode(),
+        "report/best_of_k.csv": csv_text(study_tables.BestOfK._fields, found.best_of_k, score).encode(),
         "index.html": page.html(page.read("study.html"), STUDY, texts, shown, pictures, **scripts).encode(),
         **files,
     }

@@ -50,7 +50,7 @@ function labels(values, low, high) {
   return within.length > 1 ? within : [low, high];
 }
 
-// (a) Accuracy at every learning rate, and (b) at every rate that is off; `across` is a column of the rows.
+// (a) The score at every learning rate, and (b) at every rate that is off; `across` is a column of the rows.
 function drawSensitivity(id, across, title, label) {
   const rows = study.sensitivity.filter((row) => row[across] !== null);
   if (!rows.length) return document.querySelector("#" + id).parentElement.remove(); // schedules alone, or no best rate
@@ -68,21 +68,21 @@ function drawSensitivity(id, across, title, label) {
   const y = {
     field: "error",
     type: "quantitative",
-    title: "validation accuracy, %",
+    title: study.title.toLowerCase() + ", " + study.unit,
     scale: { type: "log", domain: [most, least], clamp: true },
     axis: {
-      values: labels([0.9, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001], least, most),
-      labelExpr: "format(100 - 100 * datum.value, '.2~f')",
+      values: labels([5, 2, 1, 0.9, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001], least, most),
+      labelExpr: study.unit === "%" ? "format(100 - 100 * datum.value, '.2~f')" : "format(datum.value, '~')",
     },
   };
-  const tooltip = hover({ optimizer: "optimizer", rate: "learning rate", times: "times the default", accuracy: "validation accuracy" });
+  const tooltip = hover({ optimizer: "optimizer", rate: "learning rate", times: "times the default", score: study.title.toLowerCase() });
   const points = (mark, encoding, filter = "isValid(datum.error)") => ({
     transform: [{ filter }],
     mark: { type: "point", filled: true, ...mark },
     encoding: { y, opacity: opacity(1), tooltip, ...encoding },
   });
   const star = "M0,-1L.22,-.31L.95,-.31L.36,.12L.59,.81L0,.38L-.59,.81L-.36,.12L-.95,-.31L-.22,-.31Z";
-  return draw(id, "Validation accuracy by " + title + ", a line for each optimizer", {
+  return draw(id, study.title + " by " + title + ", a line for each optimizer", {
     height: 360,
     data: { values: rows },
     encoding: { x, color },
@@ -99,9 +99,9 @@ function drawSensitivity(id, across, title, label) {
 }
 function showForgiving(offset) {
   const rows = study.optimizers
-    .map(({ name }) => study.sensitivity.find((row) => row.optimizer === name && row.offset === offset) ?? { optimizer: name, accuracy: "not tried" })
+    .map(({ name }) => study.sensitivity.find((row) => row.optimizer === name && row.offset === offset) ?? { optimizer: name, score: "not tried" })
     .sort((a, b) => (a.error ?? (a.place === undefined ? 3 : 2)) - (b.error ?? (b.place === undefined ? 3 : 2)));
-  document.querySelector("#forgiving_words").textContent = rows.map((row) => row.optimizer + " " + row.accuracy).join("; ") + ".";
+  document.querySelector("#forgiving_words").textContent = rows.map((row) => row.optimizer + " " + row.score).join("; ") + ".";
   return show("forgiving_chart", rows.filter((row) => row.best).slice(0, 1));
 }
 

@@ -11,6 +11,7 @@ from descent.analysis.settings import Conditions
 from descent.analysis.study_tables import Tuned
 from descent.analysis.tables import Lead, Rank
 from descent.analysis.tutorial import Agreement
+from descent.runs.metrics import SCORES, Score
 from descent.study.settings import TuningParameters
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -30,13 +31,15 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
     best, last = compared[0], compared[-1]
     if len(compared) == 1:
         return f"There is nothing that {best.optimizer} could be compared with."
+    score = SCORES[conditions.training.score]
     if min(row.runs for row in compared) == 1:
-        return f"One run shows no spread, so nothing can be told apart; {best.optimizer} ended highest."
+        highest = "highest" if score.direction > 0 else "lowest"
+        return f"One run shows no spread, so nothing can be told apart; {best.optimizer} ended {highest}."
     text = verdict(ranking, conditions)
     lead = next(lead for lead in leads if (lead.ahead, lead.behind) == (best.optimizer, last.optimizer))
     if last.may_be_best == "no" and math.isfinite(lead.low):
-        level, behind = percent(conditions.report.confidence), f"{100 * lead.lead:.2f} percentage points"
-        interval = f"{level} interval {100 * lead.low:.2f} to {100 * lead.high:.2f}"
+        level, behind = percent(conditions.report.confidence), f"{score.text(lead.lead)} {score.difference}"
+        interval = f"{level} interval {score.text(lead.low)} to {score.text(lead.high)}"
         text += f" {last.optimizer} is last, {behind} behind {best.optimizer} ({interval})."
     return text
 
@@ -46,6 +49,7 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
     compared = [row for row in rows if row.may_be_best in ("yes", "no")]
     remaining = [row for row in compared if row.may_be_best == "yes"]
     level, looks = percent(conditions.report.confidence), conditions.race.looks
+    score = SCORES[conditions.training.score]
     all_of_them = f"{_word(len(compared))} optimizers" + (" that never diverged" if len(compared) < len(rows) else "")
     most = max((row.runs_compared for row in compared), default=0)
     if not most:
@@ -56,8 +60,8 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         leads = "It leads" if second.clearest_rival == best.optimizer else f"{second.clearest_rival} leads"
         text = (
             f"{best.optimizer} is the best of the {all_of_them} ({level} confidence). {leads} {second.optimizer}, the "
-            f"last to leave the race, by at least {100 * second.behind_at_least:.2f} percentage points after {most} "
-            "runs of each."
+            f"last to leave the race, by at least {score.text(second.behind_at_least)} {score.difference} after "
+            f"{most} runs of each."
         )
     else:
         names = listed([row.optimizer for row in remaining], "and")
@@ -66,24 +70,37 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
             share = f"{'Either' if len(compared) == 2 else 'Any'} of the {all_of_them}"
         text = f"{share} could be the best ({level} confidence, {most} runs of each): {names}."
         if not any(math.isnan(row.behind_at_most) for row in remaining):
-            given_up = [f"{row.optimizer} at most {100 * row.behind_at_most:.2f}" for row in remaining]
-            text += f" Choosing one of them gives up, in percentage points: {', '.join(given_up)}."
+            given_up = [f"{row.optimizer} at most {score.text(row.behind_at_most)}" for row in remaining]
+            text += f" Choosing one of them gives up, in {score.difference}: {', '.join(given_up)}."
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
         text += f" The race took {used} runs; {most} runs of each would be {most * len(compared)}."
     return text
 
 
-def stated_conditions(conditions: Conditions, test_size: int) -> str:
-    """State under what the ranking holds, beginning with what matters most; `test_size`: examples."""
+def stated_conditions(conditions: Conditions, test_size: int, largest: tuple[str, float]) -> str:
+    """State under what the ranking holds, beginning with what matters most.
+
+    Args:
+        conditions: of the comparison.
+        test_size: examples.
+        largest: the largest class, and its share of the validation examples.
+    """
     data, network, training = conditions.data, conditions.network, conditions.training
     over = f"the last {training.last_epochs} of" if training.last_epochs > 1 else "the last of"
     config = ", ".join(f"{key} {json.dumps(value)}" for key, value in network.config.items())
+    title = SCORES[training.score].title
+    if training.score == "balanced_accuracy":
+        title += " (the mean over the classes of the share that is right)"
+    classes = ""
+    if training.score == "accuracy":
+        name, share = largest
+        classes = f"The largest class, {name}, has {percent(round(share, 3))} of the validation examples. "
     return (
-        f"{conditions.report.note.rstrip('.')}. Validation accuracy is the mean over {over} {training.epochs} epochs, "
+        f"{conditions.report.note.rstrip('.')}. {title} is the mean over {over} {training.epochs} epochs, "
         f"± the standard deviation over {_runs(conditions, 'runs')}. {_looks(conditions)}{data.title}: the first "
         f"{data.train_size} training examples in batches of {training.batch_size}, {data.validation_size} validation "
-        f"and {test_size} test examples. Network: {network.file}{f' ({config})' if config else ''}."
+        f"and {test_size} test examples. {classes}Network: {network.file}{f' ({config})' if config else ''}."
     )
 
 
@@ -95,11 +112,12 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditio
         gaps: for each optimizer test accuracy minus validation accuracy after the last epoch, means in [0, 1].
         conditions: of the comparison.
     """
+    score = SCORES[conditions.training.score]
     parts = [
-        "Behind the best, in percentage points: at most is the largest lead of the true best that these runs cannot "
+        f"Behind the best, in {score.difference}: at most is the largest lead of the true best that these runs cannot "
         "exclude; at least is the lead of the rival that they show."
     ]
-    parts += _scatter(ranking)
+    parts += _scatter(ranking, score)
     known = [100 * gap for gap in gaps if math.isfinite(gap)]
     other = "validation and test examples are not the same"
     if known and min(known) > 0:
@@ -135,10 +153,10 @@ def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     """Say which of the tuned may be the best, and what tuning gained most."""
     if not any(row.may_be_best in ("yes", "no") for row in rows):
         return "These runs cannot tell which optimizer is the best with its learning rate tuned."
-    text = f"Every learning rate is tuned. {verdict(rows, conditions)}"
+    text, score = f"Every learning rate is tuned. {verdict(rows, conditions)}", SCORES[conditions.training.score]
     gained = max((row for row in rows if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
     if gained is not None and gained.gain > 0:
-        text += f" Tuning gained {gained.optimizer} most: {100 * gained.gain:.2f} percentage points."
+        text += f" Tuning gained {gained.optimizer} most: {score.text(gained.gain)} {score.difference}."
     return text
 
 
@@ -155,12 +173,14 @@ def study_conditions(conditions: Conditions, parameters: TuningParameters) -> st
 
 def study_reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
     """Say how to read the table, and what must be doubted."""
+    score = SCORES[conditions.training.score]
+    gain = "tuned minus default" if score.direction > 0 else "default minus tuned"
     parts = [
-        "± is the standard deviation over the runs. Gain is tuned minus default in percentage points, with an interval "
+        f"± is the standard deviation over the runs. Gain is {gain} in {score.difference}, with an interval "
         f"at {percent(conditions.report.confidence)} for all optimizers together. Rankings may change again once other "
         "hyperparameters are tuned too."
     ]
-    parts += _scatter(rows)
+    parts += _scatter(rows, score)
     if edges := [row.optimizer for row in rows if row.at_edge]:
         parts.append(f"Best at the end of the grid, so another rate may be better: {listed(edges, 'and')}.")
     if diverged := [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in rows if row.diverged]:
@@ -186,23 +206,32 @@ def _leads(leads: Sequence[Lead], ranking: Sequence[Rank], conditions: Condition
     if not of_best or math.isnan(of_best[-1].low):
         return ["By how much the best leads cannot be bounded: that takes two optimizers and three runs of each."]
     best, level = of_best[0].ahead, percent(conditions.report.confidence)
-    here = [_lead(lead, lead.low, lead.high) for lead in of_best if lead.low > 0]
+    score = SCORES[conditions.training.score]
+    here = [_lead(lead, lead.low, lead.high, score) for lead in of_best if lead.low > 0]
     elsewhere = [
-        _lead(lead, lead.low_other_images, lead.high_other_images) for lead in of_best if lead.low_other_images > 0
+        _lead(lead, lead.low_other_images, lead.high_other_images, score)
+        for lead in of_best
+        if lead.low_other_images > 0
     ]
     few = min(row.runs for row in ranking if row.may_be_best != "diverged") < 5
     caution = " With fewer than five runs they do so less often." if few else ""
-    return [
+    ahead = (
         f"{best} is ahead of {listed(here, 'and') if here else 'no other for certain'}. In parentheses: {level} "
-        f"intervals that hold for all pairs at once (Games-Howell).{caution}",
+        f"intervals that hold for all pairs at once (Games-Howell).{caution}"
+    )
+    if score.column != "val_accuracy":  # for single examples only that is known
+        return [ahead]
+    return [
+        ahead,
         f"On other examples of the same kind, {best} would be ahead of "
         f"{listed(elsewhere, 'and') if elsewhere else 'no other for certain'}. These intervals also count the luck of "
         f"the {conditions.data.validation_size} validation examples.",
     ]
 
 
-def _lead(lead: Lead, low: float, high: float) -> str:
-    return f"{lead.behind} by {100 * lead.lead:.2f} percentage points ({100 * low:.2f} to {100 * high:.2f})"
+def _lead(lead: Lead, low: float, high: float, score: Score) -> str:
+    by = f"{score.text(lead.lead)} {score.difference}"
+    return f"{lead.behind} by {by} ({score.text(low)} to {score.text(high)})"
 
 
 def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list[str]:
@@ -262,15 +291,14 @@ def _wrapped(name: str, conditions: Conditions) -> str:
     return f"TensorFlow's {', '.join([entry.config['optimizer'], *(f'{key} {entry.config[key]}' for key in further)])}"
 
 
-def _scatter(rows: Sequence[Rank] | Sequence[Tuned]) -> list[str]:
+def _scatter(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]:
     """Explain why one remains in the race below another that left."""
     lowest = next((row for row in reversed(rows) if row.may_be_best == "yes"), None)
-    above = [
-        row.optimizer for row in rows if row.may_be_best == "no" and lowest and row.val_accuracy > lowest.val_accuracy
-    ]
+    better = rows[: rows.index(lowest)] if lowest else []
+    above = [row.optimizer for row in better if row.may_be_best == "no" and row.val_accuracy != lowest.val_accuracy]
     if not above:
         return []
-    left = f"{listed(above, 'and')} left with a higher mean"
+    left = f"{listed(above, 'and')} left with a {'higher' if score.direction > 0 else 'lower'} mean"
     return [f"{lowest.optimizer} remains although {left}: its runs scatter more, so less is certain about it."]
 
 

@@ -9,6 +9,7 @@ from types import ModuleType
 import numpy as np
 
 from descent.core import process
+from descent.runs import metrics
 from descent.runs import task as training
 from descent.runs.store import Store
 from descent.runs.task import Task
@@ -30,17 +31,19 @@ def obtain(
         parts: in how many parts to train at once on a cluster; as many as it has workers unless given.
 
     Yields:
-        The runs: first those that were kept, then the others as they finish, in any order on a cluster.
+        The runs, with their balanced accuracy: first those that were kept, then the others as they finish, in any order
+        on a cluster.
 
     Raises:
         InputError: for what does not train; if there is no such cluster, if it ends, or runs other code.
     """
     process.fix_threads()  # a part of the environment
     cluster = _cluster()
-    store = Store(task.made(), None if cluster else environment())
+    made = task.made()
+    store, labels = Store(made, None if cluster else environment()), made.data.validation.labels
     kept = {run: store.find(run, run.seed == weights_of) for run in wanted}
     found, missing = [run for run in kept.values() if run], [run for run in kept if not kept[run]]
-    yield from found
+    yield from (metrics.with_balanced_accuracy(run, labels) for run in found)
     if found:
         print(f"{task.name}: {len(found)} of {len(kept)} runs were kept", flush=True)
     if not missing:
@@ -60,7 +63,7 @@ def obtain(
         awaited.remove(Wanted(run.seed, run.factor))
         store.keep(run)
         progress.after_run(run)
-        yield run
+        yield metrics.with_balanced_accuracy(run, labels)
 
 
 def max_parallel() -> int:

@@ -1,13 +1,92 @@
 """Judges a training from its measurements alone; knows nothing of optimizers or networks."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from descent.data.datasets import Dataset
-from descent.training.run import HISTORY, LOSSES, MEASUREMENTS, Run
+from descent.training.run import LOSSES, Run
 from descent.training.settings import TrainingParameters
+
+BALANCED = "val_balanced_accuracy"  # the column of a history that is computed here; a training measures the others
+
+
+class Score(NamedTuple):
+    """What compares the optimizers, and how people read it.
+
+    Files and tables hold a score as it is measured. Where optimizers are compared it is `turned`: higher is better.
+    """
+
+    column: str  # of a history
+    title: str
+    unit: str
+    difference: str  # unit of a difference
+    factor: float  # from the column to the unit
+    digits: int  # behind the point, in the unit
+    direction: int  # 1 where higher is better, -1 where lower is
+    near: float  # a learning rate whose score is this close to the best is good
+
+    @property
+    def heading(self) -> str:
+        """Title and unit."""
+        return f"{self.title}, {self.unit}"
+
+    def turned(self, values: Any) -> Any:
+        """Turn values so that higher is better, or turned values back."""
+        return self.direction * values
+
+    def error(self, value: float) -> float:
+        """How far a value is from a perfect one."""
+        return 1 - value if self.direction > 0 else value
+
+    def resolution(self, examples: int) -> float:
+        """What one of the examples changes, on average over them; 0 for the loss, which is no count."""
+        return 1 / examples if self.direction > 0 else 0.0
+
+    def chance(self, classes: int) -> float:
+        """The score of a network that has learnt nothing: it gives every class the same probability."""
+        return 1 / classes if self.direction > 0 else math.log(classes)
+
+    def text(self, value: float) -> str:
+        """Write a value, or a difference, in its unit."""
+        return f"{self.factor * value:.{self.digits}f}"
+
+    def of_runs(self, values: np.ndarray, examples: int, last_epochs: int) -> np.ndarray:
+        """Score each run: the mean over its last epochs, turned.
+
+        Args:
+            values: of the column, [epochs, ...]; nan once a run diverged.
+            examples: that were judged.
+            last_epochs: how many of the epochs are averaged.
+        """
+        if self.column == "val_accuracy":
+            return final_accuracy(values, examples, last_epochs)
+        return self.turned(np.asarray(values)[-last_epochs:].mean(axis=0))
+
+
+_SHARE = ("%", "percentage points", 100, 2, 1, 0.01)
+SCORES = {  # by `training.score`
+    "accuracy": Score("val_accuracy", "Validation accuracy", *_SHARE),
+    "balanced_accuracy": Score(BALANCED, "Balanced validation accuracy", *_SHARE),
+    "loss": Score("val_loss", "Validation loss", "nats", "nats", 1, 4, -1, 0.05),
+}
+
+
+def with_balanced_accuracy(run: Run, labels: np.ndarray) -> Run:
+    """Add the balanced accuracy to a run's history: the mean over the classes of the share that is right, in [0, 1].
+
+    Classes without an example are left out; nan from the epoch at which the run diverged.
+
+    Args:
+        run: that was measured.
+        labels: of the examples that judged it.
+    """
+    shares = [run.hits[:, labels == label].mean(axis=1) for label in np.unique(labels)]
+    balanced = np.where(np.isnan(run.history["val_loss"]), np.nan, np.mean(shares, axis=0))
+    return run._replace(history=run.history | {BALANCED: balanced})
 
 
 def final_accuracy(accuracy: np.ndarray, images: int, last_epochs: int) -> np.ndarray:
@@ -70,7 +149,7 @@ def summarize(
     `diverged` says how many.
 
     Args:
-        history: for each of run.MEASUREMENTS an array [epochs, runs]; nan once a run diverged.
+        history: for each column of a history an array [epochs, runs]; nan once a run diverged.
         test_loss: [runs].
         test_accuracy: [runs], in [0, 1].
         parameters: last epochs and target.
@@ -88,6 +167,9 @@ def summarize(
         if name == "val_accuracy":
             known = not diverged and len(values) > 1
             summary["val_accuracy_sd"] = round(float(np.std(values, ddof=1)), 6) if known else None
+    if BALANCED in history:
+        balanced = history[BALANCED][-parameters.last_epochs :].mean()
+        summary[BALANCED] = None if diverged else round(float(balanced), 6)
     median = median_epochs(epochs_to_target(history["val_accuracy"], parameters.target_val_accuracy))
     summary["epochs_to_target"] = int(median) if np.isfinite(median) else None
     summary["diverged"] = diverged
@@ -106,7 +188,7 @@ def document(runs: Sequence[Run], data: Dataset, parameters: TrainingParameters)
         data: that trained and judged them.
         parameters: last epochs and target.
     """
-    history = {name: np.stack([run.history[name] for run in runs], axis=1) for name in MEASUREMENTS}
+    history = {name: np.stack([run.history[name] for run in runs], axis=1) for name in runs[0].history}
     test_loss, test_accuracy = np.array([run.test for run in runs]).T
     summary = summarize(history, test_loss, test_accuracy, parameters)
     hits = np.sum([run.hits[-parameters.last_epochs :] for run in runs], axis=(0, 1))
@@ -135,9 +217,10 @@ def _rounded(values: np.ndarray) -> list[float | None]:
 
 def history_csv(runs: Sequence[Run]) -> bytes:
     """Write results/history/*.csv: of each epoch a row for each run, measurements to 6 significant digits."""
-    lines = [",".join(HISTORY)]
+    columns = list(runs[0].history)
+    lines = [",".join(["seed", "epoch", *columns])]
     for epoch in range(len(runs[0].history["loss"])):
         for run in runs:
-            values = (f"{run.history[name][epoch]:.6g}" for name in MEASUREMENTS)
+            values = (f"{run.history[name][epoch]:.6g}" for name in columns)
             lines.append(f"{run.seed},{epoch + 1},{','.join(values)}")
     return ("\n".join(lines) + "\n").encode()

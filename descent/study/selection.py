@@ -1,6 +1,7 @@
 """What the runs of a study choose: a learning rate, how sure that is, what the grid tells; and the files of it.
 
-Arrays of accuracies are [factors, seeds], small factors first, in [0, 1], nan for a run that diverged.
+Arrays of scores are [factors, seeds], small factors first, turned so that higher is better (`metrics.Score`), nan for a
+run that diverged.
 """
 
 import json
@@ -11,39 +12,39 @@ import numpy as np
 
 from descent.data.datasets import Dataset
 from descent.runs import metrics
+from descent.runs.metrics import SCORES, Score
 from descent.study import grid
 from descent.training.run import LOSSES, Run
 
 DRAWS = 10_000
-NEAR = 0.01  # an accuracy this close to the best is good
-RUNS = ("role", "factor", "learning_rate", "seed", "epoch", *LOSSES)  # columns of results/tuning/runs/*.csv
+RUN = ("role", "factor", "learning_rate", "seed", "epoch")  # columns of results/tuning/runs/*.csv, before the measured
 SELECTION, REPORT = "selection", "report"  # roles of a run
 LEFT_OUT = b'{"left_out": true}\n'  # metrics of an optimizer without a learning rate that scales its steps
 
 
-def certainty(accuracy: np.ndarray) -> np.ndarray:
+def certainty(scores: np.ndarray) -> np.ndarray:
     """How often each factor would be chosen again, [factors]: their means drawn anew with the spread that is seen.
 
     With a few seeds the spread is not known well: the draws are Student's, by the number of seeds.
     """
-    n = accuracy.shape[1]
-    means, errors = accuracy.mean(axis=1), accuracy.std(axis=1, ddof=1) / math.sqrt(n)
+    n = scores.shape[1]
+    means, errors = scores.mean(axis=1), scores.std(axis=1, ddof=1) / math.sqrt(n)
     drawn = means + errors * np.random.default_rng(0).standard_t(n - 1, (DRAWS, len(means)))
     winners = np.where(np.isnan(drawn), -np.inf, drawn).argmax(axis=1)
     return np.bincount(winners, minlength=len(means)) / DRAWS
 
 
-def good_range(factors: np.ndarray, accuracy: np.ndarray) -> tuple[float, bool]:
-    """Width of the good range around the best, in decades, and whether it goes on beyond the grid.
+def good_range(factors: np.ndarray, scores: np.ndarray, near: float = 0.01) -> tuple[float, bool]:
+    """Width of the range around the best that is at most `near` worse, in decades, and whether it leaves the grid.
 
-    Between two factors the mean accuracy is taken as straight over the logarithm; a factor at which a run diverged is
+    Between two factors the mean score is taken as straight over the logarithm; a factor at which a run diverged is
     not good, and ends the range halfway to it.
     """
-    best = grid.choose(accuracy)
+    best = grid.choose(scores)
     if best is None:
         return math.nan, False
-    places, means = np.log10(factors), accuracy.mean(axis=1)
-    least = means[best] - NEAR
+    places, means = np.log10(factors), scores.mean(axis=1)
+    least = means[best] - near
     width, is_open = 0.0, False
     for step, end in ((-1, -1), (1, len(places))):
         at = best
@@ -58,8 +59,8 @@ def good_range(factors: np.ndarray, accuracy: np.ndarray) -> tuple[float, bool]:
     return float(width), is_open
 
 
-def sensitivity(factors: np.ndarray, accuracy: np.ndarray, chance: float) -> float:
-    """Accuracy that is lost within a decade around the best factor, in the mean over the grid; nan without a best.
+def sensitivity(factors: np.ndarray, scores: np.ndarray, chance: float) -> float:
+    """Score that is lost within a decade around the best factor, in the mean over the grid; nan without a best.
 
     A run that diverged has learnt nothing: it counts as `chance`.
 
@@ -67,22 +68,22 @@ def sensitivity(factors: np.ndarray, accuracy: np.ndarray, chance: float) -> flo
         Wortsman et al., Small-scale proxies for large-scale Transformer training instabilities (2023), arXiv
         2309.14322, section 2.2, there for the loss.
     """
-    best = grid.choose(accuracy)
+    best = grid.choose(scores)
     if best is None:
         return math.nan
     near = np.abs(np.log10(factors) - np.log10(factors[best])) <= 1 + 1e-9
-    lost = accuracy[best].mean() - np.where(np.isnan(accuracy), chance, accuracy).mean(axis=1)
+    lost = scores[best].mean() - np.where(np.isnan(scores), chance, scores).mean(axis=1)
     return float(lost[near].mean())
 
 
-def best_of_k(accuracy: np.ndarray, chance: float) -> np.ndarray:
-    """Accuracy to expect of the best of k factors of the grid, drawn at random, [factors] for k = 1, 2, ...
+def best_of_k(scores: np.ndarray, chance: float) -> np.ndarray:
+    """Score to expect of the best of k factors of the grid, drawn at random, [factors] for k = 1, 2, ...
 
     All subsets are weighed: chosen on all seeds but one, scored on the one left out, so that luck that chooses is not
     reported. Of n factors in the order of the choice, the one at place i (from 0) is the best of C(n - 1 - i, k - 1) of
     the C(n, k) subsets. A run that diverged counts as `chance`.
     """
-    runs = np.where(np.isnan(accuracy), chance, accuracy)
+    runs = np.where(np.isnan(scores), chance, scores)
     n = len(runs)
     weights = np.array([[math.comb(n - 1 - i, k - 1) / math.comb(n, k) for i in range(n)] for k in range(1, n + 1)])
     expected = [
@@ -94,11 +95,12 @@ def best_of_k(accuracy: np.ndarray, chance: float) -> np.ndarray:
 
 def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
     """Write results/tuning/runs/*.csv: a row for each epoch of each run; a schedule's learning rate stays empty."""
-    lines = [",".join(RUNS)]
+    columns = [*LOSSES, metrics.BALANCED]
+    lines = [",".join([*RUN, *columns])]
     for role, runs in ((SELECTION, selection), (REPORT, report)):
         for run in runs:
             rate = "" if math.isnan(run.learning_rate) else f"{run.learning_rate * run.factor:.6g}"
-            for epoch, values in enumerate(zip(*(run.history[name] for name in LOSSES), strict=True), 1):
+            for epoch, values in enumerate(zip(*(run.history[name] for name in columns), strict=True), 1):
                 numbers = ",".join(f"{value:.6g}" for value in values)
                 lines.append(f"{role},{run.factor:.6g},{rate},{run.seed},{epoch},{numbers}")
     return ("\n".join(lines) + "\n").encode()
@@ -106,43 +108,45 @@ def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
 
 def document(
     factors: Sequence[float],
-    accuracy: np.ndarray,
+    scores: np.ndarray,
     tried: Sequence[Run],
     fresh: Sequence[Run],
     report: np.ndarray,
     data: Dataset,
+    score: Score = SCORES["accuracy"],
 ) -> bytes:
     """Write results/tuning/metrics/*.json; what is not known is null.
 
     Args:
         factors: that were tried.
-        accuracy: of the runs that chose, [factors, seeds].
+        scores: of the runs that chose, [factors, seeds].
         tried: the runs that chose.
         fresh: the runs at the chosen factor; none without one.
-        report: validation accuracy of these, [seeds].
+        report: scores of these, [seeds].
         data: that trained and judged the fresh runs.
+        score: what the scores are.
     """
-    base, resolution = tried[0].learning_rate, 1 / len(data.validation.labels)
+    base, resolution = tried[0].learning_rate, score.resolution(len(data.validation.labels))
     test_accuracy = np.array([run.test[1] for run in fresh])
-    best = grid.choose(accuracy)
-    width, is_open = good_range(np.array(factors), accuracy)
+    best = grid.choose(scores)
+    width, is_open = good_range(np.array(factors), scores, score.near)
     diverged = int(np.isnan(report).sum())
-    known, chance = best is not None and not diverged, 1 / data.classes
+    known, chance = best is not None and not diverged, score.chance(data.classes)
     numbers = {
         "factor": None if best is None else _round(factors[best]),
         "learning_rate": None if best is None else _round(base * factors[best]),
-        "val_accuracy": _round(report.mean()) if known else None,
-        "val_accuracy_sd": _round(float(metrics.sample_sd(report, resolution))) if known else None,
+        score.column: _round(score.turned(report.mean())) if known else None,
+        f"{score.column}_sd": _round(float(metrics.sample_sd(report, resolution))) if known else None,
         "test_accuracy": _round(test_accuracy.mean()) if known else None,
-        "selection_accuracy": None if best is None else _round(accuracy[best].mean()),
-        "certainty": None if best is None else _round(certainty(accuracy)[best]),
+        score.column.replace("val", "selection"): None if best is None else _round(score.turned(scores[best].mean())),
+        "certainty": None if best is None else _round(certainty(scores)[best]),
         "good_range_decades": _round(width),
         "good_range_open": is_open,
-        "sensitivity": _round(sensitivity(np.array(factors), accuracy, chance)),
+        "sensitivity": _round(sensitivity(np.array(factors), scores, score.turned(chance))),
         "at_edge": best in (0, len(factors) - 1),
-        "trials": int(accuracy.size),
+        "trials": int(scores.size),
         "diverged": diverged,
-        "selection_diverged": int(np.isnan(accuracy).sum()),
+        "selection_diverged": int(np.isnan(scores).sum()),
     }
     tests = [_round(value) for value in test_accuracy]
     measured_by = metrics.merged([run.environment for run in [*tried, *fresh]])

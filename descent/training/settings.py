@@ -24,6 +24,7 @@ class TrainingParameters(Section):
     batch_size: Annotated[int, Field(ge=1, lt=2**31)]
     runs: Runs  # of each optimizer; its entry may name more
     last_epochs: Annotated[int, Field(ge=1)]
+    score: Literal["accuracy", "balanced_accuracy", "loss"] = "accuracy"  # what compares (`metrics.SCORES`)
     target_val_accuracy: Annotated[float, Field(gt=0, le=1)]
 
     @model_validator(mode="before")
@@ -168,6 +169,7 @@ def read_optimizer(path: str | Path, name: str) -> OptimizerEntry:
 
 
 ENTRIES = Path("results/rules/optimizers.json")
+NETWORK = Path("results/network.json")  # the number of parameters of the network, for the report
 
 
 def entries_json(optimizers: Mapping[str, OptimizerEntry]) -> bytes:

@@ -151,7 +151,7 @@ def test_levels_are_those_of_the_confidence():
 
 def test_accuracies_in_percent_are_sorted_by_name_and_without_the_diverged():
     rows = ranking(diverged="adam")
-    found = json.loads(tables.accuracy_json(list(rows.values())))
+    found = json.loads(tables.score_json(list(rows.values())))
     assert list(found) == ["own", "rmsprop", "sgd"]
     assert found == {name: round(100 * rows[name].val_accuracy, 2) for name in found}
 

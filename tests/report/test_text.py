@@ -66,7 +66,7 @@ def test_before_the_first_look_the_runs_that_it_needs_are_named():
 
 def test_conditions_begin_with_the_note_and_end_with_the_network():
     conditions = synthetic.conditions(note="Learning rates tuned by hand.")
-    said = text.stated_conditions(conditions, 7000)
+    said = text.stated_conditions(conditions, 7000, ("1", 0.113))
     assert said.startswith("Learning rates tuned by hand. Validation accuracy is the mean over the last 2 of 4 epochs")
     for part in (
         "3 runs of each (seeds 0 to 2)",
@@ -83,7 +83,9 @@ def test_conditions_of_a_race_name_its_looks_and_the_fewest_and_most_runs():
     conditions = synthetic.conditions()
     adam = conditions.optimizers["adam"].model_copy(update={"runs": 6})
     race = conditions.race.model_copy(update={"looks": [3, 6, 12]})
-    said = text.stated_conditions(conditions._replace(optimizers=conditions.optimizers | {"adam": adam}, race=race), 7)
+    said = text.stated_conditions(
+        conditions._replace(optimizers=conditions.optimizers | {"adam": adam}, race=race), 7, ("1", 0.113)
+    )
     assert "over 3 to 6 runs (seeds from 0 on). The race has looks at 3, 6 and 12 runs. " in said
 
 

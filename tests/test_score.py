@@ -1,0 +1,233 @@
+"""What compares the optimizers: the accuracy, the balanced accuracy or the loss, in every place that ranks them."""
+
+import json
+import math
+from typing import get_args
+
+import numpy as np
+import pytest
+from report import synthetic
+
+from descent.analysis import changes, records, study_tables, tables
+from descent.core.parameters import ParametersError, validate
+from descent.data.datasets import Dataset, Description, Split
+from descent.report import changes as changes_report
+from descent.report import figures, render
+from descent.runs import metrics
+from descent.runs.metrics import BALANCED, SCORES
+from descent.study import grid, selection
+from descent.study.settings import TuningParameters
+from descent.training.run import DIAGNOSTICS, Run
+from descent.training.settings import TrainingParameters
+
+EPOCHS, LAST = synthetic.EPOCHS, synthetic.LAST_EPOCHS
+LABELS = np.array([0] * 980 + [1] * 20, "int32")  # a class of 2 %
+EXAMPLES = len(LABELS)
+SEEN = Description("float32", (8,), False, -3.0, 4.5, ["healthy", "ill"], "healthy", 0.98, {})
+NETWORK = 1234
+
+
+def run(seed, right, loss=0.1, factor=1.0):
+    """A run that is right for these shares of the two classes, a little better or worse by its seed."""
+    hits = np.zeros((EPOCHS, EXAMPLES), bool)
+    for label, share in enumerate(right):
+        size = int((label == LABELS).sum())
+        hits[:, np.flatnonzero(label == LABELS)[: round(share * size) - seed % 2]] = True
+    history = {name: np.full(EPOCHS, 0.5) for name in ("loss", "accuracy")}
+    history |= {"val_loss": np.full(EPOCHS, loss + 0.001 * seed), "val_accuracy": hits.mean(axis=1)}
+    history |= {name: np.full(EPOCHS, 0.5) for name in DIAGNOSTICS}
+    measured = Run(seed, factor, 0.1, history, hits, (loss, 0.9), None, 1.0, {"device": "none"})
+    return metrics.with_balanced_accuracy(measured, LABELS)
+
+
+def asked(score, names):
+    """Conditions of a comparison by this score."""
+    found = synthetic.conditions(names=names)
+    training = found.training.model_copy(update={"score": score})
+    data = found.data.model_copy(update={"file": "data/own.npz", "validation_size": EXAMPLES})
+    return found._replace(training=training, data=data)
+
+
+def results(score, by_name):
+    """What a revision holds whose optimizers have these runs."""
+    conditions, split = asked(score, tuple(by_name)), Split(np.zeros((EXAMPLES, 8)), LABELS)
+    data, trainings = Dataset(split, split, split, 2), {}
+    for name, runs in by_name.items():
+        texts = metrics.history_csv(runs), metrics.document(runs, data, conditions.training)
+        location = (f"{name}.csv", f"{name}.json")
+        trainings[name] = records.parse_training(*(text.decode() for text in texts), location, range(3), conditions)
+    return records.Results(conditions, trainings)
+
+
+def ranked(found):
+    return tables.ranking(tables.best_first(found.trainings), found.trainings, found.conditions)
+
+
+def rare(score):
+    """`lazy` nearly always answers the large class, `fair` finds most of the rare one; `lazy` has the lower loss."""
+    by_name = {
+        "lazy": [run(seed, (1.0, 0.1), loss=0.2) for seed in range(3)],
+        "fair": [run(seed, (0.95, 0.9), loss=0.4) for seed in range(3)],
+    }
+    return results(score, by_name)
+
+
+def test_every_score_that_the_parameters_allow_is_known():
+    allowed = get_args(TrainingParameters.model_fields["score"].annotation)
+    assert {name: score.column for name, score in SCORES.items()} == {name: f"val_{name}" for name in allowed}
+
+
+def test_unknown_score_is_refused_by_its_key_path():
+    training = synthetic.conditions().training.model_dump() | {"score": "f1"}
+    with pytest.raises(ParametersError, match=r"^params\.yaml: training\.score: expected .*'loss', got 'f1'"):
+        validate(training, TrainingParameters, "params.yaml: training")
+
+
+def test_balanced_accuracy_is_the_mean_over_the_classes_that_are_there():
+    hits = np.array([[1, 1, 1, 0, 1, 0], [1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]], bool)
+    history = {"val_loss": np.array([0.5, 0.4, math.nan])}
+    measured = Run(0, 1.0, 0.1, history, hits, None, None, 1.0, {})
+    found = metrics.with_balanced_accuracy(measured, np.array([0, 0, 0, 0, 3, 3]))
+    assert found.history[BALANCED][:2].tolist() == [(3 / 4 + 1 / 2) / 2, (1 + 0) / 2]
+    assert math.isnan(found.history[BALANCED][2])  # the run diverged
+
+
+def test_history_and_metrics_hold_the_balanced_accuracy_too():
+    runs = [run(seed, (0.95, 0.9)) for seed in range(3)]
+    split = Split(np.zeros((EXAMPLES, 8)), LABELS)
+    header, first, *_ = metrics.history_csv(runs).decode().splitlines()
+    assert header.endswith(f"unchanged_weights,{BALANCED}")
+    assert float(first.split(",")[-1]) == pytest.approx((931 / 980 + 18 / 20) / 2, rel=1e-5)
+    written = json.loads(metrics.document(runs, Dataset(split, split, split, 2), asked("accuracy", ("a",)).training))
+    assert written[BALANCED] == pytest.approx(np.mean([run.history[BALANCED][-1] for run in runs]), abs=1e-6)
+
+
+@pytest.mark.parametrize(("score", "winner"), [("accuracy", "lazy"), ("balanced_accuracy", "fair"), ("loss", "lazy")])
+def test_winner_is_that_of_the_score(score, winner):
+    first, last = ranked(rare(score))
+    assert (first.optimizer, first.may_be_best, last.may_be_best) == (winner, "yes", "no")
+    assert last.behind_at_least > 0
+
+
+def test_lower_loss_wins_and_is_shown_as_it_was_measured():
+    found = rare("loss")
+    first, last = ranked(found)
+    assert (first.val_accuracy, last.val_accuracy) == pytest.approx((0.201, 0.401))
+    assert first.val_accuracy_low < first.val_accuracy < first.val_accuracy_high
+    [lead] = tables.leads(tables.best_first(found.trainings), found.trainings, found.conditions)
+    assert lead.lead == pytest.approx(0.2)
+    assert math.isnan(lead.low_other_images)
+    header = tables.csv_text(tables.Rank._fields, [first, last], SCORES["loss"]).splitlines()[0]
+    assert "val_loss,val_loss_sd,val_loss_low" in header
+    assert json.loads(tables.score_json([first, last], SCORES["loss"])) == {"lazy": 0.201, "fair": 0.401}
+
+
+@pytest.mark.parametrize(("score", "unit"), [("loss", "nats"), ("balanced_accuracy", "percentage points")])
+def test_race_is_decided_and_told_in_the_unit_of_the_score(score, unit):
+    found = rare(score)
+    files = render.comparison(found.conditions, found.trainings, {}, "<svg></svg>", SEEN, NETWORK)
+    text = files["ranking.md"].decode()
+    winner = ranked(found)[0].optimizer
+    assert f"**{winner} is the best of the two optimizers" in text
+    assert f" {unit} after 3 runs of each" in text
+    assert SCORES[score].heading in text
+    assert f"{score}.json" in files
+
+
+def test_lower_loss_is_a_change_for_the_better_in_both_forms_of_the_diff():
+    before = results("loss", {"a": [run(seed, (1.0, 0.1), loss=0.4) for seed in range(3)]})
+    after = results("loss", {"a": [run(seed, (1.0, 0.1), loss=0.2) for seed in range(3)]})
+    [row] = changes.changes(before, after)
+    assert row.change == pytest.approx(-0.2)
+    assert (row.verdict, row.low < row.change < row.high < 0) == ("beyond noise", True)
+    table = changes_report.render_table(before, after, ("old", "new"), "pipe")
+    assert "Validation loss, nats" in table
+    assert "Change, nats" in table
+    assert "-0.2000" in table
+
+
+def test_older_history_without_balanced_accuracy_is_read_and_refused_only_where_that_is_the_score():
+    runs = [run(seed, (0.95, 0.9)) for seed in range(3)]
+    older = [
+        one._replace(history={name: one.history[name] for name in one.history if name != BALANCED}) for one in runs
+    ]
+    new, old = results("accuracy", {"a": runs}), results("accuracy", {"a": older})
+    assert [changes.changes(*pair)[0].verdict for pair in ((old, new), (new, old))] == ["same runs"] * 2
+    with pytest.raises(records.InputError, match=rf"^a\.csv: expected a column {BALANCED}, got none"):
+        results("balanced_accuracy", {"a": older})
+
+
+def test_study_chooses_the_rate_with_the_lower_loss():
+    losses, score = {0.1: 0.2, 1.0: 0.5, 10.0: 0.9}, SCORES["loss"]
+    parameters = TuningParameters(grid_size=3, step_decades=1.0, max_extra=0, seeds=[100, 102], selection_size=EXAMPLES)
+    tried = [run(seed, (1.0, 0.1), losses[factor], factor) for factor in losses for seed in parameters.seeds]
+
+    def scores_of(runs):
+        return score.of_runs(np.stack([one.history["val_loss"] for one in runs], axis=1), EXAMPLES, LAST)
+
+    factors, scores, best = grid.select(parameters, lambda _: scores_of(tried))
+    assert factors[best] == 0.1
+    split = Split(np.zeros((EXAMPLES, 8)), LABELS)
+    fresh = [run(seed, (1.0, 0.1), 0.25) for seed in range(3)]
+    data = Dataset(split, split, split, 2)
+    written = selection.document(factors, scores, tried, fresh, scores_of(fresh), data, score)
+    numbers = json.loads(written)
+    assert (numbers["val_loss"], numbers["selection_loss"]) == pytest.approx((0.251, 0.301))
+    assert numbers["sensitivity"] == pytest.approx((0 + 0.3) / 2)
+    assert numbers["details"][0]["chance"] == pytest.approx(math.log(2), abs=1e-5)
+
+    location, conditions = ("runs.csv", "metrics.json"), asked("loss", ("a",))
+    runs_csv = selection.runs_csv(tried, fresh).decode()
+    study = records.parse_study(runs_csv, written.decode(), location, 3, conditions, parameters)
+    assert study.factors[study.chosen] == 0.1
+    assert study.chance == pytest.approx(-math.log(2), abs=1e-5)
+    [row] = study_tables.tuned({"a": study}, {"a": np.array([-0.4, -0.401, -0.402])}, conditions)
+    assert (row.default, row.val_accuracy, row.gain) == pytest.approx((0.401, 0.251, 0.15))
+    points = study_tables.sensitivity({"a": study}, conditions, parameters)
+    assert [point.mean for point in points] == pytest.approx([0.301, 0.601, 1.001])
+    assert all(point.low <= point.mean <= point.high for point in points)
+    expected = [row.val_accuracy for row in study_tables.best_of_k({"a": study}, parameters, score)]
+    assert expected == sorted(expected, reverse=True)  # the more are tried, the lower the loss of the best
+
+
+def test_report_of_your_own_case_says_what_the_network_sees_and_nothing_of_the_tutorial():
+    found = rare("accuracy")
+    files = render.comparison(found.conditions, found.trainings, synthetic.printed(), "<svg></svg>", SEEN, NETWORK)
+    page, said = files["index.html"].decode(), files["ranking.md"].decode()
+    for words in ("2: healthy, ill", "[8], float32", "-3 to 4.5", "healthy, 98 % of the validation", "1,234"):
+        assert words in page
+    assert "The largest class, healthy, has 98 % of the validation examples." in said
+    assert not any(word in page for word in ("MNIST", "utorial", "equivalence_margin"))
+
+
+@pytest.mark.parametrize(
+    ("score", "share", "is_drawn"), [("accuracy", 0.98, True), ("accuracy", 0.5, False), ("loss", 0.98, False)]
+)
+def test_largest_class_is_a_line_where_it_is_near_the_accuracies_shown(score, share, is_drawn):
+    found = rare(score)
+    runs = tables.best_first(found.trainings)
+    drawn = figures.ranking(
+        figures.Findings(
+            ranking=ranked(found),
+            runs={name: SCORES[score].turned(values) for name, values in runs.items()},
+            leads=tables.leads(runs, found.trainings, found.conditions),
+            curves=[],
+            diagnostics=[],
+            tutorial=[],
+            confidence=0.95,
+            score=SCORES[score],
+            largest=("healthy", share),
+        )
+    )
+    assert ("always answering healthy" in drawn.alternative) == is_drawn
+
+
+def test_better_is_on_the_right_of_the_ranking_whatever_the_score():
+    for score in SCORES:
+        found = rare(score)
+        runs = {name: SCORES[score].turned(values) for name, values in tables.best_first(found.trainings).items()}
+        rows = ranked(found)
+        findings = figures.Findings(rows, runs, [], [], [], [], 0.95, SCORES[score])
+        left = figures.ranking(findings).figure.axes[0]
+        first, last = (left.transData.transform((row.val_accuracy, 0))[0] for row in rows)
+        assert first > last
