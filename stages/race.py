@@ -24,11 +24,11 @@ from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.data import datasets
+from descent.parallel import processes
 from descent.runs.store import Made, Store
 from descent.runs.task import SPLITS
 from descent.training import settings
 from descent.training.run import Wanted
-from stages.repro import default_jobs
 
 PARAMETERS = Path("params.yaml")
 
@@ -129,7 +129,7 @@ def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | Non
         if run is None:
             return ""
         seconds += number * run.seconds
-    seconds /= min(jobs or default_jobs(), len(lacking))
+    seconds /= min(jobs or processes.default_jobs(), len(lacking))
     return f", about {seconds:.0f} s" if seconds < 100 else f", about {seconds / 60:.0f} min"
 
 
