@@ -21,7 +21,7 @@ from stages import race
 
 COMMAND = "exec python -m stages.race --jobs 2"
 LOOKS = [3, 5, 8]
-RATES = {"a": 0.05, "b": 0.15, "c": 0.4, "d": 2.0}  # the stand-in of the training errs as often as the rate says
+RATES = {"a": 0.05, "b": 0.15, "c": 0.5, "d": 2.0}  # the stand-in of the training errs as often as the rate says
 
 
 def designed(parameters):
