@@ -46,7 +46,8 @@ def main() -> None:
         if code := reproduce(target, options.jobs):
             sys.exit(code)
         results = records.read_results(with_study=options.study)
-        conditions, sides = results.conditions, results.studies if options.study else results.trainings
+        conditions = results.conditions
+        sides = results.studies if options.study else results.trainings
         runs = {name: side.final_accuracy for name, side in sides.items()}
         race, verdicts = tables.race_of(runs, conditions), tables.verdicts(runs, conditions)
         if race is None:
@@ -73,7 +74,9 @@ def reproduce(target: str, jobs: int | None) -> int:
     A signal goes on to the reproduction, which then stops its stages in good order. It runs in a session of its own:
     else Ctrl-C in a terminal would reach it twice.
     """
-    command = [sys.executable, "-m", "stages.repro", *(["--jobs", str(jobs)] if jobs is not None else []), target]
+    command = [sys.executable, "-m", "stages.repro", target]
+    if jobs is not None:
+        command += ["--jobs", str(jobs)]
     running = subprocess.Popen(command, start_new_session=True)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
