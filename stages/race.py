@@ -24,11 +24,11 @@ from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.data import datasets
+from descent.parallel import processes
 from descent.runs.store import Made, Store
 from descent.runs.task import SPLITS
 from descent.training import settings
 from descent.training.run import Wanted
-from stages.repro import default_jobs
 
 PARAMETERS = Path("params.yaml")
 
@@ -46,7 +46,8 @@ def main() -> None:
         if code := reproduce(target, options.jobs):
             sys.exit(code)
         results = records.read_results(with_study=options.study)
-        conditions, sides = results.conditions, results.studies if options.study else results.trainings
+        conditions = results.conditions
+        sides = results.studies if options.study else results.trainings
         runs = {name: side.final_accuracy for name, side in sides.items()}
         race, verdicts = tables.race_of(runs, conditions), tables.verdicts(runs, conditions)
         if race is None:
@@ -73,7 +74,9 @@ def reproduce(target: str, jobs: int | None) -> int:
     A signal goes on to the reproduction, which then stops its stages in good order. It runs in a session of its own:
     else Ctrl-C in a terminal would reach it twice.
     """
-    command = [sys.executable, "-m", "stages.repro", *(["--jobs", str(jobs)] if jobs is not None else []), target]
+    command = [sys.executable, "-m", "stages.repro", target]
+    if jobs is not None:
+        command += ["--jobs", str(jobs)]
     running = subprocess.Popen(command, start_new_session=True)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -129,7 +132,7 @@ def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | Non
         if run is None:
             return ""
         seconds += number * run.seconds
-    seconds /= min(jobs or default_jobs(), len(lacking))
+    seconds /= min(jobs or processes.default_jobs(), len(lacking))
     return f", about {seconds:.0f} s" if seconds < 100 else f", about {seconds / 60:.0f} min"
 
 

@@ -4,32 +4,16 @@ Usage: python -m stages.repro [--jobs N] [TARGET]        (a dvc.yaml or a stage;
 """
 
 import argparse
-import os
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import psutil
 from rich.live import Live
 
 from descent.core import parameters
 from descent.parallel import processes
-from descent.runs import executor
-
-STAGE_BYTES = 1.5 * 2**30  # memory of a stage; the largest training took 1.3 GB
-
-
-def default_jobs() -> int:
-    """Choose a number of jobs: one a worker of the cluster, one on a GPU, else one a core as far as memory goes."""
-    if os.environ.get("DESCENT_CLUSTER"):
-        return executor.max_parallel()
-    if shutil.which("nvidia-smi"):
-        return 1
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, int(psutil.virtual_memory().available / STAGE_BYTES)))
 
 
 @parameters.end_with_message
@@ -64,7 +48,7 @@ def _run(target: str, jobs: int | None) -> int | str:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
             signal.signal(number, lambda number, _: stopped.append(number))
-    jobs = jobs or default_jobs()
+    jobs = jobs or processes.default_jobs()
     print(f"{len(plan.needs)} of {plan.total} stages to do, {jobs} at a time; their output is in logs/", flush=True)
     with Live(auto_refresh=False, transient=True) as live:
         done = run.run(plan.needs, jobs, lambda name: ["--single-item", name], live, stopped)

@@ -108,6 +108,8 @@ class Mine(keras.optimizers.SGD):
     check.main()
     assert "params.yaml: 4 optimizers, 2 runs of 2 epochs, networks/mlp.py: understood" in capsys.readouterr().out
     after = {path: path.read_bytes() for path in (project.folder / RULES).iterdir()}
+    entries = project.folder / RULES / "optimizers.json"
+    assert json.loads(after.pop(entries)).items() > json.loads(before.pop(entries)).items()
     assert after == before | {project.folder / RULES / "mine.py": code.encode()}
 
 

@@ -21,7 +21,7 @@ from stages import race
 
 COMMAND = "exec python -m stages.race --jobs 2"
 LOOKS = [3, 5, 8]
-RATES = {"a": 0.05, "b": 0.15, "c": 0.4, "d": 2.0}  # the stand-in of the training errs as often as the rate says
+RATES = {"a": 0.05, "b": 0.15, "c": 0.5, "d": 2.0}  # the stand-in of the training errs as often as the rate says
 
 
 def designed(parameters):
@@ -115,12 +115,16 @@ The race is over after 16 runs in all: one optimizer is left\.""",
 
 
 @pytest.mark.slow
-def test_same_command_after_the_race_runs_and_changes_nothing(raced, tmp_path):
+def test_make_race_after_the_race_runs_and_changes_nothing_and_prints_result_report_and_way_back(raced, tmp_path):
     project = raced.duplicate(tmp_path / "project")
-    done = project.attempt(COMMAND)
+    done = project.attempt("make race STAMP= JOBS=2")
     assert done.returncode == 0
     assert "\n0 of 9 stages to do" in done.stdout
-    assert done.stdout.endswith("The race is over after 16 runs in all: one optimizer is left.\n")
+    assert done.stdout.endswith(
+        "The race is over after 16 runs in all: one optimizer is left.\n"
+        f"{(project.folder / 'results/report/ranking.md').read_text()}Report: results/report/index.html\n"
+        "Back to the same number of runs for all: git checkout params.yaml && dvc repro\n"
+    )
     assert made(project) == made(raced)
 
 

@@ -99,7 +99,7 @@ EXPERIMENTS = {
         "python -m stages.race --study",
         "cat results/tuning/report/tuned.md",
         "## Verdict",
-        "head --lines 1 --quiet results/report/ranking.md results/tuning/report/tuned.md",
+        "sed --separate --quiet '1s/^/- /p' results/report/ranking.md results/tuning/report/tuned.md",
     ],
     "newer-optimizers": [
         # An eighth of the examples, for a study of minutes: a step of Muon takes some 13 times Adam's (n = 3).
@@ -136,7 +136,7 @@ def main(names: list[str]) -> None:
                     page += f"\n{command}\n"
                     continue
                 printed = run(command, clone).strip()
-                if command.startswith("head "):  # for README, which quotes the section
+                if command.startswith("sed --separate"):  # for README, which quotes the section
                     page += f"\n{printed}\n"
                     continue
                 shown = "" if command.startswith(SILENT) else f"\n{printed}\n"

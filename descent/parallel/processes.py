@@ -1,10 +1,11 @@
-"""The DVC processes that work in this repository, and the lock that lets one `make repro` run at a time.
+"""How many stages run at once, the DVC processes that work here, the lock that lets one `make repro` run at a time.
 
 Usage: python -m descent.parallel.processes        (fails if DVC works here; `make repair` asks first)
 """
 
 import fcntl
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,9 +14,21 @@ from pathlib import Path
 import psutil
 
 from descent.core.parameters import InputError
+from descent.runs import executor
 
 LOCK = Path(".dvc/tmp/repro.lock")
 RECORD = Path(".dvc/tmp/rwlock")  # DVC's list of the processes that read and write files
+STAGE_BYTES = 1.5 * 2**30  # memory of a stage; the largest training took 1.3 GB
+
+
+def default_jobs() -> int:
+    """Choose a number of jobs: one a worker of the cluster, one on a GPU, else one a core as far as memory goes."""
+    if os.environ.get("DESCENT_CLUSTER"):
+        return executor.max_parallel()
+    if shutil.which("nvidia-smi"):
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, int(psutil.virtual_memory().available / STAGE_BYTES)))
 
 
 def others() -> dict[int, str]:

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from pipeline import ROOT, Project
 
-from stages import repro
+from descent.parallel import processes
 
 pytestmark = pytest.mark.slow
 
@@ -291,10 +291,10 @@ def _read(terminal):
     ("driver", "gigabytes", "jobs"), [(None, 64, 8), (None, 4, 2), (None, 1, 1), ("/usr/bin/nvidia-smi", 64, 1)]
 )
 def test_jobs_are_one_a_core_as_far_as_memory_goes_and_one_on_a_gpu(driver, gigabytes, jobs, monkeypatch):
-    monkeypatch.setattr(repro.shutil, "which", lambda _: driver)
-    monkeypatch.setattr(repro.os, "sched_getaffinity", lambda _: range(8), raising=False)
-    monkeypatch.setattr(repro.psutil, "virtual_memory", lambda: SimpleNamespace(available=gigabytes * 2**30))
-    assert repro.default_jobs() == jobs
+    monkeypatch.setattr(processes.shutil, "which", lambda _: driver)
+    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: range(8), raising=False)
+    monkeypatch.setattr(processes.psutil, "virtual_memory", lambda: SimpleNamespace(available=gigabytes * 2**30))
+    assert processes.default_jobs() == jobs
 
 
 @pytest.mark.parametrize(
