@@ -25,6 +25,7 @@ from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.data import datasets
 from descent.parallel import processes
+from descent.runs.metrics import SCORES, Score
 from descent.runs.store import Made, Store
 from descent.runs.task import SPLITS
 from descent.training import settings
@@ -54,7 +55,7 @@ def main() -> None:
             raise parameters.InputError(no_race(runs, conditions))
         for look in conditions.race.looks:
             if printed < look <= race.runs.max():
-                print("\n".join(look_lines(look, verdicts)), flush=True)
+                print("\n".join(look_lines(look, verdicts, SCORES[conditions.training.score])), flush=True)
                 printed = look
         remaining = [name for name, verdict in verdicts.items() if verdict.may_be_best == "yes"]
         wanted = next_look(race, conditions.race.looks)
@@ -100,7 +101,7 @@ def no_race(runs: Mapping[str, Iterable[float]], conditions: Conditions) -> str:
     return f"params.yaml: training.runs: the race needs at least 2, got {conditions.training.runs}"
 
 
-def look_lines(look: int, verdicts: Mapping[str, Verdict]) -> list[str]:
+def look_lines(look: int, verdicts: Mapping[str, Verdict], score: Score = SCORES["accuracy"]) -> list[str]:
     """Say who left the race at a look, led by whom, and who remains."""
     lines, remaining = [f"\nAfter {look} runs of each:"], []
     for name, verdict in verdicts.items():
@@ -109,8 +110,8 @@ def look_lines(look: int, verdicts: Mapping[str, Verdict]) -> list[str]:
         elif verdict.may_be_best == "yes" or verdict.runs_compared > look:
             remaining.append(name)
         elif verdict.runs_compared == look:
-            ahead = f"{verdict.clearest_rival} is ahead by at least {100 * verdict.behind_at_least:.2f}"
-            lines.append(f"{name} leaves: {ahead} percentage points")
+            ahead = f"{verdict.clearest_rival} is ahead by at least {score.text(verdict.behind_at_least)}"
+            lines.append(f"{name} leaves: {ahead} {score.difference}")
     lines.append(f"in the race: {', '.join(remaining)}")
     wrap = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
     return [lines[0], *(part for line in lines[1:] for part in wrap.wrap(line))]

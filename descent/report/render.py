@@ -80,7 +80,7 @@ def comparison(
     pictures = {name: (figures.svg(figure), alternative) for name, (figure, alternative) in drawn.items()}
     on_page = pictures | {"trajectories": (trajectories, figures.TRAJECTORIES)}
     return {
-        f"{conditions.training.score}.json": tables.score_json(found.ranking, score).encode(),
+        "score.json": tables.score_json(found.ranking, score).encode(),
         "curves.csv": csv_text(tables.CurvePoint._fields, found.curves).encode(),
         "diagnostics.csv": csv_text(tables.DiagnosticsPoint._fields, found.diagnostics).encode(),
         "differences.csv": csv_text(tables.Lead._fields, found.leads).encode(),

@@ -16,7 +16,7 @@ from stages import compare
 
 NAMES = ("sgd", "adam", "own")
 FILES = {
-    "accuracy.json", "curves.csv", "diagnostics.csv", "differences.csv", "index.html", "ranking.csv", "ranking.md",
+    "curves.csv", "diagnostics.csv", "differences.csv", "index.html", "ranking.csv", "ranking.md", "score.json",
     "summary.md", "tutorial.csv",
     *(f"figures/{name}.svg" for name in ("curves", "diagnostics", "ranking", "tutorial")),
 }  # fmt: skip

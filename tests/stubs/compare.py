@@ -13,4 +13,4 @@ inputs = repr((names, read, left)).encode()
 tables = [f"{name}.csv" for name in ("curves", "diagnostics", "ranking", "tutorial", "differences")]
 for name in ("index.html", "ranking.md", "summary.md", *tables, "figures/curves.svg"):
     process.write_file(Path("results/report", name), inputs)
-process.write_file(Path("results/report/accuracy.json"), b"{}")
+process.write_file(Path("results/report/score.json"), b"{}")

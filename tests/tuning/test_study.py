@@ -13,6 +13,7 @@ from descent.analysis import records
 from descent.core import parameters
 from descent.core.parameters import InputError, ParametersError, validate
 from descent.data.datasets import Dataset, Split
+from descent.runs.metrics import with_balanced_accuracy
 from descent.study import grid, selection
 from descent.study.settings import TuningParameters, refuse_shared_seeds
 
@@ -114,6 +115,7 @@ def written(chosen):
     fresh = [synthetic_runs.run(seed, (0.1, 1, 10)[chosen], synthetic.EPOCHS) for seed in (0, 1, 2)]
     report = np.full(3, 0.9)
     metrics = selection.document([0.1, 1, 10], scores, tried, fresh, report, Dataset(split, split, split, 10))
+    tried, fresh = ([with_balanced_accuracy(run, split.labels) for run in runs] for runs in (tried, fresh))
     return selection.runs_csv(tried, fresh).decode(), metrics.decode(), tried, fresh
 
 
