@@ -75,6 +75,7 @@ def project(tmp_path_factory):
     for name in ("plots", "plots_page"):
         shutil.copytree(ROOT / ".dvc" / name, folder / ".dvc" / name)
     shutil.copy(ROOT / ".dvc/config", folder / ".dvc/config")
+    shutil.copy(ROOT / "params.yaml", folder)  # labels say what compares
     graph = yaml.load(ROOT / "dvc.yaml")
     [history] = graph["stages"]["train"]["do"]["plots"]
     tables = [plot for plot in graph["stages"]["compare"]["plots"] if "template" in next(iter(plot.values()))]
@@ -147,7 +148,7 @@ def test_page_asks_no_host_and_reports_no_error(show, diff):
 
 def test_accuracies_stay_between_0_and_100_percent(show):
     for name in ("results_report_curves_csv", "results_report_ranking_csv", "results_report_tutorial_csv"):
-        [words] = [words for words, _ in axes(show, name) if "accuracy, %" in words or "our runs, %" in words]
+        [words] = [words for words, _ in axes(show, name) if "validation accuracy" in words or "our runs, %" in words]
         low, high = re.search(r"linear scale with values from (\S+) to (\S+)", words.replace("−", "-")).groups()
         assert (float(low), float(high)) == (0, 100), name
 
