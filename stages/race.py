@@ -16,7 +16,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
 
 from descent.analysis import records, tables
 from descent.analysis.race import next_look
@@ -24,6 +23,7 @@ from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.data import datasets
+from descent.editing.parameters_file import with_values
 from descent.parallel import processes
 from descent.runs.metrics import SCORES, Score
 from descent.runs.store import Made, Store
@@ -138,45 +138,20 @@ def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | Non
 
 
 def write_runs(runs: Mapping[str, int], key: str) -> None:
-    """Write numbers of runs into the entries of params.yaml; every other byte stays.
+    """Write numbers of runs into the entries of params.yaml; comments and order stay.
 
     Raises:
         InputError: for a file whose form does not allow it, as an entry that is a YAML alias; it stays as it was.
     """
-    before = text = PARAMETERS.read_bytes().decode()
+    before = PARAMETERS.read_bytes().decode()
     expected = YAML(typ="safe").load(before)
-    try:
-        for name, number in runs.items():
-            text = with_number(text, name, key, number)
-            expected["optimizers"][name] = {**expected["optimizers"][name], key: number}
-        is_right = YAML(typ="safe").load(text) == expected
-    except (YAMLError, ValueError, KeyError):
-        is_right = False
-    if not is_right:
+    for name, number in runs.items():
+        expected["optimizers"][name] = {**expected["optimizers"][name], key: number}
+    text = with_values(before, {f"optimizers.{name}.{key}": number for name, number in runs.items()})
+    if YAML(typ="safe").load(text) != expected:
         lines = [f"{PARAMETERS}: optimizers.{name}: write {key}: {number} by hand" for name, number in runs.items()]
         raise parameters.InputError("\n".join([*lines, "Then the same command continues the race."]))
     process.write_file(PARAMETERS, text.encode())
-
-
-def with_number(text: str, name: str, key: str, number: int) -> str:
-    """Return the text of params.yaml with one number of an optimizer's entry changed, or added as its first key."""
-
-    def members(mapping):
-        return {node.value: (node, value) for node, value in mapping.value}
-
-    _, optimizers = members(YAML(typ="safe", pure=True).compose(text))["optimizers"]
-    named, entry = members(optimizers)[name]
-    if key in members(entry):
-        _, value = members(entry)[key]
-        start, end, new = value.start_mark.index, value.end_mark.index, f"{number}"
-    elif entry.flow_style:
-        start = end = text.index("{", entry.start_mark.index) + 1
-        new = f"{key}: {number}, "
-    else:  # below the name: the last line of an entry may be followed by the comment that opens the next section
-        start = end = text.index("\n", named.end_mark.index) + 1
-        (first, _), *_ = entry.value
-        new = f"{' ' * first.start_mark.column}{key}: {number}\n"
-    return text[:start] + new + text[end:]
 
 
 if __name__ == "__main__":

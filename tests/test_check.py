@@ -283,9 +283,32 @@ def test_own_optimizers_that_the_study_could_not_tune_are_understood_and_named(f
     assert lines == [f"params.yaml: optimizers.{name}: {told}" for name in ("deaf", "called")]
 
 
-def test_file_of_the_network_is_inside_the_repository(faults):
-    [line] = faults(lambda parameters: parameters["network"].update(file="../mlp.py"))
-    assert line.startswith("params.yaml: network.file: expected a Python file in this repository: ")
+@pytest.mark.parametrize(
+    ("file", "place"), [("../mlp.py", "this repository: "), ("mlp.py", "the folder networks/, got")]
+)
+def test_file_of_the_network_is_in_its_folder_on_which_the_check_depends(file, place, faults):
+    [line] = faults(lambda parameters: parameters["network"].update(file=file))
+    assert line.startswith(f"params.yaml: network.file: expected a Python file in {place}")
+
+
+def test_numbers_of_runs_that_do_not_fit_together_are_refused(faults):
+    def spoil(parameters):
+        parameters["race"]["looks"] = [3, 100]
+        parameters["optimizers"]["adam"]["runs"] = 1
+        parameters["optimizers"]["sgd"]["tuned_runs"] = 101
+
+    assert faults(spoil) == [
+        "params.yaml: race.looks: expected the first look at training.runs, 2, got [3, 100]",
+        "params.yaml: optimizers.adam.runs: expected at least training.runs, 2, got 1",
+        "params.yaml: tuning.seeds: expected seeds from 101 on: runs may take those below, by training, optimizers and "
+        "race, got 100",
+    ]
+
+
+def test_seeds_of_earlier_editions_are_told_what_takes_their_place(faults):
+    assert faults(lambda parameters: parameters["training"].update(seeds=[0, 1])) == [
+        "params.yaml: training.seeds: expected runs: N in its place, for the seeds 0 to N - 1, got [0, 1]"
+    ]
 
 
 def test_batch_may_hold_all_images_and_the_last_epochs_be_all_of_them(faults):

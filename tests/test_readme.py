@@ -128,49 +128,8 @@ def test_experiment_of_readme_changes_what_it_says_and_nothing_else_and_is_under
 def test_pages_of_experiments_show_their_own_commands():
     for name, lines in experiments.EXPERIMENTS.items():
         page = (ROOT / experiments.FOLDER / f"{name}.md").read_text(encoding="utf-8")
-        assert re.findall(r"^\$ (.*)$", page, re.MULTILINE) == lines
-
-
-def may_be_best(text):
-    """Optimizers of a table whose number is bold in each of its columns that have any."""
-    rows = dict(re.findall(r"^\| (\w+) +\|(.*)\|$", text, re.MULTILINE))
-    cells = {name: [cell for cell in row.split("|") if re.match(r" *\**\d", cell)] for name, row in rows.items()}
-    return {name for name, numbers in cells.items() if numbers and all("**" in cell for cell in numbers)}
-
-
-def test_what_readme_says_of_other_experiments_is_what_came_out_of_them():
-    optimizers = set(yaml.load(ROOT / "params.yaml")["optimizers"])
-    last_column = {}
-    for name in ("fashion-mnist", "cnn"):
-        rows = re.findall(r"^\| (\w+) +\|[^|]*\| (\**)\d", read(f"docs/experiments/{name}.md"), re.MULTILINE)
-        assert {optimizer for optimizer, _ in rows} == optimizers
-        last_column[name] = {optimizer for optimizer, bold in rows if bold == "**"}
-    newer = yaml.load(ROOT / "docs/experiments/newer-optimizers.yaml")
-    _, study = read("docs/experiments/newer-optimizers.md").split("$ cat results/tuning/report/tuned.md")
-    rows = dict(re.findall(r"^\| (\w+) +\| (yes|no)\b", study, re.MULTILINE))
-    _, default, tuned = read("docs/experiments/data-size.md").split("$ python -m tools.series ")
-    found = [
-        last_column["fashion-mnist"], optimizers - last_column["cnn"], {name for name in newer if rows[name] == "yes"},
-        may_be_best(default), may_be_best(tuned),
-    ]  # fmt: skip
-    assert found == [  # and so says README:
-        {"adagrad"}, {"sgd"}, {"adamw", "adafactor"}, {"adagrad", "nadam"}, {"adadelta", "adagrad", "adamax"}
-    ]  # fmt: skip
-    losses = []  # of sgd against adagrad, with the fewest examples and with the most
-    for table in (default, tuned):
-        rows = dict(re.findall(r"^\| (adagrad|sgd) +\|(.*)\|$", table, re.MULTILINE))
-        adagrad, sgd = ([float(mean) for mean in re.findall(r"([\d.]+) ±", rows[name])] for name in ("adagrad", "sgd"))
-        losses += [f"{adagrad[end] - sgd[end]:.1f}" for end in (0, -1)]
-    text = " ".join(read("README.md").split())
-    for sentence in (
-        "at its default from {} points to {}, tuned from {} to {}.".format(*losses),
-        "[Fashion-MNIST](docs/experiments/fashion-mnist.md) adagrad alone may be the best",
-        "[small convolutional network](docs/experiments/cnn.md) all but sgd may",
-        "Nesterov's momentum, AdamW and Adafactor may be the best once tuned",
-        "At the defaults adagrad and nadam may be the best at every size",
-        "which were tuned with 8192, adadelta, adagrad and adamax.",
-    ):
-        assert sentence in text
+        shown = [line for line in lines if not line.startswith(("## ", "sed --separate"))]
+        assert re.findall(r"^\$ (.*)$", page, re.MULTILINE) == shown
 
 
 def test_python_versions_are_the_same_everywhere():

@@ -7,7 +7,6 @@ Those of the lesson need each other: run them together.
 What is written to docs/experiments/NAME.md is what the commands printed.
 """
 
-import csv
 import shutil
 import subprocess
 import sys
@@ -19,11 +18,6 @@ FOLDER = Path("docs/experiments")
 LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1"
 RUNS = "-S training.runs={0} -S 'race.looks=[{0}]'"
 THREE = RUNS.format(3)
-SIZES = (512, 2048, 8192, 32768)
-with Path("results/tuning/report/tuned.csv").open(encoding="utf-8", newline="") as file:
-    TUNED = " ".join(
-        f"-S optimizers.{row['optimizer']}.config.learning_rate={row['learning_rate']}" for row in csv.DictReader(file)
-    )
 EXPERIMENTS = {
     "adam-lr3": [
         "dvc exp run --temp -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3",
@@ -82,14 +76,6 @@ EXPERIMENTS = {
         "dvc exp apply cnn",
         "cat results/report/ranking.md",
         "python -m tools.series main cnn",
-    ],
-    "data-size": [
-        *(
-            f"dvc exp run --temp {THREE} -S data.train_size={size}{rates} -n {name}-{size}"
-            for name, rates in (("default", ""), ("tuned", f" {TUNED}"))
-            for size in SIZES
-        ),
-        *(f"python -m tools.series {' '.join(f'{name}-{size}' for size in SIZES)}" for name in ("default", "tuned")),
     ],
     "race": [
         "## The default settings",

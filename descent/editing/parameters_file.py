@@ -18,10 +18,10 @@ def with_values(text: str, values: Mapping[str, Any]) -> str:
         values: by key path, such as data.train_size. The mapping that holds the key must be there. A mapping takes the
             place of what is there; an equal value changes nothing; None removes the key.
     """
-    yaml = YAML()
-    yaml.width = 10**6
-    yaml.preserve_quotes = True
-    document = yaml.load(text)
+    editor = YAML()
+    editor.width = 10**6
+    editor.preserve_quotes = True
+    document = editor.load(text)
     for path, value in values.items():
         *parents, key = path.split(".")
         section = document
@@ -34,7 +34,7 @@ def with_values(text: str, values: Mapping[str, Any]) -> str:
         elif section[key] != value:
             _replace(section, key, value)
     stream = io.StringIO()
-    yaml.dump(document, stream)
+    editor.dump(document, stream)
     return stream.getvalue()
 
 

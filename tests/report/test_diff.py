@@ -107,7 +107,7 @@ def test_brief_never_fails_whoever_calls_it(repository):
     [
         ("nonsense", "nonsense: unknown Git revision 'nonsense'"),
         ("main nonsense", "nonsense: unknown Git revision 'nonsense'"),
-        ("untrained", "untrained: results/history/sgd.csv: not there; run dvc repro"),
+        ("untrained", "untrained: results/history/sgd.csv: not in Git at untrained; git add it and commit"),
     ],
 )
 def test_what_cannot_be_read_is_named_in_one_line(repository, revisions, message):

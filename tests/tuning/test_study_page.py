@@ -141,7 +141,7 @@ def test_without_a_script_the_figures_and_tables_stand_in_for_the_controls(whole
     assert "<td" in static
     assert "2 of 3" in static
     (tmp_path / "static.html").write_text(measure.join(static.rsplit("</body>", 1)), encoding="utf-8")
-    assert "<title>[0,2,3]</title>" in browser.visit(tmp_path / "static.html").html
+    assert "<title>[0,2,4]</title>" in browser.visit(tmp_path / "static.html").html
 
 
 def test_controls_and_figures_are_named_for_a_screen_reader_and_the_libraries_licences_are_there(whole):
