@@ -37,9 +37,9 @@ class CurvePoint(NamedTuple):
     loss_high: float
     accuracy_low: float
     accuracy_high: float
-    balanced_accuracy: float  # of the validation examples alone
-    balanced_accuracy_low: float
-    balanced_accuracy_high: float
+    balanced_accuracy: float = math.nan  # of the validation examples alone
+    balanced_accuracy_low: float = math.nan
+    balanced_accuracy_high: float = math.nan
 
 
 # A row of diagnostics.csv: the columns that descent/training/run.py explains, means over the runs.
