@@ -56,11 +56,15 @@ def test_links_and_pictures_lead_somewhere(page):
 
 
 @pytest.fixture(scope="module")
-def compared(tmp_path_factory):
+def compared(tmp_path_factory, mnist_archive):
     """A clone in which `compare` and `compare_tuning` ran on the committed histories, metrics and runs."""
     folder = tmp_path_factory.mktemp("compared") / "project"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
     project = Project(folder)
+    (folder / "data/raw").mkdir(parents=True)
+    shutil.copy(mnist_archive, folder / "data/raw/mnist.npz")
+    project.run("python -m stages.prepare")
+    (folder / "results/network.json").write_text('{"parameters": 1}')  # of `check`, for the page alone
     project.run("python -m stages.compare")
     (folder / "results/tuning/paths.csv").write_text(
         ",".join(thinned.COLUMNS) + "\n"

@@ -7,7 +7,7 @@ import pytest
 
 from descent.data.datasets import Dataset, Split
 from descent.runs import metrics
-from descent.training.run import Run
+from descent.training.run import MEASUREMENTS, Run
 from descent.training.settings import TrainingParameters
 
 NAN = float("nan")
@@ -72,7 +72,7 @@ def test_one_run_has_no_spread():
 def run(seed, accuracies, hits):
     """A run whose every measurement is the accuracy of the epoch, and that classified these examples."""
     values = np.array(accuracies, dtype=float)
-    history = dict.fromkeys(metrics.MEASUREMENTS, values)
+    history = dict.fromkeys(MEASUREMENTS, values)
     last = values[-1]
     return Run(seed, 1.0, 0.1, history, np.array(hits, dtype=bool), (1 - last, last), None, 1.0, {"device": "CPU"})
 
