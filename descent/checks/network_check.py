@@ -104,7 +104,8 @@ def check_examples(entry: NetworkEntry, model: keras.Model, facts: Facts) -> Non
         size = "255" if largest == 255 else "(np.abs(x_train).max(axis=0) + 1e-9)"
         scale = f"size = {size}; x_train, x_test = x_train / size, x_test / size"
         print(
-            f"{where}: the network sees values up to {largest:g}, and no layer of Keras scales them; in NumPy: {scale}"
+            f"{where}: the network sees values up to {largest:g}, and no layer of Keras scales them: begin build with "
+            f"layers.BatchNormalization(), or in NumPy: {scale}"
         )
     if not networks.is_plain(model):
         hint = "; uint8 is divided by 255: save ids as another type, x.astype('int32')" if divided else ""

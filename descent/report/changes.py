@@ -1,6 +1,7 @@
 """What changed between two revisions of the results, as a table or in one line."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from tabulate import tabulate
@@ -10,6 +11,8 @@ from descent.analysis.records import Results
 from descent.report import display_tables
 from descent.report.text import percent
 from descent.runs import metrics
+
+_OF_CPU = ("device_name", "cpu", "vector_extensions", "caches")  # one of them is enough to say that the CPU is another
 
 
 def render_table(before: Results, after: Results, names: tuple[str, str], form: str) -> str:
@@ -50,11 +53,13 @@ def render_line(committed: Results, ours: Results, names: tuple[str, str]) -> st
     """Write in one line whether results agree with the committed ones; nothing where they are the same."""
     if parameters := differing_parameters(committed, ours, names):
         return (
-            f"Parameters differ from those of the committed results ({'; '.join(parameters)}): "
-            f"python -m stages.diff {names[0]} tells what that changed."
+            f"Parameters differ from those of the committed results ({_shortened(parameters)}): "
+            f"python -m stages.diff {names[0]} shows what that changed."
         )
     environment = differing_environment(committed, ours)
-    other = f" ({'; '.join(environment)})" if environment else ""
+    of_cpu = [text for key in _OF_CPU for text in environment if text.startswith(f"{key}: ")]
+    environment = [text for text in environment if text not in of_cpu[1:]]
+    other = f" ({_shortened(environment)})" if environment else ""
     verdicts = {row.optimizer: row.verdict for row in changes(committed, ours)}
     if set(verdicts.values()) <= {"same runs"}:
         return f"Results equal the committed ones to the last digit{other}." if other else ""
@@ -68,6 +73,10 @@ def render_line(committed: Results, ours: Results, names: tuple[str, str]) -> st
         + (f", too few runs to tell for {', '.join(undecided)}" if undecided else "")
         + "; commit yours as the baseline, then compare."
     )
+
+
+def _shortened(texts: Sequence[str]) -> str:
+    return "; ".join(texts[:3]) + (f"; {len(texts) - 3} more" if len(texts) > 3 else "")
 
 
 def _mean(runs: np.ndarray, results: Results) -> str:

@@ -177,6 +177,7 @@ def test_table_holds_what_changed_and_the_rest_is_named():
     assert parameters == "Parameters: training.batch_size: 128 -> 64."
 
 
+NAMED = synthetic.ENVIRONMENT.get("device_name", "not recorded")
 BEYOND, ON_GPU = {"sgd": 0.87}, synthetic.ENVIRONMENT | {"device": "GPU"}
 
 
@@ -184,6 +185,10 @@ BEYOND, ON_GPU = {"sgd": 0.87}, synthetic.ENVIRONMENT | {"device": "GPU"}
     ("options", "line"),
     [
         ({}, ""),
+        (
+            {"environment": synthetic.ENVIRONMENT | {"caches": "L2 1K", "device_name": "other"}},
+            f"Results equal the committed ones to the last digit (device_name: {NAMED} -> other).",
+        ),
         ({"environment": ON_GPU}, "Results equal the committed ones to the last digit (device: CPU -> GPU)."),
         (
             {"environment": ON_GPU, "levels": {"adam": 0.9502, "sgd": 0.8502}},
@@ -198,10 +203,10 @@ BEYOND, ON_GPU = {"sgd": 0.87}, synthetic.ENVIRONMENT | {"device": "GPU"}
         (
             {"levels": BEYOND, "training__batch_size": 64},
             "Parameters differ from those of the committed results (training.batch_size: 128 -> 64): "
-            "python -m stages.diff HEAD tells what that changed.",
+            "python -m stages.diff HEAD shows what that changed.",
         ),
     ],
-    ids=["same", "same elsewhere", "agree elsewhere", "unexplained", "other parameters"],
+    ids=["same", "other CPU, named once", "same elsewhere", "agree elsewhere", "unexplained", "other parameters"],
 )
 def test_line_says_whether_results_agree_with_the_committed_ones(options, line):
     assert render_line(revision(), revision(**options), ("HEAD", "workspace")) == line
