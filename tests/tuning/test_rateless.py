@@ -48,5 +48,5 @@ def test_the_others_are_compared_without_it(tuned, capsys):
     compare_tuning.main()
     printed = capsys.readouterr().out
     assert "sgd: left out of the study, since its steps do not follow its learning rate\n" in printed
-    assert "Left out, since their steps do not follow their learning rates: sgd." in printed
+    assert "Left out, since their steps do not follow a learning rate: sgd." in printed
     assert "| sgd " not in printed
