@@ -97,7 +97,7 @@ def test_hyperparameter_written_as_dvc_writes_it_is_a_number_and_the_experiment_
     assert "1e-06" in (project.folder / "params.yaml").read_text()
     table = project.run("dvc metrics diff main slow --md")
     assert "results/metrics/adam.json" in table
-    assert "| val_accuracy " in table
+    assert "| val_loss " in table  # the accuracy of a stand-in may be 1 in both
     assert "sgd" not in table
     assert "optimizers.adam.config.learning_rate" in project.run("dvc params diff main slow --md")
 
