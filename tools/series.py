@@ -38,7 +38,7 @@ def column(results: Results) -> dict[str, str]:
 def main(*names: str) -> None:
     """Read the revisions through DVC, print one table."""
     report = parameters.read("params.yaml", "report", ReportParameters)
-    revisions = [read_revision(name, report) for name in names]
+    revisions = [read_revision(name, report, "accuracy") for name in names]
     cells = [column(results) for results in revisions]
     last = {name: training.final_accuracy for name, training in revisions[-1].trainings.items()}
     optimizers = sorted(set().union(*cells), key=lambda name: -np.nanmean(last[name]) if name in last else 0)
