@@ -5,7 +5,6 @@ Usage: python -m stages.train adam        (its name in params.yaml)
 
 import sys
 from pathlib import Path
-from statistics import median
 
 from descent.core import parameters, process
 from descent.runs import executor, metrics
@@ -31,7 +30,6 @@ def main(name: str) -> None:
     process.write_file(Path("results/history", f"{name}.csv"), metrics.history_csv(trained))
     process.write_file(Path("results/metrics", f"{name}.json"), metrics.document(trained, task.load(), training))
     process.write_file(Path("results/models", f"{name}.weights.h5"), runs[seeds[0]].weights)
-    print(f"{name}: a run took {median(run.seconds for run in trained):.1f} s (median of {len(trained)})", flush=True)
 
 
 if __name__ == "__main__":

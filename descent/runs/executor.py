@@ -97,7 +97,7 @@ class _Progress:
         accuracy = run.history["val_accuracy"][-1]
         state = "diverged" if np.isnan(accuracy) else f"val_accuracy {accuracy:.4f}"
         factor = "" if run.factor == 1 else f"  learning rate x {run.factor:.4g}"
-        self._print(f"run {self._done}/{self._total}  seed {run.seed}{factor}  {state}", 0)
+        self._print(f"run {self._done}/{self._total}  seed {run.seed}{factor}  {state}  took {run.seconds:.1f} s", 0)
 
     def _print(self, line: str, epoch: int) -> None:
         self._printed = time.monotonic()
