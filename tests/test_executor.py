@@ -67,9 +67,9 @@ def test_lines_say_which_run_how_far_and_when_all_are_done(capsys):
     first, second = (synthetic_runs.run(seed).history["val_accuracy"][-1] for seed in (0, 1))
     assert capsys.readouterr().out.splitlines() == [
         "adam  run 1/2  epoch 1/2  loss 0.2500  val_accuracy 0.5000  0 s left",
-        f"adam  run 1/2  seed 0  val_accuracy {first:.4f}  0 s left",
+        f"adam  run 1/2  seed 0  val_accuracy {first:.4f}  took 0.3 s  0 s left",
         "adam  run 2/2  epoch 1/2  loss 0.2500  val_accuracy 0.5000  0 s left",
-        f"adam  run 2/2  seed 1  learning rate x 0.3162  val_accuracy {second:.4f}  0 s left",
+        f"adam  run 2/2  seed 1  learning rate x 0.3162  val_accuracy {second:.4f}  took 0.3 s  0 s left",
     ]
 
 
@@ -80,7 +80,7 @@ def test_diverged_run_is_said_to_be_one(capsys):
     run.history["val_accuracy"][:] = np.nan
     progress.after_epoch(1, {})
     progress.after_run(run)
-    assert capsys.readouterr().out == "adam  run 1/1  seed 3  diverged  0 s left\n"
+    assert capsys.readouterr().out == "adam  run 1/1  seed 3  diverged  took 0.3 s  0 s left\n"
 
 
 @pytest.mark.usefixtures("asked")
