@@ -394,7 +394,7 @@ def test_mixed_types_of_examples_are_refused(tmp_path, monkeypatch):
 
 
 def test_split_of_a_single_class_is_refused_with_the_line_that_mixes_it(tmp_path, monkeypatch):
-    facts = datasets.facts(datasets.read(make_case("sorted_test", tmp_path, monkeypatch)))
+    facts = datasets.facts(datasets.read(make_case("sorted_labels", tmp_path, monkeypatch)))
     with pytest.raises(
         parameters.ParametersError, match=r"the validation examples: .* got 0 alone; to mix .*x_test\[order"
     ):
