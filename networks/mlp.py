@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 
-def build(input_shape, classes, hidden_units, activation, dropout):
+def build(input_shape, classes, hidden_units: list[int], activation: str, dropout: float):
     """Return a model from examples [batch, *input_shape] to logits [batch, classes]."""
     stack = [keras.Input(input_shape), layers.Flatten()]
     for units in hidden_units:

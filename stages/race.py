@@ -29,7 +29,7 @@ from descent.runs.metrics import SCORES, Score
 from descent.runs.store import Made, Store
 from descent.runs.task import SPLITS
 from descent.training import settings
-from descent.training.run import Wanted
+from descent.training.measurements import Wanted
 
 PARAMETERS = Path("params.yaml")
 

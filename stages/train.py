@@ -10,7 +10,7 @@ from descent.core import parameters, process
 from descent.runs import executor, metrics
 from descent.runs.task import Task
 from descent.training import settings
-from descent.training.run import Wanted
+from descent.training.measurements import Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 

@@ -15,7 +15,7 @@ from descent.runs.task import Task
 from descent.study import grid, selection
 from descent.study.settings import TuningParameters
 from descent.training import settings
-from descent.training.run import Run, Wanted
+from descent.training.measurements import Run, Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 RESULTS = Path("results/tuning")

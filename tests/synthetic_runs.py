@@ -9,7 +9,7 @@ from descent.core import parameters
 from descent.data import archives
 from descent.runs.task import SELECTION, SPLITS, Task
 from descent.training import settings
-from descent.training.run import MEASUREMENTS, Run
+from descent.training.measurements import MEASUREMENTS, Run
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 ENVIRONMENT = {"cpu": "of a test", "threads": "2"}

@@ -11,7 +11,7 @@ from pipeline import Project, stages_run
 from descent.core import parameters
 from descent.data import datasets
 from descent.training import networks, optimizers
-from descent.training.run import Wanted
+from descent.training.measurements import Wanted
 from descent.training.settings import NetworkEntry, Optimizers, TrainingParameters
 from descent.training.trainer import Trainer
 

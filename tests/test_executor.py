@@ -8,7 +8,7 @@ import synthetic_runs
 
 from descent.runs import executor
 from descent.runs import task as training
-from descent.training.run import Wanted
+from descent.training.measurements import Wanted
 
 WANTED = [Wanted(0), Wanted(1), Wanted(2)]
 

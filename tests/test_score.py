@@ -17,7 +17,7 @@ from descent.runs import metrics
 from descent.runs.metrics import BALANCED, SCORES
 from descent.study import grid, selection
 from descent.study.settings import TuningParameters
-from descent.training.run import DIAGNOSTICS, Run
+from descent.training.measurements import DIAGNOSTICS, Run
 from descent.training.settings import TrainingParameters
 
 EPOCHS, LAST = synthetic.EPOCHS, synthetic.LAST_EPOCHS

@@ -13,7 +13,7 @@ from descent.data import archives
 from descent.runs import store
 from descent.runs.store import Store
 from descent.runs.task import SPLITS
-from descent.training.run import Wanted
+from descent.training.measurements import Wanted
 
 RUNS = Path(".dvc/tmp/runs")
 

@@ -16,7 +16,7 @@ from descent.core.parameters import InputError
 from descent.runs.metrics import BALANCED, SCORES, Score
 from descent.study import selection
 from descent.study.settings import TuningParameters
-from descent.training.run import HISTORY, LOSSES
+from descent.training.measurements import HISTORY, LOSSES
 
 History = dict[str, np.ndarray]  # column of a history file -> [epochs, runs] float64, runs sorted by seed
 Environment = dict[str, str | bool | int | float]  # what computed the results: property -> value

@@ -22,7 +22,7 @@ from descent.analysis.records import History, Training
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
 from descent.runs.metrics import Score
-from descent.training.run import DIAGNOSTICS
+from descent.training.measurements import DIAGNOSTICS
 
 
 class CurvePoint(NamedTuple):

@@ -19,7 +19,7 @@ from descent.core.parameters import Finite, ParametersError, at, did_you_mean, g
 from descent.data import ids
 from descent.data.datasets import as_seen, extremes, is_divided
 from descent.data.settings import Facts
-from descent.training import graphs, networks
+from descent.training import networks, traced
 from descent.training.networks import WHERE
 from descent.training.settings import NetworkEntry
 
@@ -77,8 +77,6 @@ def check_network(entry: NetworkEntry, input_shape: tuple[int, ...], classes: in
         step = networks.trace_step(models[0], input_shape, jit_compile)
         if not networks.is_plain(models[0]):
             _check_step(entry, models[0], input_shape, step)
-            if jit_compile:
-                _check_loop(entry, models[0], input_shape)
     return models[0]
 
 
@@ -183,29 +181,10 @@ def _check_step(entry: NetworkEntry, model: keras.Model, input_shape: tuple[int,
         raise networks.refusal(entry, "a network whose loss has a gradient", "none for any of its weights")
     if idle := [v.path for v, gradient in zip(model.trainable_variables, gradients, strict=True) if gradient is None]:
         print(f"{WHERE}: {entry.file}: no gradient for {', '.join(idle)}: not trained, as in Keras")
-    graphs.refuse_hidden_random(step.graph, f"{WHERE}: {entry.file}")
-    first, again = (graphs.text_of(networks.trace_step(model, input_shape, jit_compile=False).graph) for _ in range(2))
+    traced.refuse_hidden_random(step.graph, f"{WHERE}: {entry.file}")
+    first, again = (traced.text_of(networks.trace_step(model, input_shape, jit_compile=False).graph) for _ in range(2))
     if first != again:
         raise networks.refusal(entry, "Python code that does the same at every call", "another program the second time")
-
-
-def _check_loop(entry: NetworkEntry, model: keras.Model, input_shape: tuple[int, ...]) -> None:
-    """Call the network in a compiled loop, as a training does: in one, XLA takes fewer numbers for constants."""
-    examples = tf.zeros((2, 2, *input_shape))
-    kind = tf.TensorSpec([2, model(examples[0], training=False).shape[-1]], tf.float32)
-
-    @tf.function(jit_compile=True)
-    def call() -> tf.Tensor:
-        return tf.map_fn(
-            lambda batch: tf.cast(model(batch, training=False), tf.float32), examples, fn_output_signature=kind
-        )
-
-    try:
-        call()
-    except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:
-        reason = error.message.splitlines()[0][:200]
-        expected = "a network that XLA can compile in a loop over batches"
-        raise networks.refusal(entry, expected, f"{reason}; prepare such inputs in the data instead") from None
 
 
 def _count_weights(build: Callable[[], keras.Model], input_shape: tuple[int, ...]) -> int:

@@ -12,14 +12,18 @@ import tensorflow as tf
 
 from descent.core import user_code
 from descent.core.parameters import ParametersError
-from descent.training import graphs, optimizers
+from descent.training import optimizers, traced
 from descent.training.settings import OptimizerEntry
 
 _SCALED_STEPS = 3  # a schedule may begin at zero
-# Methods and modules that an optimizer of Keras 2 has.
-_METHODS_OF_KERAS_2 = {
-    "get_updates", "get_gradients", "_create_slots", "_prepare_local",
-    "_resource_apply_dense", "_resource_apply_sparse",
+# Where the rules of Keras 2.2 are now.
+_MOVED = {name: f"optimizers/keras2_{name.lower()}.py" for name in ("Adagrad", "Nadam", "RMSprop")}
+_MOVED["TFOptimizer"] = "optimizers/tf1.py"
+# What Keras 2 called, and Keras 3, or its training loop with TensorFlow, does not.
+_NEVER_CALLED = {
+    "get_gradients", "get_updates", "scale_loss", "minimize", "compute_gradients", "stateless_apply",
+    "_create_slots", "_create_all_weights", "_prepare", "_prepare_local", "_compute_gradients", "_aggregate_gradients",
+    "_transform_gradients", "_resource_apply_dense", "_resource_apply_sparse", "_apply_dense", "_apply_sparse",
 }  # fmt: skip
 _MODULES_OF_KERAS_2 = re.compile(rb"\bkeras\.(?:optimizers\.legacy|optimizer_v[12]|legacy)\b")
 SMALL = (keras.Variable(tf.ones((4, 3)), name="kernel"), keras.Variable(tf.ones((3,)), name="bias"))
@@ -53,38 +57,51 @@ def check_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.V
         graph = _trace(optimizer, small)
         if not entry.file:
             return
-        if graphs.text_of(graph) != graphs.text_of(_trace(optimizer, small)):
+        if traced.text_of(graph) != traced.text_of(_trace(optimizer, small)):
             raise ParametersError(
                 f"{cannot} twice: Python code in it counts, draws or remembers something, which a compiled step does"
                 " only once; keep it in a variable (add_variable), and use self.iterations to count"
             )
-        graphs.refuse_hidden_random(graph, where)
-        if jit_compile and (missing := graphs.lacking_xla(graph)):
+        traced.refuse_hidden_random(graph, where)
+        if jit_compile and (missing := traced.lacking_xla(graph)):
             raise ParametersError(f"{cannot}: XLA, which compiles trainings, has no {', '.join(missing)}")
         again = _fresh(entry, where, small)
         same = [np.array_equal(*pair, equal_nan=True) for pair in zip(start, _state(again), strict=True)]
-        if not all(same) or graphs.text_of(graph) != graphs.text_of(_trace(again, small)):
-            raise ParametersError(f"{where}: {entry.class_name} starts differently at one seed; {graphs.SEEDED}")
+        if not all(same) or traced.text_of(graph) != traced.text_of(_trace(again, small)):
+            raise ParametersError(f"{where}: {entry.class_name} starts differently at one seed; {traced.SEEDED}")
 
 
 def _refuse_keras_2(entry: OptimizerEntry, where: str) -> None:
-    """Refuse what is written for Keras 2 by its text, since running it ends in an error that does not say so."""
+    """Refuse what is written for Keras 2 by its text, since running it ends in an error that does not say so.
+
+    A method that Keras 3 never calls would have no effect, and the optimizer would train as another one.
+    """
     if not entry.file:
         if "lr" in entry.config:
             raise ParametersError(f"{where}.config.lr: Keras 3 calls it learning_rate")
+        _, prefix, moved = entry.class_name.partition("keras2>")
+        if prefix:
+            known = f"file: {_MOVED[moved]}, class_name: {moved}" if moved in _MOVED else "a file and its class"
+            raise ParametersError(f"{where}.class_name: expected {known}, got {entry.class_name!r}")
         return
     try:
         text = Path(entry.file).read_bytes()
-        classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+        classes = {node.name: node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)}
     except (OSError, SyntaxError, ValueError):
         return  # `optimizers.build` tells
-    defined = [{part.name for part in node.body if isinstance(part, ast.FunctionDef)} for node in classes]
-    old = sorted({name for names in defined if "update_step" not in names for name in names & _METHODS_OF_KERAS_2})
-    old += sorted({module.decode() for module in _MODULES_OF_KERAS_2.findall(text)})
-    if old:
+    family = [entry.class_name]  # the class, and those of the file that it builds on
+    for name in family:
+        bases = classes[name].bases if name in classes else []
+        family += [base.id for base in bases if isinstance(base, ast.Name) and base.id not in family]
+    members = [part for name in family if name in classes for part in classes[name].body]
+    found = sorted({part.name for part in members if isinstance(part, ast.FunctionDef)} & _NEVER_CALLED)
+    found += sorted({module.decode() for module in _MODULES_OF_KERAS_2.findall(text)})
+    if found:
         today = "build(self, variables), update_step(self, gradient, variable, learning_rate) and get_config(self)"
-        found = f"{entry.file} is written for Keras 2 ({', '.join(old)})"
-        raise ParametersError(f"{where}.file: {found}; an optimizer of Keras 3 defines {today}")
+        raise ParametersError(
+            f"{where}.file: {entry.file} has {', '.join(found)}, which Keras 3 never calls: an optimizer of Keras 3"
+            f" defines {today}"
+        )
 
 
 def is_scalable(entry: OptimizerEntry, where: str) -> bool:

@@ -22,7 +22,7 @@ from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.analysis.tutorial import TutorialPoint
 from descent.core import style
 from descent.runs.metrics import SCORES, Score
-from descent.training.run import DIAGNOSTICS
+from descent.training.measurements import DIAGNOSTICS
 
 WIDTH = 5.2  # inches
 DPI = 200

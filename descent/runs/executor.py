@@ -14,7 +14,7 @@ from descent.runs import task as training
 from descent.runs.store import Store
 from descent.runs.task import Task
 from descent.training.environment import environment
-from descent.training.run import Run, Wanted
+from descent.training.measurements import Run, Wanted
 
 PROGRESS_SECONDS = 5.0  # between two lines of one run
 

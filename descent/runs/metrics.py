@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from descent.data.datasets import Dataset
-from descent.training.run import LOSSES, Run
+from descent.training.measurements import LOSSES, Run
 from descent.training.settings import TrainingParameters
 
 BALANCED = "val_balanced_accuracy"  # the column of a history that is computed here; a training measures the others

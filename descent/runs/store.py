@@ -19,7 +19,7 @@ import numpy as np
 
 from descent.core import process
 from descent.data.datasets import Dataset
-from descent.training.run import MEASUREMENTS, Run, Wanted
+from descent.training.measurements import MEASUREMENTS, Run, Wanted
 from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
 
 # Files, some 13 kB each. A study and two races of eight optimizers need about 900, and none of them may drop another's.

@@ -12,7 +12,7 @@ from descent.data.datasets import Dataset
 from descent.runs.store import Made
 from descent.training import settings
 from descent.training.environment import configure, environment, gpu_name
-from descent.training.run import Run, Wanted
+from descent.training.measurements import Run, Wanted
 from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
 
 _last: tuple["Task", Any] | None = None  # the trainer that was made last, with its compiled program, and of what

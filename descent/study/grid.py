@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from descent.study.settings import TuningParameters
-from descent.training.run import Run, Wanted
+from descent.training.measurements import Run, Wanted
 
 
 def factors(parameters: TuningParameters) -> list[float]:

@@ -14,7 +14,7 @@ from descent.data.datasets import Dataset
 from descent.runs import metrics
 from descent.runs.metrics import SCORES, Score
 from descent.study import grid
-from descent.training.run import LOSSES, Run
+from descent.training.measurements import LOSSES, Run
 
 DRAWS = 10_000
 RUN = ("role", "factor", "learning_rate", "seed", "epoch")  # columns of results/tuning/runs/*.csv, before the measured

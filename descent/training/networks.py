@@ -80,7 +80,7 @@ def should_jit_compile(model: keras.Model, input_shape: tuple[int, ...]) -> bool
     if any(name in operation.type for operation in graph.get_operations() for name in ("Conv", "MaxPool")):
         return False
     try:
-        trace_step(model, input_shape, jit_compile=True)(*blank(input_shape))
+        _try_xla(model, input_shape)
     except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
         return False
     return True
@@ -95,17 +95,38 @@ def _is_of_keras(layer: keras.layers.Layer) -> bool:
     return getattr(layer, "activation", layer).__module__.startswith("keras.")
 
 
+def _try_xla(model: keras.Model, input_shape: tuple[int, ...]) -> None:
+    """Compile gradients with XLA in a loop over batches, as a training does: XLA takes fewer constants in a loop."""
+    examples, labels = blank(input_shape)
+
+    @tf.function(jit_compile=True)
+    def epoch(batches: tf.Tensor) -> tf.Tensor:
+        total = tf.zeros(())
+        for batch in batches:
+            gradients = _gradients(model, batch, labels)
+            total += sum(
+                tf.reduce_sum(tf.cast(tf.convert_to_tensor(g), tf.float32)) for g in gradients if g is not None
+            )
+        return total
+
+    epoch(tf.stack([examples, examples]))
+
+
 def trace_step(model: keras.Model, input_shape: tuple[int, ...], jit_compile: bool) -> Callable[..., list[tf.Tensor]]:
     """Trace the gradients of a batch of two examples."""
 
     def gradients(examples: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor | None]:
-        with tf.GradientTape() as tape:
-            logits = tf.cast(model(examples, training=True), tf.float32)
-            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-            loss += sum(tf.cast(penalty, tf.float32) for penalty in model.losses)
-        return tape.gradient(loss, model.trainable_variables)
+        return _gradients(model, examples, labels)
 
     return tf.function(gradients, jit_compile=jit_compile).get_concrete_function(*blank(input_shape))
+
+
+def _gradients(model: keras.Model, examples: tf.Tensor, labels: tf.Tensor) -> list[tf.Tensor | None]:
+    with tf.GradientTape() as tape:
+        logits = tf.cast(model(examples, training=True), tf.float32)
+        loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+        loss += sum(tf.cast(penalty, tf.float32) for penalty in model.losses)
+    return tape.gradient(loss, model.trainable_variables)
 
 
 def blank(input_shape: tuple[int, ...]) -> tuple[tf.Tensor, tf.Tensor]:

@@ -26,17 +26,6 @@ REFUSED = {
 _TYPES = {bool: bool, int: int, float: Finite, str: str}
 
 
-# Where the rules of Keras 2.2 are now.
-_MOVED = {name: f"optimizers/keras2_{name.lower()}.py" for name in ("Adagrad", "Nadam", "RMSprop")}
-_MOVED["TFOptimizer"] = "optimizers/tf1.py"
-# What Keras 2 called, and Keras 3, or its training loop with TensorFlow, does not.
-_NEVER_CALLED = (
-    "get_gradients", "get_updates", "scale_loss", "minimize", "compute_gradients", "stateless_apply",
-    "_create_slots", "_create_all_weights", "_prepare", "_prepare_local", "_compute_gradients", "_aggregate_gradients",
-    "_transform_gradients", "_resource_apply_dense", "_resource_apply_sparse", "_apply_dense", "_apply_sparse",
-)  # fmt: skip
-
-
 def build(entry: OptimizerEntry, where: str, source: Path | None = None) -> keras.optimizers.Optimizer:
     """Make a fresh optimizer from its entry, with every hyperparameter checked first.
 
@@ -50,32 +39,16 @@ def build(entry: OptimizerEntry, where: str, source: Path | None = None) -> kera
         An optimizer that has seen no weights yet. The entry is left as it was.
 
     Raises:
-        ParametersError: for an unknown class or hyperparameter, a value outside its range, a class that overrides what
-            Keras 3 never calls, and whatever else the class or its file raises.
+        ParametersError: for an unknown class or hyperparameter, a value outside its range, and whatever else the class
+            or its file raises.
     """
     name = entry.class_name
     if entry.file:
         home = user_code.load(entry.file, f"{where}.file", source)
-        made = _make(home, name, keras.optimizers.Optimizer, entry.config, where)
-        _refuse_overridden(type(made), f"{where}: {entry.file}")
-        return made
+        return _make(home, name, keras.optimizers.Optimizer, entry.config, where)
     if name in REFUSED:
         raise ParametersError(f"{where}.class_name: {name} cannot be compared: {REFUSED[name]}")
-    if name.startswith("keras2>"):
-        moved = name.removeprefix("keras2>")
-        known = f"file: {_MOVED[moved]}, class_name: {moved}" if moved in _MOVED else "a file and its class"
-        raise ParametersError(f"{where}.class_name: expected {known}, got {name!r}, which is no longer known")
     return _make(keras.optimizers, name, keras.optimizers.Optimizer, entry.config, where)
-
-
-def _refuse_overridden(kind: type, where: str) -> None:
-    """Raise ParametersError if a class overrides a method that is never called, and so has no effect."""
-    own = [base for base in kind.__mro__ if not base.__module__.startswith(("keras.", "tensorflow.", "builtins"))]
-    if found := sorted({name for base in own for name in vars(base)} & {*_NEVER_CALLED}):
-        raise ParametersError(
-            f"{where}: {kind.__name__} defines {', '.join(found)}, which Keras 3 never calls;"
-            " a rule of Keras 3 is in build(variables) and update_step(gradient, variable, learning_rate)"
-        )
 
 
 def _expect_class(name: str, known: Collection[str], home: str, where: str) -> None:

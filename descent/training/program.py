@@ -10,7 +10,7 @@ import tensorflow as tf
 from descent.data.datasets import Split
 from descent.training import optimizers
 from descent.training.dropout import use_threefry
-from descent.training.run import MEASUREMENTS
+from descent.training.measurements import MEASUREMENTS
 
 _CHUNK = 1000  # examples that are scored at once, where not all are
 

@@ -9,9 +9,9 @@ import keras
 import numpy as np
 
 from descent.data.datasets import Dataset
-from descent.training import graphs, networks, optimizers, stacking
+from descent.training import networks, optimizers, stacking, traced
+from descent.training.measurements import MEASUREMENTS, Run, Wanted
 from descent.training.program import Program
-from descent.training.run import MEASUREMENTS, Run, Wanted
 from descent.training.settings import TrainingParameters
 
 AfterEpoch = Callable[[int, dict[str, float]], None]
@@ -110,7 +110,7 @@ class Trainer:
             self.is_shared = self.program.is_closed
             if self.is_shared and not (self._is_trusted and is_plain):
                 other = self._compile(model, optimizer, self._jit_compile)
-                self.is_shared = graphs.text_of(other.graph) == graphs.text_of(self.program.graph)
+                self.is_shared = traced.text_of(other.graph) == traced.text_of(self.program.graph)
                 if not self.is_shared:
                     self.program = other
                     return

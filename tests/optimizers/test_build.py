@@ -83,10 +83,6 @@ def test_whole_numbers_fractions_and_null_do_where_they_mean_something(class_nam
         ("LossScaleOptimizer", "LossScaleOptimizer cannot be compared: it holds other optimizers", ""),
         ("MultiOptimizer", "MultiOptimizer cannot be compared: it holds other optimizers", ""),
         ("ScheduleFreeAdamW", "ScheduleFreeAdamW cannot be compared: ", ""),
-        *(
-            (f"keras2>{name}", f"expected file: optimizers/{file}.py, class_name: {name}, got", "is no longer known")
-            for name, file in (("Nadam", "keras2_nadam"), ("TFOptimizer", "tf1"))
-        ),
     ],
 )
 def test_class_that_is_not_there_or_cannot_be_compared_is_refused_with_what_to_write_or_the_reason(

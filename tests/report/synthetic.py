@@ -13,7 +13,7 @@ from descent.analysis import records, tables
 from descent.analysis.settings import Conditions
 from descent.core import parameters, style
 from descent.data import archives
-from descent.training.run import HISTORY
+from descent.training.measurements import HISTORY
 from descent.training.settings import OptimizerEntry
 
 ROOT = Path(__file__).parents[2]

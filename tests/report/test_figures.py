@@ -14,7 +14,7 @@ from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.analysis.tutorial import TutorialPoint
 from descent.core import style
 from descent.report import figures
-from descent.training.run import DIAGNOSTICS
+from descent.training.measurements import DIAGNOSTICS
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]
 EPOCHS = 6

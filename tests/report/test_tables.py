@@ -9,7 +9,7 @@ import synthetic
 from scipy import stats
 
 from descent.analysis import tables
-from descent.training.run import DIAGNOSTICS
+from descent.training.measurements import DIAGNOSTICS
 
 
 def histories(**options):

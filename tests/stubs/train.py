@@ -11,7 +11,7 @@ from descent.core import parameters, process
 from descent.data import datasets
 from descent.runs import metrics
 from descent.training import settings
-from descent.training.run import MEASUREMENTS, Run
+from descent.training.measurements import MEASUREMENTS, Run
 from descent.training.settings import NetworkEntry, TrainingParameters
 
 name = sys.argv[1]

@@ -18,7 +18,7 @@ from descent.core import parameters
 from descent.data.datasets import Dataset
 from descent.runs import store
 from descent.training import networks, optimizers, stacking
-from descent.training.run import Wanted
+from descent.training.measurements import Wanted
 from descent.training.settings import NetworkEntry, OptimizerEntry, Optimizers
 from descent.training.trainer import Trainer
 

@@ -20,7 +20,7 @@ REFUSED = {
     "numpy_noise": "cannot take a step twice: Python code in it counts",
     "tf_noise": "draws random numbers by RandomStandardNormal, which no seed resets",
     "tf_generator": "cannot be called when determinism is enabled",
-    "get_gradients": r"get_gradients.py is written for Keras 2 \(get_gradients\); an optimizer of Keras 3 defines ",
+    "get_gradients": "get_gradients.py has get_gradients, which Keras 3 never calls: an optimizer of Keras 3 defines ",
     "matrices_only": "cannot take a step: ValueError: too many values to unpack",
 }
 
@@ -43,6 +43,7 @@ def test_optimizer_is_refused_with_the_reason(name):
     ("code", "found"),
     [
         ("class Mine(Optimizer):\n    def get_updates(self, loss, params): pass\n", "get_updates"),
+        ("class Base(Optimizer):\n    def _prepare(self): pass\nclass Mine(Base): pass\n", "_prepare"),
         ("from keras.legacy import interfaces\n", "keras.legacy"),
         ("Mine = tf.keras.optimizers.legacy.Adam\n", "keras.optimizers.legacy"),
     ],
@@ -54,7 +55,7 @@ def test_file_for_keras_2_is_refused_with_the_signatures_of_today(code, found, t
     with pytest.raises(ParametersError) as caught:
         optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
     assert str(caught.value) == (
-        f"optimizers.mine.file: mine.py is written for Keras 2 ({found}); an optimizer of Keras 3 defines"
+        f"optimizers.mine.file: mine.py has {found}, which Keras 3 never calls: an optimizer of Keras 3 defines"
         " build(self, variables), update_step(self, gradient, variable, learning_rate) and get_config(self)"
     )
 
@@ -63,6 +64,14 @@ def test_lr_of_keras_2_is_told_its_name_of_today():
     entry = OptimizerEntry(class_name="Adam", config={"lr": 0.1})
     with pytest.raises(ParametersError, match=r"^optimizers\.adam\.config\.lr: Keras 3 calls it learning_rate$"):
         optimizer_check.check_optimizer(entry, "optimizers.adam", WEIGHTS, jit_compile=True)
+
+
+@pytest.mark.parametrize(("name", "file"), [("Nadam", "keras2_nadam"), ("TFOptimizer", "tf1")])
+def test_class_name_of_an_earlier_edition_is_refused_with_what_to_write(name, file):
+    entry = OptimizerEntry(class_name=f"keras2>{name}", config={})
+    expected = f"class_name: expected file: optimizers/{file}.py, class_name: {name}, got"
+    with pytest.raises(ParametersError, match=expected):
+        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
 def test_infinite_default_is_taken_from_params_yaml_and_nan_is_not():

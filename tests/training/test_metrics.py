@@ -7,7 +7,7 @@ import pytest
 
 from descent.data.datasets import Dataset, Split
 from descent.runs import metrics
-from descent.training.run import MEASUREMENTS, Run
+from descent.training.measurements import MEASUREMENTS, Run
 from descent.training.settings import TrainingParameters
 
 NAN = float("nan")

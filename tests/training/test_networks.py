@@ -327,7 +327,7 @@ def test_shipped_networks_suit_xla_as_far_as_they_do_not_convolve():
     assert not networks.should_jit_compile(cnn, (28, 28))
 
 
-def test_network_that_xla_compiles_outside_of_a_loop_alone_is_refused_in_one_line(entry):
+def test_network_that_xla_compiles_outside_of_a_loop_alone_is_trained_without_it(entry):
     encoded = "keras.Sequential([keras.Input(shape), layers.CategoryEncoding(5), layers.Dense(classes)])"
-    with pytest.raises(ParametersError, match=r"^[^\n]{1,500}compile in a loop over batches[^\n]{1,500}$"):
-        network_check.check_network(entry(encoded), (4,), 3)
+    model = network_check.check_network(entry(encoded), (4,), 3)
+    assert not networks.should_jit_compile(model, (4,))

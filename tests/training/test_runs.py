@@ -12,7 +12,7 @@ from toy import DATA, TEST, TRAIN, VALIDATION, settings, train
 
 from descent.core import parameters
 from descent.training import environment
-from descent.training.run import LOSSES, MEASUREMENTS, Wanted
+from descent.training.measurements import LOSSES, MEASUREMENTS, Wanted
 from descent.training.settings import TrainingParameters
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from descent.data.datasets import Dataset, Split
 from descent.training import networks, stacking
-from descent.training.run import Run, Wanted
+from descent.training.measurements import Run, Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
 from descent.training.trainer import Trainer
 

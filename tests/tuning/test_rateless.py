@@ -8,7 +8,7 @@ from pipeline import ROOT
 
 from descent.core.process import write_file
 from descent.runs import executor
-from descent.training.run import MEASUREMENTS, Run
+from descent.training.measurements import MEASUREMENTS, Run
 from stages import compare_tuning, tune
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from descent.data.datasets import Dataset, Split
 from descent.training import networks
-from descent.training.run import Wanted
+from descent.training.measurements import Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
 from descent.training.trainer import Trainer
 
