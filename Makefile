@@ -35,7 +35,7 @@ repro: $(STAMP)  ## Run what is out of date, independent stages in parallel (JOB
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS))
 	@cat results/report/ranking.md
 	@echo "Report: results/report/index.html"
-	@python -m stages.diff HEAD --brief
+	@git diff --quiet HEAD -- results 2>/dev/null || python -m stages.diff HEAD --brief
 
 tune: $(STAMP)  ## Run the learning-rate study, independent stages in parallel (JOBS=N); print its answer
 	@python -m stages.repro $(if $(JOBS),--jobs $(JOBS)) tuning/dvc.yaml
