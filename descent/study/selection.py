@@ -123,26 +123,27 @@ def document(
         data: that trained and judged the fresh runs.
         score: what the scores are.
     """
-    base, resolution = tried[0].learning_rate, score.resolution(len(data.validation.labels))
+    best, chance = grid.choose(scores), score.chance(data.classes)
+    factor = certain = chosen = mean = test_mean = math.nan
     test_accuracy = np.array([run.test[1] for run in fresh])
-    best = grid.choose(scores)
+    if best is not None:
+        factor, certain, chosen = factors[best], certainty(scores)[best], score.turned(scores[best].mean())
+        mean, test_mean = score.turned(report.mean()), test_accuracy.mean()  # nan if a run diverged
     width, is_open = good_range(np.array(factors), scores, score.near)
-    diverged = int(np.isnan(report).sum())
-    known, chance = best is not None and not diverged, score.chance(data.classes)
     numbers = {
-        "factor": None if best is None else _round(factors[best]),
-        "learning_rate": None if best is None else _round(base * factors[best]),
-        score.column: _round(score.turned(report.mean())) if known else None,
-        f"{score.column}_sd": _round(float(metrics.sample_sd(report, resolution))) if known else None,
-        "test_accuracy": _round(test_accuracy.mean()) if known else None,
-        score.column.replace("val", "selection"): None if best is None else _round(score.turned(scores[best].mean())),
-        "certainty": None if best is None else _round(certainty(scores)[best]),
+        "factor": _round(factor),
+        "learning_rate": _round(tried[0].learning_rate * factor),
+        score.column: _round(mean),
+        f"{score.column}_sd": _round(metrics.sample_sd(report, score.resolution(len(data.validation.labels)))),
+        "test_accuracy": _round(test_mean),
+        score.column.replace("val", "selection"): _round(chosen),
+        "certainty": _round(certain),
         "good_range_decades": _round(width),
         "good_range_open": is_open,
         "sensitivity": _round(sensitivity(np.array(factors), scores, score.turned(chance))),
         "at_edge": best in (0, len(factors) - 1),
         "trials": int(scores.size),
-        "diverged": diverged,
+        "diverged": int(np.isnan(report).sum()),
         "selection_diverged": int(np.isnan(scores).sum()),
     }
     details = {
