@@ -18,7 +18,7 @@ from descent.data.datasets import Dataset, Split
 from descent.runs import executor
 from descent.runs.metrics import with_balanced_accuracy
 from descent.study import grid, selection
-from descent.study.grid import TuningParameters, refuse_shared_seeds
+from descent.study.grid import TuningParameters
 from descent.training.measurements import MEASUREMENTS, Run
 from stages import compare_tuning, tune
 
@@ -101,7 +101,6 @@ def test_grid_goes_on_beyond_an_end_as_long_as_the_best_is_there_and_as_far_as_i
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"grid_size": 2}, "expected at least 3, got 2"),
         ({"step_decades": 2.0, "grid_size": 61}, "expected at most 0.938, so that the farthest"),
         ({"seeds": [7, 7]}, "expected distinct seeds"),
     ],
@@ -111,21 +110,13 @@ def test_impossible_study_is_refused_by_its_key_path(change, message):
         tuning(**change)
 
 
-def test_seeds_that_choose_do_not_report():
-    refuse_shared_seeds(tuning(), 100, "params.yaml")
-    with pytest.raises(ParametersError, match=r"^params\.yaml: tuning\.seeds: expected seeds from 101 on: .* 100$"):
-        refuse_shared_seeds(tuning(), 101, "params.yaml")
-
-
-def written(chosen):
-    """The two files of a study in which the factor at this index was chosen, and its runs."""
+def written():
+    """The two files of a study in which the largest factor was chosen, and its runs."""
     tried = [synthetic_runs.run(seed, factor, synthetic.EPOCHS) for factor in (0.1, 1, 10) for seed in (100, 101)]
-    scores = np.array([run.history["val_accuracy"][-synthetic.LAST_EPOCHS :].mean() for run in tried]).reshape(3, 2)
-    scores[np.arange(3) != chosen] = NAN
+    fresh = [synthetic_runs.run(seed, 10, synthetic.EPOCHS) for seed in (0, 1, 2)]
     split = Split(np.zeros((JUDGING, 2)), np.zeros(JUDGING, int))
-    fresh = [synthetic_runs.run(seed, (0.1, 1, 10)[chosen], synthetic.EPOCHS) for seed in (0, 1, 2)]
-    report = np.full(3, 0.9)
-    metrics = selection.document([0.1, 1, 10], scores, tried, fresh, report, Dataset(split, split, split, 10))
+    data = Dataset(split, split, split, 10)
+    metrics = selection.document([0.1, 1, 10], level([0.5, 0.6, 0.7], 2), tried, fresh, np.full(3, 0.9), data)
     tried, fresh = ([with_balanced_accuracy(run, split.labels) for run in runs] for runs in (tried, fresh))
     return selection.runs_csv(tried, fresh).decode(), metrics.decode(), tried, fresh
 
@@ -136,7 +127,7 @@ def parsed(runs, metrics):
 
 
 def test_study_is_read_as_it_was_written():
-    runs, metrics, tried, fresh = written(chosen=2)
+    runs, metrics, tried, fresh = written()
     study = parsed(runs, metrics)
     assert study.factors.tolist() == [0.1, 1, 10]
     assert study.learning_rates == pytest.approx([0.03, 0.3, 3])
@@ -151,7 +142,7 @@ def test_study_is_read_as_it_was_written():
 @pytest.mark.parametrize("damage", [lambda runs, _: (runs, "{"), lambda runs, metrics: (runs[:500], metrics)])
 def test_damaged_study_is_refused_by_the_names_of_its_files(damage):
     with pytest.raises(InputError, match=r"^runs/adam\.csv or metrics/adam\.json: damaged"):
-        parsed(*damage(*written(chosen=2)[:2]))
+        parsed(*damage(*written()[:2]))
 
 
 @pytest.fixture
