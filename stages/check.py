@@ -17,10 +17,10 @@ from descent.data import datasets
 from descent.data import settings as data_settings
 from descent.data.download import Downloads
 from descent.data.settings import Facts
-from descent.study.settings import TuningParameters, refuse_shared_seeds
+from descent.study.grid import TuningParameters, refuse_shared_seeds
 from descent.training import settings
 from descent.training.settings import refuse_large_batches
-from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories.paths import TrajectoryParameters
 
 SECTIONS = {
     "download": Downloads,

@@ -9,8 +9,8 @@ from pathlib import Path
 from descent.analysis import records
 from descent.core import parameters, process
 from descent.report import render
-from descent.trajectories import thinned
-from descent.trajectories.settings import TrajectoryParameters
+from descent.trajectories import paths
+from descent.trajectories.paths import TrajectoryParameters
 
 TUNING = Path("results/tuning")
 PLOTS_PAGE = ".dvc/plots_page/page.html"
@@ -29,7 +29,7 @@ def main() -> None:
     if not results.studies:
         raise parameters.InputError("params.yaml: optimizers: expected one whose learning rate can be tuned, got none")
     trajectories = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
-    traced = thinned.parse(read(f"{TUNING}/paths.csv"), f"{TUNING}/paths.csv")
+    traced = paths.parse(read(f"{TUNING}/paths.csv"), f"{TUNING}/paths.csv")
     defaults = {name: training.final_accuracy for name, training in results.trainings.items()}
     written = render.study(
         results.conditions, results.tuning, trajectories, results.studies, defaults, traced, read(PLOTS_PAGE)

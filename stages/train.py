@@ -22,14 +22,12 @@ def main(name: str) -> None:
     network = parameters.read("params.yaml", "network", NetworkEntry)
     training = parameters.read("params.yaml", "training", TrainingParameters)
     task, seeds = Task(name, entry, network, training), range(entry.runs or training.runs)
-    runs = {}
-    for run in executor.obtain(task, list(map(Wanted, seeds)), weights_of=seeds[0], parts=1):
-        refuse_orphans()
-        runs[run.seed] = run
-    trained = [runs[seed] for seed in seeds]
+    obtained = executor.obtain(task, list(map(Wanted, seeds)), weights_of=seeds[0], parts=1)
+    trained = sorted(obtained, key=lambda run: run.seed)
+    refuse_orphans()
     process.write_file(Path("results/history", f"{name}.csv"), metrics.history_csv(trained))
     process.write_file(Path("results/metrics", f"{name}.json"), metrics.document(trained, task.load(), training))
-    process.write_file(Path("results/models", f"{name}.weights.h5"), runs[seeds[0]].weights)
+    process.write_file(Path("results/models", f"{name}.weights.h5"), trained[0].weights)
 
 
 if __name__ == "__main__":

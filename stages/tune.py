@@ -13,7 +13,6 @@ from descent.core import parameters, process
 from descent.runs import executor, metrics
 from descent.runs.task import Task
 from descent.study import grid, selection
-from descent.study.settings import TuningParameters
 from descent.training import settings
 from descent.training.measurements import Run, Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
@@ -28,15 +27,14 @@ def main(name: str) -> None:
     entry = settings.read_optimizer("params.yaml", name)
     network = parameters.read("params.yaml", "network", NetworkEntry)
     training = parameters.read("params.yaml", "training", TrainingParameters)
-    tuning = parameters.read("params.yaml", "tuning", TuningParameters)
-    task, score = Task(name, entry, network, training), metrics.SCORES[training.score]
-    tried: list[Run] = []
+    tuning = parameters.read("params.yaml", "tuning", grid.TuningParameters)
+    score = metrics.SCORES[training.score]
+    reporting = Task(name, entry, network, training)
+    selecting = reporting._replace(selects=True)
 
     def train(task: Task, wanted: Sequence[Wanted]) -> list[Run]:
-        runs = {}
-        for run in executor.obtain(task, wanted):
-            refuse_orphans()
-            runs[run.seed, run.factor] = run
+        runs = {(run.seed, run.factor): run for run in executor.obtain(task, wanted)}
+        refuse_orphans()
         return [runs[run] for run in wanted]
 
     def scores_of(runs: Sequence[Run]) -> np.ndarray:
@@ -44,21 +42,22 @@ def main(name: str) -> None:
         return score.of_runs(values, runs[0].hits.shape[1], training.last_epochs)
 
     def select(wanted: Sequence[Wanted]) -> np.ndarray:
-        runs = train(task._replace(selects=True), wanted)
+        runs = train(selecting, wanted)
         tried.extend(runs)
         return scores_of(runs)
 
-    if grid.is_rateless(train(task._replace(selects=True), grid.ends(tuning))):
+    lowest, *_, highest = grid.factors(tuning)
+    if grid.is_rateless(train(selecting, [Wanted(tuning.seeds[0], factor) for factor in (lowest, highest)])):
         print(f"{name}: its steps do not follow its learning rate: left out of the study", flush=True)
         process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv([], []))
         process.write_file(RESULTS / "metrics" / f"{name}.json", selection.LEFT_OUT)
         return
+    tried: list[Run] = []
     factors, scores, best = grid.select(tuning, select)
     seeds = range(entry.tuned_runs or training.runs)
-    fresh = [] if best is None else train(task, [Wanted(seed, factors[best]) for seed in seeds])
-    written = selection.document(
-        factors, scores, tried, fresh, scores_of(fresh) if fresh else np.array([]), task.load(), score
-    )
+    fresh = [] if best is None else train(reporting, [Wanted(seed, factors[best]) for seed in seeds])
+    report = scores_of(fresh) if fresh else np.array([])
+    written = selection.document(factors, scores, tried, fresh, report, reporting.load(), score)
     process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv(tried, fresh))
     process.write_file(RESULTS / "metrics" / f"{name}.json", written)
 

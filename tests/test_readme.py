@@ -12,7 +12,7 @@ from dvc.cli import parse_args
 from dvc.utils.hydra import apply_overrides
 from pipeline import ROOT, Project, yaml
 
-from descent.trajectories import thinned
+from descent.trajectories import paths
 from stages import check
 from tools import experiments, readme
 
@@ -66,9 +66,7 @@ def compared(tmp_path_factory, mnist_archive):
     project.run("python -m stages.prepare")
     (folder / "results/network.json").write_text('{"parameters": 1}')  # of `check`, for the page alone
     project.run("python -m stages.compare")
-    (folder / "results/tuning/paths.csv").write_text(
-        ",".join(thinned.COLUMNS) + "\n"
-    )  # of `follow`, for the page alone
+    (folder / "results/tuning/paths.csv").write_text(",".join(paths.COLUMNS) + "\n")  # of `follow`, for the page alone
     project.run("python -m stages.compare_tuning")
     return folder
 

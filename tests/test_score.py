@@ -16,7 +16,7 @@ from descent.report import figures, render
 from descent.runs import metrics
 from descent.runs.metrics import BALANCED, SCORES
 from descent.study import grid, selection
-from descent.study.settings import TuningParameters
+from descent.study.grid import TuningParameters
 from descent.training.measurements import DIAGNOSTICS, Run
 from descent.training.settings import TrainingParameters
 

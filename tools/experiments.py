@@ -1,10 +1,9 @@
-"""Runs the experiments that README and docs quote, with real DVC in a clone, and writes what they printed.
+"""Runs the experiments that README and docs quote, with real DVC in a clone -> docs/experiments/NAME.md.
 
-Usage: python -m tools.experiments [NAME ...]        (all of them unless told; each trains, so this takes minutes)
+Usage: python -m tools.experiments [NAME ...]        (all by default; each trains, so this takes minutes)
 
-The clone shares this repository's DVC cache and has its kept runs, so that it trains nothing that was trained here.
-Those of the lesson need each other: run them together.
-What is written to docs/experiments/NAME.md is what the commands printed.
+The clone shares this repository's DVC cache and kept runs, so it trains nothing again that was trained here.
+Those of the lesson need each other: run them together. A page holds what the commands printed.
 """
 
 import shutil
@@ -14,54 +13,45 @@ import tempfile
 from pathlib import Path
 
 FOLDER = Path("docs/experiments")
-# What makes the comparison small enough for a lesson; of docs/lesson.md.
-LESSON = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1"
 RUNS = "-S training.runs={0} -S 'race.looks=[{0}]'"
-THREE = RUNS.format(3)
+# What makes the comparison small enough for docs/lesson.md.
+SMALL = "-S data.train_size=2048 -S training.epochs=5 -S training.last_epochs=1"
+LESSON = f"{SMALL} {RUNS.format(3)}"
+
+
+def ranked(name: str, options: str, *further: str) -> list[str]:
+    """List the commands of an experiment that is a comparison of its own."""
+    run = f"dvc exp run --temp {options} -n {name}"
+    return [run, f"dvc exp apply {name}", "cat results/report/ranking.md", *further]
+
+
+def lesson(parameter: str) -> list[str]:
+    """List the commands of an experiment that changes one learning rate of the lesson."""
+    name = f"lesson-{parameter.split('.')[1]}"
+    return [f"dvc exp run --temp {LESSON} -S {parameter} -n {name}", f"python -m stages.diff lesson {name} --md"]
+
+
 EXPERIMENTS = {
     "adam-lr3": [
         "dvc exp run --temp -S optimizers.adam.config.learning_rate=0.003 -n adam-lr3",
         "dvc metrics diff main adam-lr3 --md",
         "python -m stages.diff main adam-lr3 --md",
     ],
-    "ten-seeds": [
-        f"dvc exp run --temp {RUNS.format(10)} -n ten-seeds",
-        "dvc exp apply ten-seeds",
-        "cat results/report/ranking.md",
-    ],
+    "ten-seeds": ranked("ten-seeds", RUNS.format(10)),
     "keras3-defaults": [
-        "dvc exp run --temp -n keras3-defaults"
-        " -S '~optimizers.rmsprop.file'"
+        "dvc exp run --temp -n keras3-defaults -S '~optimizers.rmsprop.file'"
         " -S '~optimizers.adagrad.file' -S optimizers.adagrad.config.learning_rate=0.001"
         " -S '+optimizers.adagrad.config.initial_accumulator_value=0.1'"
-        " -S optimizers.adadelta.config.learning_rate=0.001"
-        " -S optimizers.adamax.config.learning_rate=0.001"
+        " -S optimizers.adadelta.config.learning_rate=0.001 -S optimizers.adamax.config.learning_rate=0.001"
         " -S '~optimizers.nadam.file' -S optimizers.nadam.config.learning_rate=0.001"
         " -S '~optimizers.nadam.config.schedule_decay'",
         "python -m stages.diff main keras3-defaults --md",
     ],
-    "lesson": [
-        f"dvc exp run --temp {LESSON} {THREE} -n lesson",
-        "dvc exp apply lesson",
-        "cat results/report/ranking.md",
-    ],
-    "lesson-one-run": [
-        f"dvc exp run --temp {LESSON} {RUNS.format(1)} -n lesson-one-run",
-        "dvc exp apply lesson-one-run",
-        "cat results/report/ranking.md",
-    ],
-    "lesson-sgd": [
-        f"dvc exp run --temp {LESSON} {THREE} -S optimizers.sgd.config.learning_rate=0.3 -n lesson-sgd",
-        "python -m stages.diff lesson lesson-sgd --md",
-    ],
-    "lesson-adagrad": [
-        f"dvc exp run --temp {LESSON} {THREE} -S optimizers.adagrad.config.learning_rate=0.001 -n lesson-adagrad",
-        "python -m stages.diff lesson lesson-adagrad --md",
-    ],
-    "lesson-adam": [
-        f"dvc exp run --temp {LESSON} {THREE} -S optimizers.adam.config.learning_rate=0.1 -n lesson-adam",
-        "python -m stages.diff lesson lesson-adam --md",
-    ],
+    "lesson": ranked("lesson", LESSON),
+    "lesson-one-run": ranked("lesson-one-run", f"{SMALL} {RUNS.format(1)}"),
+    "lesson-sgd": lesson("optimizers.sgd.config.learning_rate=0.3"),
+    "lesson-adagrad": lesson("optimizers.adagrad.config.learning_rate=0.001"),
+    "lesson-adam": lesson("optimizers.adam.config.learning_rate=0.1"),
     "fashion-mnist": [
         "dvc exp run --temp -n fashion-mnist -S data.file=data/raw/fashion_mnist.npz -S '~download.mnist'"
         " -S '+download.fashion_mnist.sources.folder=/usr/share/datasets/fashion-mnist'"
@@ -70,13 +60,11 @@ EXPERIMENTS = {
         "cat results/report/ranking.md",
         "python -m tools.series main fashion-mnist",
     ],
-    "cnn": [
-        "dvc exp run --temp -S network.file=networks/cnn.py -S '~network.config.hidden_units'"
-        " -S '~network.config.activation' -n cnn",
-        "dvc exp apply cnn",
-        "cat results/report/ranking.md",
+    "cnn": ranked(
+        "cnn",
+        "-S network.file=networks/cnn.py -S '~network.config.hidden_units' -S '~network.config.activation'",
         "python -m tools.series main cnn",
-    ],
+    ),
     "race": [
         "## The default settings",
         "python -m stages.race",
@@ -88,7 +76,7 @@ EXPERIMENTS = {
         "sed --separate --quiet '1s/^/- /p' results/report/ranking.md results/tuning/report/tuned.md",
     ],
     "newer-optimizers": [
-        # An eighth of the examples, for a study of minutes: a step of Muon takes some 13 times Adam's (n = 3).
+        # An eighth of the examples, so that the study takes minutes: a step of Muon takes 13 times as long as Adam's.
         "sed -i 's/train_size: 8192/train_size: 1024/' params.yaml",
         "sed -i '/^optimizers:/r docs/experiments/newer-optimizers.yaml' params.yaml",
         "python -m stages.repro",
@@ -102,7 +90,7 @@ SILENT = ("dvc exp run", "dvc exp apply", "python -m stages.repro", "python -m s
 
 
 def run(command: str, folder: Path) -> str:
-    """Run a command line in a folder; returns its stdout. What it says on stderr passes through."""
+    """Run a command line in a folder; returns its stdout and lets its stderr pass."""
     return subprocess.run(command, shell=True, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
@@ -121,14 +109,12 @@ def main(names: list[str]) -> None:
                 if command.startswith("## "):
                     page += f"\n{command}\n"
                     continue
-                printed = run(command, clone).strip()
-                if command.startswith("sed --separate"):  # for README, which quotes the section
-                    page += f"\n{printed}\n"
-                    continue
-                shown = "" if command.startswith(SILENT) else f"\n{printed}\n"
-                page += f"\n```console\n$ {command}\n```\n{shown}"
+                printed = f"\n{run(command, clone).strip()}\n"
+                if not command.startswith("sed --separate"):  # its output is a section that README quotes
+                    page += f"\n```console\n$ {command}\n```\n"
+                if not command.startswith(SILENT):
+                    page += printed
             page = page.replace("```\n\n```console\n", "")  # commands that print nothing share a block
-            FOLDER.mkdir(parents=True, exist_ok=True)
             Path(FOLDER, f"{name}.md").write_text(page, encoding="utf-8")
             run("git checkout --quiet . && dvc checkout --quiet dvc.yaml", clone)
 

@@ -15,7 +15,7 @@ from descent.core import parameters
 from descent.core.parameters import InputError
 from descent.runs.metrics import BALANCED, SCORES, Score
 from descent.study import selection
-from descent.study.settings import TuningParameters
+from descent.study.grid import TuningParameters
 from descent.training.measurements import HISTORY, LOSSES
 
 History = dict[str, np.ndarray]  # column of a history file -> [epochs, runs] float64, runs sorted by seed

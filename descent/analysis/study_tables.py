@@ -16,7 +16,7 @@ from descent.analysis.settings import Conditions
 from descent.analysis.tables import summary_columns, verdicts
 from descent.runs.metrics import SCORES, Score
 from descent.study import grid, selection
-from descent.study.settings import TuningParameters
+from descent.study.grid import TuningParameters
 
 
 class Tuned(NamedTuple):

@@ -17,8 +17,7 @@ from descent.core import style
 from descent.core.parameters import InputError
 from descent.report.display_tables import Table, times
 from descent.report.study_figures import Study
-from descent.trajectories.settings import Surface
-from descent.trajectories.surfaces import leaves_at, survey
+from descent.trajectories.paths import Surface, leaves_at, survey
 
 # What the figures draw in -> the pages' own colours, so that they turn dark with them; sgd's black does, too.
 THEME = {

@@ -12,9 +12,8 @@ from descent.core import style
 from descent.data.datasets import Description
 from descent.report import display_tables, figures, page, study_figures, text
 from descent.runs.metrics import SCORES
-from descent.study.settings import TuningParameters
-from descent.trajectories.settings import TrajectoryParameters
-from descent.trajectories.thinned import Path
+from descent.study.grid import TuningParameters
+from descent.trajectories.paths import Path, TrajectoryParameters
 
 COMPARISON = "Which optimizer trains this network best, and by how much beyond noise?"
 STUDY = "Which optimizer wins when every learning rate is tuned, and how wrong may yours be?"

@@ -15,8 +15,7 @@ from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.core import style
 from descent.report.figures import DPI, OF, WIDTH, LogTicks, Picture, by_optimizer, enough, name_ends, ticks
 from descent.runs.metrics import SCORES, Score
-from descent.trajectories.settings import TrajectoryParameters
-from descent.trajectories.thinned import Path
+from descent.trajectories.paths import Path, TrajectoryParameters
 
 COLUMNS = 2
 OTHERS = "#C6C6C6"

@@ -12,7 +12,7 @@ from descent.analysis.study_tables import Tuned
 from descent.analysis.tables import Lead, Rank
 from descent.analysis.tutorial import Agreement
 from descent.runs.metrics import SCORES, Score
-from descent.study.settings import TuningParameters
+from descent.study.grid import TuningParameters
 
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 

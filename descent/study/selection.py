@@ -1,4 +1,4 @@
-"""What the runs of a study choose: a learning rate, how sure that is, what the grid tells; and the files of it.
+"""What the runs of a study choose: a learning rate, how certain that is, what the grid shows; and the study's files.
 
 Arrays of scores are [factors, seeds], small factors first, turned so that higher is better (`metrics.Score`), nan for a
 run that diverged.
@@ -17,15 +17,14 @@ from descent.study import grid
 from descent.training.measurements import LOSSES, Run
 
 DRAWS = 10_000
-RUN = ("role", "factor", "learning_rate", "seed", "epoch")  # columns of results/tuning/runs/*.csv, before the measured
 SELECTION, REPORT = "selection", "report"  # roles of a run
 LEFT_OUT = b'{"left_out": true}\n'  # metrics of an optimizer without a learning rate that scales its steps
 
 
 def certainty(scores: np.ndarray) -> np.ndarray:
-    """How often each factor would be chosen again, [factors]: their means drawn anew with the spread that is seen.
+    """How often each factor would be chosen again, [factors], if other seeds were drawn.
 
-    With a few seeds the spread is not known well: the draws are Student's, by the number of seeds.
+    With a few seeds the standard deviation is not known well, so the means are drawn from Student's t distribution.
     """
     n = scores.shape[1]
     means, errors = scores.mean(axis=1), scores.std(axis=1, ddof=1) / math.sqrt(n)
@@ -35,32 +34,30 @@ def certainty(scores: np.ndarray) -> np.ndarray:
 
 
 def good_range(factors: np.ndarray, scores: np.ndarray, near: float = 0.01) -> tuple[float, bool]:
-    """Width of the range around the best that is at most `near` worse, in decades, and whether it leaves the grid.
+    """Width in decades of the range around the best that is at most `near` worse, and whether it leaves the grid.
 
-    Between two factors the mean score is taken as straight over the logarithm; a factor at which a run diverged is
-    not good, and ends the range halfway to it.
+    Between two factors the mean score is interpolated over their logarithms. A factor at which a run diverged is not
+    good: the range ends halfway to it.
     """
     best = grid.choose(scores)
     if best is None:
         return math.nan, False
-    places, means = np.log10(factors), scores.mean(axis=1)
-    least = means[best] - near
-    width, is_open = 0.0, False
-    for step, end in ((-1, -1), (1, len(places))):
-        at = best
-        while at + step != end and means[at + step] >= least:
-            at += step
-        width += abs(places[at] - places[best])
-        if at + step == end:
-            is_open = True
-        else:
-            share = 0.5 if np.isnan(means[at + step]) else (means[at] - least) / (means[at] - means[at + step])
-            width += share * abs(places[at + step] - places[at])
+    width, is_open, least = 0.0, False, scores.mean(axis=1)[best] - near
+    for step in (-1, 1):  # away from the best, to both sides
+        places, means = np.log10(factors)[best::step], scores.mean(axis=1)[best::step]
+        bad = np.flatnonzero(~(means >= least))  # nan is not good
+        good = bad[0] - 1 if bad.size else len(means) - 1
+        width += abs(places[good] - places[0])
+        is_open |= not bad.size
+        if bad.size:
+            lost = means[good] - means[good + 1]
+            share = 0.5 if np.isnan(lost) else (means[good] - least) / lost
+            width += share * abs(places[good + 1] - places[good])
     return float(width), is_open
 
 
 def sensitivity(factors: np.ndarray, scores: np.ndarray, chance: float) -> float:
-    """Score that is lost within a decade around the best factor, in the mean over the grid; nan without a best.
+    """Mean score that is lost at the factors within a decade of the best; nan without a best.
 
     A run that diverged has learnt nothing: it counts as `chance`.
 
@@ -77,11 +74,11 @@ def sensitivity(factors: np.ndarray, scores: np.ndarray, chance: float) -> float
 
 
 def best_of_k(scores: np.ndarray, chance: float) -> np.ndarray:
-    """Score to expect of the best of k factors of the grid, drawn at random, [factors] for k = 1, 2, ...
+    """Expected score of the best of k factors of the grid, drawn at random, [factors] for k = 1, 2, ...
 
-    All subsets are weighed: chosen on all seeds but one, scored on the one left out, so that luck that chooses is not
-    reported. Of n factors in the order of the choice, the one at place i (from 0) is the best of C(n - 1 - i, k - 1) of
-    the C(n, k) subsets. A run that diverged counts as `chance`.
+    It is the mean over all subsets. All seeds but one choose and the other one is scored, so that the luck of the
+    choice is not reported. Of n sorted factors, the one at index i is the best of C(n - 1 - i, k - 1) of the C(n, k)
+    subsets. A run that diverged counts as `chance`.
     """
     runs = np.where(np.isnan(scores), chance, scores)
     n = len(runs)
@@ -96,7 +93,7 @@ def best_of_k(scores: np.ndarray, chance: float) -> np.ndarray:
 def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
     """Write results/tuning/runs/*.csv: a row for each epoch of each run; a schedule's learning rate stays empty."""
     columns = [*LOSSES, metrics.BALANCED]
-    lines = [",".join([*RUN, *columns])]
+    lines = [",".join(["role", "factor", "learning_rate", "seed", "epoch", *columns])]
     for role, runs in ((SELECTION, selection), (REPORT, report)):
         for run in runs:
             rate = "" if math.isnan(run.learning_rate) else f"{run.learning_rate * run.factor:.6g}"
@@ -122,35 +119,38 @@ def document(
         scores: of the runs that chose, [factors, seeds].
         tried: the runs that chose.
         fresh: the runs at the chosen factor; none without one.
-        report: scores of these, [seeds].
+        report: their scores, [seeds].
         data: that trained and judged the fresh runs.
         score: what the scores are.
     """
-    base, resolution = tried[0].learning_rate, score.resolution(len(data.validation.labels))
+    best, chance = grid.choose(scores), score.chance(data.classes)
+    factor = certain = chosen = mean = test_mean = math.nan
     test_accuracy = np.array([run.test[1] for run in fresh])
-    best = grid.choose(scores)
+    if best is not None:
+        factor, certain, chosen = factors[best], certainty(scores)[best], score.turned(scores[best].mean())
+        mean, test_mean = score.turned(report.mean()), test_accuracy.mean()  # nan if a run diverged
     width, is_open = good_range(np.array(factors), scores, score.near)
-    diverged = int(np.isnan(report).sum())
-    known, chance = best is not None and not diverged, score.chance(data.classes)
     numbers = {
-        "factor": None if best is None else _round(factors[best]),
-        "learning_rate": None if best is None else _round(base * factors[best]),
-        score.column: _round(score.turned(report.mean())) if known else None,
-        f"{score.column}_sd": _round(float(metrics.sample_sd(report, resolution))) if known else None,
-        "test_accuracy": _round(test_accuracy.mean()) if known else None,
-        score.column.replace("val", "selection"): None if best is None else _round(score.turned(scores[best].mean())),
-        "certainty": None if best is None else _round(certainty(scores)[best]),
+        "factor": _round(factor),
+        "learning_rate": _round(tried[0].learning_rate * factor),
+        score.column: _round(mean),
+        f"{score.column}_sd": _round(metrics.sample_sd(report, score.resolution(len(data.validation.labels)))),
+        "test_accuracy": _round(test_mean),
+        score.column.replace("val", "selection"): _round(chosen),
+        "certainty": _round(certain),
         "good_range_decades": _round(width),
         "good_range_open": is_open,
         "sensitivity": _round(sensitivity(np.array(factors), scores, score.turned(chance))),
         "at_edge": best in (0, len(factors) - 1),
         "trials": int(scores.size),
-        "diverged": diverged,
+        "diverged": int(np.isnan(report).sum()),
         "selection_diverged": int(np.isnan(scores).sum()),
     }
-    tests = [_round(value) for value in test_accuracy]
-    measured_by = metrics.merged([run.environment for run in [*tried, *fresh]])
-    details = {"environment": measured_by, "chance": _round(chance), "test_accuracy": tests}
+    details = {
+        "environment": metrics.merged([run.environment for run in [*tried, *fresh]]),
+        "chance": _round(chance),
+        "test_accuracy": [_round(value) for value in test_accuracy],
+    }
     return (json.dumps(numbers | {"details": [details]}, indent=2) + "\n").encode()
 
 

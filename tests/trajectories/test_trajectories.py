@@ -1,27 +1,29 @@
-"""Claims about paths over surfaces: they follow the rule and the surface, and what leaves the picture is said to."""
+"""Paths over surfaces follow the rule and the surface; pictures and tables show where they leave."""
 
 from functools import partial
 
 import keras
 import numpy as np
 import pytest
+from training import toy
 
 from descent.core import parameters, style
-from descent.core.parameters import ParametersError
+from descent.core.parameters import InputError
 from descent.training import optimizers
+from descent.training.measurements import Wanted
 from descent.training.settings import OptimizerEntry
 from descent.trajectories import figure as trajectory_figure
 from descent.trajectories import paths as trajectories
-from descent.trajectories import surfaces
-from descent.trajectories.settings import Surface, TrajectoryParameters
+from descent.trajectories.paths import Followed, TrajectoryParameters
 
 VALLEY = {"curvatures": [1.0, 20.0], "angle_degrees": 30.0, "start": [-0.2, 0.1], "noise": 0.0}
 SADDLE = {"curvatures": [1.0, -1.0], "angle_degrees": 0.0, "start": [-0.2, 0.1], "noise": 0.0}
 FLAT = {"curvatures": [0.0, 0.0], "angle_degrees": 0.0, "start": [0.1, 0.1], "noise": 1.0}
+HALF = 0.3  # of the width of a picture
 
 
 def settings(**changes):
-    values = {"steps": 20, "seed": 0, "plot_range": 0.3, "constant_gradient": 0.5, "surfaces": {"valley": VALLEY}}
+    values = {"steps": 20, "seed": 0, "plot_range": HALF, "constant_gradient": 0.5, "surfaces": {"valley": VALLEY}}
     return parameters.validate(values | changes, TrajectoryParameters, "params.yaml: trajectories")
 
 
@@ -37,16 +39,10 @@ def built(class_name, file=None, **config):
     return partial(optimizers.build, OptimizerEntry(file=file, class_name=class_name, config=config), "mine")
 
 
-def test_hessian_has_the_curvatures_along_axes_turned_by_the_angle():
-    hessian = surfaces.hessian(Surface(**VALLEY))
-    axis = np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)])
-    np.testing.assert_allclose(hessian @ axis, 1.0 * axis)
-    np.testing.assert_allclose(hessian @ [-axis[1], axis[0]], 20.0 * np.array([-axis[1], axis[0]]))
-
-
 def test_path_of_sgd_is_that_of_its_equation():
     path = follow(sgd, settings()).paths["valley"]
-    step = np.eye(2) - 0.05 * surfaces.hessian(Surface(**VALLEY))
+    axis, across = np.array([np.sqrt(3) / 2, 0.5]), np.array([-0.5, np.sqrt(3) / 2])  # turned by 30 degrees
+    step = np.eye(2) - 0.05 * (1.0 * np.outer(axis, axis) + 20.0 * np.outer(across, across))
     expected = [np.linalg.matrix_power(step, t) @ VALLEY["start"] for t in range(21)]
     np.testing.assert_allclose(path, expected, atol=1e-6)
 
@@ -70,10 +66,8 @@ def test_surfaces_do_not_share_an_optimizers_state(rule):
 
 def test_rule_that_fails_on_two_weights_is_left_out_with_the_reason(capsys):
     class Square(keras.optimizers.SGD):
-        def update_step(self, gradient, variable, learning_rate):
-            if len(variable.shape) != 2:
-                raise ValueError("no matrix")
-            super().update_step(gradient, variable, learning_rate)
+        def update_step(self, *_):
+            raise ValueError("no matrix")
 
     assert follow(Square, settings()) is None
     [line] = capsys.readouterr().out.splitlines()
@@ -99,36 +93,51 @@ def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
 @pytest.mark.parametrize(
     ("make", "expected"),
     [
-        (sgd, lambda t: 0.05 * 0.5 + 0 * t),
-        (
-            built("Adagrad", "optimizers/keras2_adagrad.py", learning_rate=0.01, epsilon=1e-7),
-            lambda t: 0.01 / np.sqrt(t),
-        ),
+        (built("Adagrad", "optimizers/keras2_adagrad.py", learning_rate=0.01, epsilon=1e-7), lambda t: 0.01 / t**0.5),
         (built("SGD", learning_rate=0.1, momentum=0.9), lambda t: 0.1 * 0.5 * (1 - 0.9**t) / (1 - 0.9)),
     ],
-    ids=["sgd", "adagrad", "momentum"],
+    ids=["adagrad", "momentum"],
 )
 def test_update_sizes_under_a_constant_gradient_are_those_of_the_equations(make, expected):
     np.testing.assert_allclose(follow(make, settings()).sizes, expected(np.arange(1, 21)), rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    ("path", "step"),
-    [
-        ([[0, 0], [0.3, -0.3], [0, 0]], None),
-        ([[0, 0], [0, -0.31], [0, 0]], 1),
-        ([[0, 0], [0, 0], [np.nan, 0]], 2),
-        ([[0, 0], [np.inf, 0], [np.nan, 0]], 1),
-        ([[1, 0], [0, 0], [0, 0]], 0),
-    ],
-)
-def test_path_leaves_at_its_first_step_outside_or_not_finite(path, step):
-    assert surfaces.leaves_at(np.array(path), 0.3) == step
+def decaying(rate):
+    config = {"initial_learning_rate": rate, "decay_steps": 2, "decay_rate": 0.5}
+    return built("SGD", learning_rate={"class_name": "ExponentialDecay", "config": config})
 
 
-def test_table_says_from_which_step_on_a_path_is_out_of_the_picture():
+RULES = {
+    "number": lambda rate: built("Adam", learning_rate=rate),
+    "file": lambda rate: built("Nadam", "optimizers/keras2_nadam.py", learning_rate=rate),
+    "native": lambda rate: built(
+        "TFOptimizer", "optimizers/tf1.py", optimizer="MomentumOptimizer", learning_rate=rate, momentum=0.9
+    ),
+    "schedule": decaying,
+}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+def test_scaled_learning_rate_gives_the_path_of_an_entry_with_that_rate(rule):
+    make = rule(0.01)
+    scaled = follow(lambda: optimizers.scale(make(), 3.0), settings()).paths["valley"]
+    np.testing.assert_allclose(scaled, follow(rule(0.03), settings()).paths["valley"], rtol=1e-5, atol=1e-7)
+    assert not np.allclose(scaled, follow(make, settings()).paths["valley"])
+
+
+@pytest.mark.slow
+def test_run_of_the_study_at_a_factor_is_the_training_of_that_rate_alone():
+    trainer = toy.trainer(decaying(0.01))
+    trainer.train(Wanted(5, 10.0))
+    found, alone = trainer.train(Wanted(3, 4.0)), toy.trainer(decaying(0.04)).train(Wanted(3))
+    np.testing.assert_allclose(found.history["val_loss"], alone.history["val_loss"], rtol=1e-6)
+    np.testing.assert_allclose(found.test[0], alone.test[0], rtol=1e-6)
+
+
+def test_table_shows_from_which_step_on_a_path_is_out_of_the_picture():
     path = np.array([[0.1, 0.2], [0.4, 0.2], [0.1, np.nan]], "float32")
-    assert trajectories.paths_csv({"sgd": {"saddle": path}}, 0.3).splitlines() == [
+    found = {"sgd": Followed({"saddle": path}, np.array([0.5, 0.25]))}
+    assert trajectories.paths_csv(found, HALF).decode().splitlines() == [
         "surface,optimizer,step,x,y,inside",
         "saddle,sgd,0,0.1,0.2,true",
         "saddle,sgd,1,0.4,0.2,false",
@@ -136,20 +145,18 @@ def test_table_says_from_which_step_on_a_path_is_out_of_the_picture():
     ]
 
 
-def draw(**changes):
-    chosen = settings(surfaces={"narrow_valley": VALLEY, "saddle": SADDLE}, steps=40, **changes)
+def draw():
+    chosen = settings(surfaces={"narrow_valley": VALLEY, "saddle": SADDLE}, steps=40)
     makes = {"sgd": sgd, "adam": built("Adam", learning_rate=0.001), "wild": partial(sgd, 1.5)}
-    found = {name: follow(make, chosen) for name, make in makes.items()}
-    paths, sizes = ({name: both[part] for name, both in found.items()} for part in (0, 1))
-    return trajectory_figure.trajectories(paths, sizes, chosen)
+    return trajectory_figure.trajectories({name: follow(make, chosen) for name, make in makes.items()}, chosen)
 
 
 @pytest.mark.slow
-def test_figure_says_for_each_optimizer_and_surface_at_which_step_the_path_leaves_in_equal_bytes():
+def test_figure_shows_for_each_optimizer_and_surface_at_which_step_the_path_leaves_in_equal_bytes():
     figure = draw()
     rows = [figure.axes[i : i + 3] for i in range(0, len(figure.axes), 3)]  # a panel a surface, and that of its updates
-    said = {row[0].get_ylabel(): [[text.get_text() for text in axes.texts] for axes in row[:2]] for row in rows}
-    assert said == {  # 0.1 * 2.5^2 and 0.1 * 1.05^23 exceed 0.3
+    shown = {row[0].get_ylabel(): [[text.get_text() for text in axes.texts] for axes in row[:2]] for row in rows}
+    assert shown == {  # 0.1 * 2.5^2 and 0.1 * 1.05^23 exceed 0.3
         "sgd": [[], ["leaves at 23"]],
         "adam": [[], []],
         "wild": [["leaves at 1"], ["leaves at 2"]],
@@ -157,18 +164,42 @@ def test_figure_says_for_each_optimizer_and_surface_at_which_step_the_path_leave
     assert style.png(figure) == style.png(draw())
 
 
+def test_thinned_path_keeps_all_that_looks_apart_in_a_picture_and_its_end():
+    path = np.cumsum(np.random.default_rng(0).normal(0, 0.001, (300, 2)), axis=0)
+    steps, points = trajectories.thin(path, HALF)
+    kept = points[np.searchsorted(steps, np.arange(300), side="right") - 1]
+    assert len(steps) < 150
+    assert steps[-1] == 299
+    assert np.abs(path - kept).max() <= HALF / trajectories.PARTS
+
+
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("path", "steps", "is_known"),
     [
-        ({"step": 3}, "unknown key 'step'"),
-        ({"plot_range": 0.0}, "trajectories.plot_range: expected more than 0, got 0.0"),
-        ({"surfaces": {}}, "trajectories.surfaces: expected a dictionary to have at least 1 item"),
-        ({"surfaces": {"v": VALLEY | {"noise": -1.0}}}, "surfaces.v.noise: expected at least 0"),
-        ({"surfaces": {"v": VALLEY | {"start": [0.1]}}}, "surfaces.v.start: expected a list to have at least 2 items"),
-        ({"surfaces": {"v": VALLEY | {"curvatures": ["a", 1]}}}, "surfaces.v.curvatures.0: expected a"),
+        ([[0.1, 0.1], [1e6, 2e6], [0, 0]], [0, 1], True),
+        ([[0, 0], [np.nan, 0], [0, 0]], [0, 1], False),
+        ([[1, 0], [0, 0]], [0], True),  # it starts outside
     ],
-)  # fmt: skip
-def test_impossible_parameters_are_refused_with_their_key_path(changes, message):
-    with pytest.raises(ParametersError) as caught:
-        settings(**changes)
-    assert message in str(caught.value)
+)
+def test_thinned_path_ends_where_it_leaves_near_the_picture(path, steps, is_known):
+    found, points = trajectories.thin(np.array(path), HALF)
+    assert found.tolist() == steps
+    assert np.isfinite(points[-1]).all() == is_known
+    assert not np.abs(points[-1]).max() <= HALF
+    assert not np.abs(points[-1]).max() > 4 * HALF
+
+
+def test_table_of_thinned_paths_is_read_as_it_was_written():
+    points = np.random.default_rng(0).random((3, 2))
+    written = [trajectories.Path("bowl", name, 10**0.5, np.array([0, 2, 9]), points) for name in ("adam", "sgd")]
+    for path, other in zip(written, trajectories.parse(trajectories.csv_text(written), "paths.csv"), strict=True):
+        assert other[:2] == path[:2]
+        assert other.factor == pytest.approx(path.factor, rel=1e-5)
+        assert other.steps.tolist() == path.steps.tolist()
+        np.testing.assert_allclose(other.points, path.points, rtol=1e-3)
+
+
+@pytest.mark.parametrize("text", ["", f"{','.join(trajectories.COLUMNS)}\nbowl,adam,1,0,0\n"])
+def test_damaged_table_is_refused_with_its_file(text):
+    with pytest.raises(InputError, match=r"^paths\.csv: damaged"):
+        trajectories.parse(text, "paths.csv")

@@ -6,8 +6,7 @@ import numpy as np
 
 from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.report.study_figures import Study
-from descent.trajectories import thinned
-from descent.trajectories.settings import Surface, TrajectoryParameters
+from descent.trajectories.paths import Path, Surface, TrajectoryParameters, thin
 
 FACTORS = [10 ** (0.5 * step) for step in range(-4, 5)]
 RATES = {"adam": 0.001, "sgd": 0.01, "own": math.nan}  # `own` runs with a schedule
@@ -57,12 +56,11 @@ def losses(names=tuple(RATES)):
     return curves
 
 
-def trajectories(**changes):
+def trajectories():
     """A bowl and a saddle."""
     even = {"angle_degrees": 0.0, "start": [-0.2, 0.1], "noise": 0.0}
     surfaces = {"bowl": Surface(curvatures=[1.0, 1.0], **even), "flat_saddle": Surface(curvatures=[1.0, -1.0], **even)}
-    values = {"steps": 20, "seed": 0, "plot_range": 0.3, "constant_gradient": 0.3, "surfaces": surfaces}
-    return TrajectoryParameters(**values | changes)
+    return TrajectoryParameters(steps=20, seed=0, plot_range=0.3, constant_gradient=0.3, surfaces=surfaces)
 
 
 def traced(names=tuple(RATES)):
@@ -72,9 +70,7 @@ def traced(names=tuple(RATES)):
     for name in names:
         for factor in FACTORS:
             path = np.array([-0.2, 0.1]) + steps * np.array([0.0004, -0.0003]) * factor
-            found += [
-                thinned.Path(surface, name, factor, *thinned.thin(path, 0.3)) for surface in ("bowl", "flat_saddle")
-            ]
+            found += [Path(surface, name, factor, *thin(path, 0.3)) for surface in ("bowl", "flat_saddle")]
     return found
 
 
