@@ -196,12 +196,3 @@ def test_csv_files_become_an_archive(tmp_path):
     arrays = datasets.read(tmp_path / "data/own.npz")
     assert arrays["x_train"].tolist() == [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]]
     assert arrays["y_test"].tolist() == [2, 1]
-
-
-def test_a_data_set_of_scikit_learn_becomes_an_archive(tmp_path, monkeypatch):
-    (tmp_path / "data").mkdir()
-    [code] = [block for block in blocks("python", section("Data of your own")) if "sklearn" in block]
-    monkeypatch.delenv("PYTHONPATH")  # which hides it
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    facts = datasets.facts(datasets.read(tmp_path / "data/own.npz"))
-    assert (facts.sizes, facts.shape, facts.classes) == ({"train": 1197, "test": 600}, (64,), 10)

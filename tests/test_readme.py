@@ -91,8 +91,8 @@ def test_committed_tables_and_figures_are_what_the_committed_histories_give(comp
 def experiments_of_readme():
     """Each `dvc exp run` of README that runs at once, in the order in which they stand, by the experiment's name."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^(?:\$ )?(dvc exp run .*)$", text, re.MULTILINE)
-    return {shlex.split(line)[-1]: line for line in lines if "--queue" not in line}
+    lines = re.findall(r"(?:^|`)(dvc exp run [^`\n]*)", text, re.MULTILINE)
+    return {shlex.split(line)[-1]: line for line in lines}
 
 
 def _flat(tree, path=""):
