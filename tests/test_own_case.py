@@ -203,5 +203,5 @@ def test_a_data_set_of_scikit_learn_becomes_an_archive(tmp_path, monkeypatch):
     [code] = [block for block in blocks("python", section("Data of your own")) if "sklearn" in block]
     monkeypatch.delenv("PYTHONPATH")  # which hides it
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    facts = datasets.facts(datasets.read(tmp_path / "data/own.npz"))
+    facts = datasets.info(datasets.read(tmp_path / "data/own.npz"))
     assert (facts.sizes, facts.shape, facts.classes) == ({"train": 1197, "test": 600}, (64,), 10)
