@@ -105,20 +105,17 @@ def write_archive(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def read(path: Path) -> dict[str, np.ndarray]:
-    """Read a data set: x_* and y_* of train and test and, where they are there, of validation and selection.
+    """Read a data set: a CSV file, or an .npz archive with x_* and y_* of train, test, perhaps validation, selection.
 
-    Args:
-        path: .npz archive, or .csv file (`_read_csv`). x_* [n, ...]: bool, integers or floats, of one dtype and of one
-            shape but for n. y_* [n], [n, 1] or one-hot [n, classes]: whole numbers, bool or text; the classes are the
-            values of y_train in sorted order. x_val and y_val are taken for x_validation and y_validation.
+    x_* [n, ...] are bool, integers or floats, of one dtype and shape. y_* [n], [n, 1] or one-hot [n, classes] are whole
+    numbers, bool or text; the classes are the values of y_train in sorted order. `val` is another name of validation.
 
     Returns:
-        The arrays by name: examples in C order as they are, labels int32 from 0; and `names`, the classes' names, where
-        these are not 0, 1, 2, ...
+        The arrays by name: examples as they are, labels int32 from 0; and `names` of the classes where these are not 0,
+        1, 2, ...
 
     Raises:
-        ArchiveError: if the file is not such a data set; the message names the array, what is wrong with it and, where
-            there is one, the line of NumPy that mends it.
+        ArchiveError: with the array, what is wrong with it and, where there is one, the line of NumPy that mends it.
     """
     if path.suffix == ".csv":
         arrays = _read_csv(path)
@@ -152,11 +149,9 @@ def info(arrays: Mapping[str, np.ndarray]) -> DatasetInfo:
 def split(
     arrays: Mapping[str, np.ndarray], data: DataParameters, selection_size: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Cut the arrays that `read` gave, as `settings.cut` and `settings.select` do.
+    """Cut the arrays that `read` gave into x_* and y_* of train, validation and test, and those of selection.
 
-    Returns:
-        x_* and y_* of train, validation and test, with `classes`, their number, int32, and `names`, if there are any;
-        and x_* and y_* of selection.
+    With the first come `classes`, their number, int32, and `names`, if there are any.
     """
     splits, chosen = {}, {}
     for axis in "xy":
@@ -168,11 +163,7 @@ def split(
 
 
 def load(path: Path) -> Dataset:
-    """Load the splits that the stage `prepare` wrote, as networks take them (`as_seen`).
-
-    Raises:
-        ArchiveError: if the file is missing or damaged, or is not such an archive.
-    """
+    """Load the splits that the stage `prepare` wrote, as networks take them; raises as `read_archive`."""
     arrays = read_archive(path, (*_names(*_PREPARED), "classes"))
     return Dataset(*(_split(arrays, kind) for kind in _PREPARED), arrays["classes"].item())
 
@@ -290,6 +281,8 @@ def _refuse_examples(x: np.ndarray, train: np.ndarray, name: str) -> None:
         elif is_divided(train) and x.max() <= 1:
             value = f"np.rint({name} * 255)"
         raise _refusal(name, f"{train.dtype} as in x_train", str(x.dtype), f"{name} = {value}.astype(x_train.dtype)")
+    if x.dtype.kind != "f":
+        return
     with np.errstate(over="ignore"):
         is_finite = np.isfinite(x.astype(np.float32, copy=False))
     if not is_finite.all():
@@ -303,13 +296,12 @@ def _refuse_collapse(x_train: np.ndarray) -> None:
     """Refuse columns whose values differ in the archive and are equal in float32, such as seconds since 1970."""
     if np.can_cast(x_train.dtype, np.float32):
         return
-    columns = x_train[:_SAMPLE].reshape(min(len(x_train), _SAMPLE), -1)
+    columns = x_train[:_SAMPLE].reshape(-1, math.prod(x_train.shape[1:]))
     exact, rounded = (
-        1 + np.count_nonzero(np.diff(np.sort(part, axis=0), axis=0), axis=0)
-        for part in (columns, columns.astype(np.float32))
+        np.array([len(np.unique(column)) for column in part.T]) for part in (columns, columns.astype(np.float32))
     )
     if lost := np.flatnonzero(rounded < 0.9 * exact).tolist():
-        got = f"equal ones in {len(lost)} of {columns.shape[1]} columns, the first is {lost[0]}"
+        got = f"equal ones in {len(lost)} of {len(exact)} columns, the first is {lost[0]}"
         mend = "start = x_train.mean(axis=0); x_train, x_test = x_train - start, x_test - start"
         raise _refusal("x_train", "values that float32 tells apart", got, mend)
 

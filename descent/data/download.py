@@ -77,11 +77,7 @@ class Downloads(Section):
 
 
 def fetch(name: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
-    """Fetch a data set from the first source that has it; prints on stderr what is tried, and why it is passed over.
-
-    Args:
-        name: `mnist` or `fashion_mnist`.
-        parameters: its entry in the section `download`.
+    """Fetch `mnist` or `fashion_mnist` from the first source that has it; what is tried is printed on stderr.
 
     Returns:
         x_train [60000, 28, 28], y_train [60000], x_test [10000, 28, 28], y_test [10000]: uint8, in this order, the same

@@ -13,16 +13,11 @@ _BATCH = 128
 
 
 def try_examples(model: Any, examples: Iterable[np.ndarray], where: str, hint: str = "") -> None:
-    """Run a network eagerly on examples, and check what its Embedding layers read.
-
-    Args:
-        model: the keras.Model.
-        examples: arrays [n, ...] float32, as the network sees them.
-        where: file and key path of the network, for messages.
-        hint: how to mend wrong ids.
+    """Run a network eagerly on examples [n, ...], as it sees them, and check what its Embedding layers read.
 
     Raises:
         ParametersError: for ids that are no whole numbers or have no row in the layer, and for what the network raises.
+            `where` (file and key path of the network) opens the message, `hint` ends it for a wrong id.
     """
     import keras
 

@@ -90,11 +90,7 @@ def select(arrays: Mapping[str, np.ndarray], size: int) -> np.ndarray:
 def refuse_sizes(data: DataParameters, selection_size: int, info: DatasetInfo, where: str) -> None:
     """Raise ParametersError if a size asks for more than there is, or leaves examples of a single class.
 
-    Args:
-        data: the sizes of training and validation.
-        selection_size: how many examples choose learning rates (`tuning.selection_size`).
-        info: of the data set; where its labels are not known yet, only the sizes are checked.
-        where: the file, for messages.
+    Where the labels are not known yet, only the sizes are checked. `where` (the file) opens every line.
     """
     train, validation = info.sizes["train"], info.sizes.get("validation", info.sizes["test"] - 1)
     if "selection" in info.sizes:
