@@ -114,12 +114,7 @@ def test_validation_and_selection_of_ones_own_leave_the_others_whole(name, tmp_p
 @pytest.mark.parametrize(
     ("train_size", "validation_size", "selection_size", "message"),
     [
-        (
-            50001,
-            3000,
-            10000,
-            "data.train_size: expected 1 to 50000, got 50001: the last 10000 training examples choose",
-        ),
+        (50001, 3000, 10000, "data.train_size: expected 1 to 50000, got 50001: the last 10000 training examples"),
         (2, 3000, 59999, "data.train_size: expected 1 to 1, got 2: the last 59999 training examples"),
         (1, 3000, 60000, "tuning.selection_size: expected 1 to 59999, got 60000"),
         (8192, 10000, 100, "data.validation_size: expected 1 to 9999, got 10000"),

@@ -37,6 +37,7 @@ class Answer(NamedTuple):
     body: bytes = b"<html>Please log in</html>"
     status: int = 200
     length: int | None = None  # that it announces
+    location: str = ""  # where it redirects to
     seconds: float = 0  # before it answers
 
 
@@ -55,6 +56,7 @@ def server(monkeypatch):
             threading.Event().wait(answer.seconds)  # time.sleep does nothing
             self.send_response(answer.status)
             self.send_header("Content-Length", answer.length or len(answer.body))
+            self.send_header("Location", answer.location)
             self.end_headers()
             self.wfile.write(answer.body)
 
@@ -134,9 +136,10 @@ def test_every_source_gives_the_same_arrays(kind, server, fake_npm, tmp_path, mo
     [
         (Answer(status=503), "503 Server Error"),
         (Answer(length=1000), "IncompleteRead"),
+        (Answer(b"", 302, location="file:///etc/passwd"), "No connection adapters were found"),
         (Answer(seconds=1.5), "Read timed out"),
     ],
-    ids=["overloaded", "cut off", "slow"],
+    ids=["overloaded", "cut off", "a file of this machine", "slow"],
 )
 def test_server_is_asked_again_and_in_the_end_passed_over(answer, why, server):
     settings = section(keras=f"{server.url}/mnist.npz", attempts=2, timeout_seconds=0.5)
