@@ -16,7 +16,7 @@ from descent.core import parameters, process
 from descent.data import datasets
 from descent.data import settings as data_settings
 from descent.data.download import Downloads
-from descent.data.settings import Facts
+from descent.data.settings import DatasetInfo
 from descent.study.grid import TuningParameters, refuse_shared_seeds
 from descent.training import settings
 from descent.training.settings import refuse_large_batches
@@ -65,7 +65,7 @@ def main() -> None:
     print(f"params.yaml: {len(entries)} optimizers, {runs} runs of {training.epochs} epochs: understood")
 
 
-def understand() -> tuple[list[str], dict[str, Any], Facts | None]:
+def understand() -> tuple[list[str], dict[str, Any], DatasetInfo | None]:
     """Read all of params.yaml, without Keras and without running any code of the user's.
 
     Returns:
@@ -85,12 +85,9 @@ def understand() -> tuple[list[str], dict[str, Any], Facts | None]:
     if {"data", "download"} <= read.keys():
         with parameters.gathered(faults):
             facts = _facts(read["data"], read["download"])
-    if facts:
+    if facts and "tuning" in read:
         with parameters.gathered(faults):
-            data_settings.refuse_sizes(read["data"], facts, "params.yaml")
-        if "tuning" in read:
-            with parameters.gathered(faults):
-                data_settings.refuse_selection(read["tuning"].selection_size, read["data"], facts, "params.yaml")
+            data_settings.refuse_sizes(read["data"], read["tuning"].selection_size, facts, "params.yaml")
     if {"training", "race"} <= read.keys():
         with parameters.gathered(faults):
             refuse_other_first_look(read["race"], read["training"], "params.yaml")
@@ -125,7 +122,7 @@ def _sound_optimizers() -> dict[str, settings.OptimizerEntry]:
     return found
 
 
-def try_out(read: Mapping[str, Any], facts: Facts | None, faults: list[str]) -> int | None:
+def try_out(read: Mapping[str, Any], facts: DatasetInfo | None, faults: list[str]) -> int | None:
     """Build the network and every optimizer and let them take a step; adds to `faults` what does not train.
 
     Returns:
@@ -166,7 +163,7 @@ def note_files_unknown_to_git(read: Mapping[str, Any]) -> None:
             print(f"{file}: not in Git, so dvc exp run --temp would not find it: git add {file}")
 
 
-def _facts(data: data_settings.DataParameters, download: Downloads) -> data_settings.Facts:
+def _facts(data: data_settings.DataParameters, download: Downloads) -> DatasetInfo:
     """Find what the data set is like: one that is to be fetched is known, one of the user's own is read.
 
     Raises:
@@ -181,7 +178,7 @@ def _facts(data: data_settings.DataParameters, download: Downloads) -> data_sett
     if data.fetched in listed:
         return data_settings.FETCHED[data.fetched]
     try:
-        return datasets.facts(datasets.read(Path(data.file)))
+        return datasets.info(datasets.read(Path(data.file)))
     except datasets.ArchiveError as error:
         raise parameters.ParametersError(f"params.yaml: data.file: {error}") from None
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from descent.core import parameters
-from descent.data import archives
+from descent.data.datasets import write_archive
 from descent.data.download import Downloads, fetch
 
 
@@ -15,7 +15,7 @@ from descent.data.download import Downloads, fetch
 def main(name: str) -> None:
     """Read the entry, fetch, write the four arrays."""
     settings = getattr(parameters.read("params.yaml", "download", Downloads), name)
-    archives.write(Path("data/raw", f"{name}.npz"), fetch(name, settings))
+    write_archive(Path("data/raw", f"{name}.npz"), fetch(name, settings))
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from descent.core import parameters, process, user_code
 from descent.core.parameters import InputError
 from descent.data import datasets
 from descent.data import settings as data_settings
-from descent.data.settings import DataParameters, Facts
+from descent.data.settings import DataParameters, DatasetInfo
 from descent.editing import parameters_file
 from descent.training.settings import NetworkEntry, OptimizerEntry, OptimizerName, Optimizers
 
@@ -70,7 +70,7 @@ def main() -> None:
     sections = {key: parameters.read(PARAMETERS, key, schema) for key, schema in SECTIONS.items()}
     paths = (options.data, options.network or sections["network"].file, options.optimizer)
     data, network, optimizer = (path and os.path.relpath(path) for path in paths)
-    facts = datasets.facts(datasets.read(Path(data)))
+    facts = datasets.info(datasets.read(Path(data)))
     choices = [Choice("download", {}, "your data set is here"), *choose_sizes(data, facts)]
     if sections["report"].get("note") == TUTORIAL_NOTE:
         choices.append(Choice("report.note", NOTE, "instead of the tutorial's"))
@@ -98,7 +98,7 @@ def main() -> None:
     print("Next: make repro")
 
 
-def choose_sizes(file: str, facts: Facts) -> list[Choice]:
+def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
     """Choose how many examples train, validate and choose learning rates, for how long they train, and the target."""
     has_selection, has_validation = "selection" in facts.sizes, "validation" in facts.sizes
     trainable, evaluable = facts.sizes["train"], facts.sizes["validation" if has_validation else "test"]

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from descent.core import parameters
-from descent.data import archives, datasets, settings
+from descent.data import datasets, settings
 from descent.data.datasets import Description
 
 PREPARED = Path("data/prepared")
@@ -16,11 +16,10 @@ def main() -> None:
     data = parameters.read("params.yaml", "data", settings.DataParameters)
     selection_size = parameters.read("params.yaml", "tuning", dict[str, Any])["selection_size"]  # `check` saw it all
     arrays = datasets.read(Path(data.file))
-    facts = datasets.facts(arrays)
-    settings.refuse_sizes(data, facts, "params.yaml")
-    settings.refuse_selection(selection_size, data, facts, "params.yaml")
-    archives.write(PREPARED / "splits.npz", datasets.split(arrays, data))
-    archives.write(PREPARED / "selection.npz", datasets.selection(arrays, selection_size))
+    settings.refuse_sizes(data, selection_size, datasets.info(arrays), "params.yaml")
+    splits, selection = datasets.split(arrays, data, selection_size)
+    datasets.write_archive(PREPARED / "splits.npz", splits)
+    datasets.write_archive(PREPARED / "selection.npz", selection)
     print("\n".join(f"{data.file}: {line}" for line in _lines(data, datasets.describe(PREPARED / "splits.npz"))))
 
 

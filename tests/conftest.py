@@ -7,7 +7,7 @@ import pytest
 from pipeline import HIDING, ROOT, STUBS, Project
 
 from descent.core import parameters
-from descent.data import archives
+from descent.data.datasets import write_archive
 from descent.data.download import Downloads, fetch
 
 os.environ["PYTHONPATH"] = str(HIDING)  # for the processes that tests start
@@ -33,7 +33,7 @@ def mnist_archive(tmp_path_factory):
     settings = parameters.read(ROOT / "params.yaml", "download", Downloads).mnist
     own, path = ROOT / "data/raw/mnist.npz", tmp_path_factory.mktemp("raw") / "mnist.npz"
     places = settings.sources.model_copy(update={"file": str(own)} if own.exists() else {})
-    archives.write(path, fetch("mnist", settings.model_copy(update={"sources": places})))
+    write_archive(path, fetch("mnist", settings.model_copy(update={"sources": places})))
     return path
 
 

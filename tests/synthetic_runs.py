@@ -6,7 +6,7 @@ import numpy as np
 from pipeline import ROOT, shrink, yaml
 
 from descent.core import parameters
-from descent.data import archives
+from descent.data.datasets import write_archive
 from descent.runs.task import SELECTION, SPLITS, Task
 from descent.training import settings
 from descent.training.measurements import MEASUREMENTS, Run
@@ -27,8 +27,8 @@ def folder(path):
     for kind, size in {"train": 50, "validation": JUDGING, "test": 20}.items():
         arrays[f"x_{kind}"] = random.random((size, 4, 3)).astype("float32")
         arrays[f"y_{kind}"] = np.arange(size, dtype="int32") % 10
-    archives.write(path / SPLITS, arrays | {"classes": np.array(10)})
-    archives.write(path / SELECTION, {"x_selection": arrays["x_test"], "y_selection": arrays["y_test"]})
+    write_archive(path / SPLITS, arrays | {"classes": np.array(10)})
+    write_archive(path / SELECTION, {"x_selection": arrays["x_test"], "y_selection": arrays["y_test"]})
     for name in document["optimizers"]:
         (path / settings.rule_path(name)).parent.mkdir(parents=True, exist_ok=True)
         entry = settings.read_optimizer(path / "params.yaml", name)

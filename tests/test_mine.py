@@ -11,7 +11,7 @@ from pipeline import ROOT, yaml
 from descent.core import parameters, process
 from descent.core.parameters import InputError
 from descent.data import datasets
-from descent.data.settings import DataParameters, Facts, refuse_selection, refuse_sizes
+from descent.data.settings import DataParameters, DatasetInfo, refuse_sizes
 from descent.editing import parameters_file
 from descent.training.settings import NetworkEntry, Optimizers
 from stages import mine
@@ -110,11 +110,10 @@ def test_removed_key_leaves_the_comment_behind_it():
 def test_chosen_sizes_are_accepted_and_give_the_budget_of_the_tutorial(train, more):
     sizes = {"train": train, "test": max(4, train // 2), **more}
     labels = {f"y_{kind}": np.arange(size) % 2 for kind, size in sizes.items()}
-    facts = Facts(sizes, (4,), 2, labels)
+    facts = DatasetInfo(sizes, (4,), 2, labels)
     chosen = {choice.key: choice.value for choice in mine.choose_sizes("data/own.npz", facts)}
     data = DataParameters(**{key: chosen[f"data.{key}"] for key in ("file", "train_size", "validation_size")})
-    refuse_sizes(data, facts, "params.yaml")
-    refuse_selection(chosen["tuning.selection_size"], data, facts, "params.yaml")
+    refuse_sizes(data, chosen["tuning.selection_size"], facts, "params.yaml")
     epochs, batch_size = chosen["training.epochs"], chosen["training.batch_size"]
     assert data.train_size % batch_size == 0
     assert data.train_size > 0.6 * min(train, 40_000)
@@ -126,7 +125,7 @@ def test_chosen_sizes_are_accepted_and_give_the_budget_of_the_tutorial(train, mo
 def test_target_lies_above_what_always_answering_the_largest_class_reaches(rare):
     labels = np.r_[np.ones(rare, int), np.zeros(4000 - rare, int)]
     arrays = {"y_train": labels, "y_test": labels, "y_validation": labels}
-    facts = Facts(dict.fromkeys(("train", "test", "validation"), 4000), (4,), 2, arrays)
+    facts = DatasetInfo(dict.fromkeys(("train", "test", "validation"), 4000), (4,), 2, arrays)
     chosen = {choice.key: choice.value for choice in mine.choose_sizes("data/own.npz", facts)}
     assert 1 - rare / 4000 < chosen["training.target_val_accuracy"] <= 1
 
@@ -287,7 +286,7 @@ def test_case_is_written_checked_and_the_same_the_second_time(folder, monkeypatc
     assert before["optimizers"]["adam"].pop("runs") == 20
     for key in ("optimizers", "trajectories", "race"):
         assert after[key] == before[key]
-    assert datasets.facts(datasets.read(folder / "data/own.npz")).sizes["train"] > after["data"]["train_size"]
+    assert datasets.info(datasets.read(folder / "data/own.npz")).sizes["train"] > after["data"]["train_size"]
 
     written = (folder / "params.yaml").read_bytes()
     call(monkeypatch, "data/own.npz", "--network", "networks/own.py", "--optimizer", "optimizers/own.py")

@@ -9,7 +9,7 @@ import pytest
 import synthetic_runs
 from pipeline import Project
 
-from descent.data import archives
+from descent.data import datasets
 from descent.runs import store
 from descent.runs.store import Store
 from descent.runs.task import SPLITS
@@ -111,9 +111,11 @@ def test_record_of_another_environment_counts_on_a_cluster_alone():
 
 
 def other_examples(folder):
-    arrays = archives.read(folder / SPLITS, ["x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test"])
+    arrays = datasets.read_archive(
+        folder / SPLITS, ["x_train", "y_train", "x_validation", "y_validation", "x_test", "y_test"]
+    )
     arrays["x_train"] = np.nextafter(arrays["x_train"], np.float32(2))
-    archives.write(folder / SPLITS, arrays | {"classes": np.array(10)})
+    datasets.write_archive(folder / SPLITS, arrays | {"classes": np.array(10)})
 
 
 CHANGES = {

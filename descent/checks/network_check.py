@@ -18,7 +18,7 @@ from descent.core import user_code
 from descent.core.parameters import Finite, ParametersError, at, did_you_mean, gathered, validate
 from descent.data import ids
 from descent.data.datasets import as_seen, extremes, is_divided
-from descent.data.settings import Facts
+from descent.data.settings import DatasetInfo
 from descent.training import networks, traced
 from descent.training.networks import WHERE
 from descent.training.settings import NetworkEntry
@@ -80,7 +80,7 @@ def check_network(entry: NetworkEntry, input_shape: tuple[int, ...], classes: in
     return models[0]
 
 
-def check_examples(entry: NetworkEntry, model: keras.Model, facts: Facts) -> None:
+def check_examples(entry: NetworkEntry, model: keras.Model, facts: DatasetInfo) -> None:
     """Let a network see the examples that hold the least and the greatest values, and judge the range that it sees.
 
     A data set that is not here yet is one of images, divided by 255. Prints a line where a layer or the range makes it

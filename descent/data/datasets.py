@@ -1,23 +1,28 @@
 """Reads a data set, cuts it into training, validation, test and selection examples, and loads what was cut."""
 
 import csv
+import io
 import math
-from collections.abc import Mapping
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from descent.data import archives
-from descent.data.archives import ArchiveError
-from descent.data.settings import DataParameters, Facts, class_names, cut, largest_class
+from descent.core import process
+from descent.core.parameters import InputError, one_line
+from descent.data.settings import DataParameters, DatasetInfo, class_names, cut, largest_class, select
 
-_GIVEN, _OPTIONAL = ("train", "test"), ("validation", "val", "selection")
 _PREPARED = ("train", "validation", "test")
 CSV_TRAIN_SHARE = 0.6  # of the rows of a CSV file; the others test, and the first of those validate
-_SAMPLE = 1000  # examples that tell whether float32 holds the columns apart
-_MOST_NUMBERS = 100  # numbers that are labels beyond doubt; more of them may be what a regression predicts
-_FLOAT32 = float(np.finfo(np.float32).max)
+_SAMPLE = 1000  # examples that show whether float32 can tell the values of a column apart
+_MOST_NUMBERS = 100  # different numbers that are classes for certain; more of them may be what a regression predicts
+
+
+class ArchiveError(InputError):
+    """A file that is not the data set or the archive that it should be; the message names the file."""
 
 
 class Split(NamedTuple):
@@ -36,7 +41,7 @@ class Dataset(NamedTuple):
     classes: int
 
     def splits(self) -> dict[str, Split]:
-        """Those that are there, by name."""
+        """Return those that are there, by name."""
         return {kind: getattr(self, kind) for kind in _PREPARED if getattr(self, kind)}
 
 
@@ -54,149 +59,169 @@ class Description(NamedTuple):
     missing: dict[str, list[str]]  # for each split that lacks classes of y_train: their names
 
 
-def read(path: Path) -> dict[str, np.ndarray]:
-    """Read a data set: x_* and y_* of train and test and, where they are there, of validation and selection.
-
-    Args:
-        path: .npz archive, or .csv file (`_read_csv`). x_* [n, ...]: bool, integers or floats, of one dtype and of one
-            shape but for n. y_* [n], [n, 1] or one-hot [n, classes]: whole numbers, bool or text; the classes are the
-            values of y_train in sorted order. x_val and y_val are taken for x_validation and y_validation.
-
-    Returns:
-        The arrays by name: examples in C order as they are, labels int32 from 0; and `names`, the classes' names, where
-        these are not 0, 1, 2, ...
+def read_archive(path: Path, names: Sequence[str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """Read arrays from an .npz archive: those of `names`, and those of `optional` that are there, in C order.
 
     Raises:
-        ArchiveError: if the file is not such a data set; the message names the array, what is wrong with it and, where
-            there is one, the line of NumPy that mends it.
+        ArchiveError: if the file is missing, damaged or no .npz archive, holds Python objects, or lacks an array.
     """
-    arrays = _read_csv(path) if path.suffix == ".csv" else archives.read(path, _names(_GIVEN), _names(_OPTIONAL))
-    kinds = [kind for kind in (*_GIVEN, *_OPTIONAL) if {f"x_{kind}", f"y_{kind}"} & arrays.keys()]
-    for kind in kinds:
-        for name in _names([kind]):
-            if name not in arrays:
-                raise ArchiveError(f"{path}: expected both x_{kind} and y_{kind}, got no {name}")
-    if {"val", "validation"} <= {*kinds}:
-        raise ArchiveError(f"{path}: expected x_val or x_validation, got both")
-    labels = {}
-    for kind in kinds:
-        _refuse_examples(arrays[f"x_{kind}"], arrays["x_train"], f"x_{kind}", path)
-        labels[kind] = _flat_labels(arrays[f"y_{kind}"], len(arrays[f"x_{kind}"]), f"y_{kind}", path)
-    _refuse_collapse(arrays["x_train"], path)
-    classes = np.unique(labels["train"])
-    _refuse_classes(classes, labels["train"], path)
-    found = {}
-    for axis in "xy":
+    arrays = {}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            there = [member.removesuffix(".npy") for member in archive.namelist()]
+            if missing := [name for name in names if name not in there]:
+                expected = f"expected arrays {', '.join(names)}, got {', '.join(there) or 'none'}"
+                raise ArchiveError(f"{path}: no {', '.join(missing)}: {expected}")
+            for name in [*names, *(name for name in optional if name in there)]:
+                with archive.open(f"{name}.npy") as file:
+                    arrays[name] = np.ascontiguousarray(np.lib.format.read_array(file, allow_pickle=False))
+    except ArchiveError:
+        raise
+    except FileNotFoundError:
+        raise ArchiveError(f"{path}: no such file") from None
+    except Exception as error:  # what is damaged makes zipfile, its compressors and NumPy raise almost anything
+        if "Object arrays" in str(error):
+            mend = f"{name} = np.array({name}.tolist()), after padding where lengths differ"
+            raise _refusal(f"{path}: {name}", "numbers or text", "Python objects", mend) from None
+        raise ArchiveError(f"{path}: not an .npz archive, or damaged: {one_line(error)}") from error
+    return arrays
+
+
+def write_archive(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
+    """Write arrays to an .npz archive: equal arrays give equal bytes, and a failure leaves the old file as it was.
+
+    The archive is not compressed, since compressed bytes differ between versions of zlib. `numpy.savez` would write the
+    sizes of its members in a way that differs between patches of Python.
+    """
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy")  # of 1980, and not of now
+            member.create_system = 3  # Unix, wherever it is written
+            stream = io.BytesIO()
+            np.lib.format.write_array(stream, np.asanyarray(array), allow_pickle=False)
+            archive.writestr(member, stream.getbuffer())
+    process.write_file(path, content.getvalue())
+
+
+def read(path: Path) -> dict[str, np.ndarray]:
+    """Read a data set: a CSV file, or an .npz archive with x_* and y_* of train, test, perhaps validation, selection.
+
+    x_* [n, ...] are bool, integers or floats, of one dtype and shape. y_* [n], [n, 1] or one-hot [n, classes] are whole
+    numbers, bool or text; the classes are the values of y_train in sorted order. `val` is another name of validation.
+
+    Returns:
+        The arrays by name: examples as they are, labels int32 from 0; and `names` of the classes where these are not 0,
+        1, 2, ...
+
+    Raises:
+        ArchiveError: with the array, what is wrong with it and, where there is one, the line of NumPy that mends it.
+    """
+    if path.suffix == ".csv":
+        arrays = _read_csv(path)
+    else:
+        arrays = read_archive(path, _names("train", "test"), _names("validation", "val", "selection"))
+        if {"x_val", "x_validation"} <= arrays.keys():
+            raise ArchiveError(f"{path}: expected x_val or x_validation, got both")
+        arrays = {re.sub("_val$", "_validation", name): array for name, array in arrays.items()}
+    kinds = list(dict.fromkeys(name[2:] for name in arrays))
+    if missing := [name for name in _names(*kinds) if name not in arrays]:
+        raise ArchiveError(f"{path}: no {', '.join(missing)}: expected x_ and y_ of each split")
+    try:
         for kind in kinds:
-            array = arrays[f"x_{kind}"] if axis == "x" else _numbered(labels[kind], classes, f"y_{kind}", path)
-            found[f"{axis}_validation" if kind == "val" else f"{axis}_{kind}"] = array
+            _refuse_examples(arrays[f"x_{kind}"], arrays["x_train"], f"x_{kind}")
+        _refuse_collapse(arrays["x_train"])
+        labels = {kind: _flat_labels(arrays[f"y_{kind}"], f"y_{kind}", len(arrays[f"x_{kind}"])) for kind in kinds}
+        classes = _classes(labels["train"])
+        numbered = {kind: _numbered(labels[kind], classes, f"y_{kind}") for kind in kinds}
+    except ArchiveError as refusal:
+        raise ArchiveError(f"{path}: {refusal}") from None
+    found = {f"x_{kind}": arrays[f"x_{kind}"] for kind in kinds} | {f"y_{kind}": numbered[kind] for kind in kinds}
     if not np.array_equal(classes.astype(str), np.arange(len(classes)).astype(str)):
         found["names"] = classes.astype(str)
     return found
 
 
-def facts(arrays: Mapping[str, np.ndarray]) -> Facts:
+def info(arrays: Mapping[str, np.ndarray]) -> DatasetInfo:
     """Sum up the arrays that `read` gave."""
     sizes = {name[2:]: len(labels) for name, labels in arrays.items() if name.startswith("y_")}
-    return Facts(sizes, arrays["x_train"].shape[1:], int(arrays["y_train"].max()) + 1, arrays)
+    return DatasetInfo(sizes, arrays["x_train"].shape[1:], int(arrays["y_train"].max()) + 1, arrays)
 
 
-def split(arrays: Mapping[str, np.ndarray], parameters: DataParameters) -> dict[str, np.ndarray]:
-    """Cut the arrays that `read` gave, as `settings.cut` does.
+def split(
+    arrays: Mapping[str, np.ndarray], data: DataParameters, selection_size: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Cut the arrays that `read` gave into x_* and y_* of train, validation and test, and those of selection.
 
-    Args:
-        arrays: of `read`.
-        parameters: the sizes, within what there is (`settings.refuse_sizes`).
-
-    Returns:
-        Arrays x_* and y_* of train, validation and test; `classes`, their number, int32; and `names`, if there are any.
+    With the first come `classes`, their number, int32, and `names`, if there are any.
     """
-    found = {}
+    splits, chosen = {}, {}
     for axis in "xy":
-        by_kind = {name[2:]: array for name, array in arrays.items() if name.startswith(f"{axis}_")}
-        found |= {f"{axis}_{kind}": array for kind, array in cut(by_kind, parameters).items()}
-    names = {"names": arrays["names"]} if "names" in arrays else {}
-    return found | {"classes": np.int32(facts(arrays).classes)} | names
-
-
-def selection(arrays: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
-    """Cut what chooses learning rates: the first `size` of x_selection; without it, the last of x_train."""
-    own = "x_selection" in arrays
-    return {
-        f"{axis}_selection": arrays[f"{axis}_selection"][:size] if own else arrays[f"{axis}_train"][-size:]
-        for axis in "xy"
-    }
+        parts = {name[2:]: array for name, array in arrays.items() if name.startswith(f"{axis}_")}
+        splits |= {f"{axis}_{kind}": part for kind, part in cut(parts, data).items()}
+        chosen[f"{axis}_selection"] = select(parts, selection_size)
+    splits["classes"] = np.int32(info(arrays).classes)
+    return splits | {name: arrays[name] for name in arrays if name == "names"}, chosen
 
 
 def load(path: Path) -> Dataset:
-    """Load the splits that the stage `prepare` wrote, as networks take them (`as_seen`).
-
-    Raises:
-        ArchiveError: if the file is missing or damaged, or is not such an archive.
-    """
-    arrays = archives.read(path, (*_names(_PREPARED), "classes"))
+    """Load the splits that the stage `prepare` wrote, as networks take them; raises as `read_archive`."""
+    arrays = read_archive(path, (*_names(*_PREPARED), "classes"))
     return Dataset(*(_split(arrays, kind) for kind in _PREPARED), arrays["classes"].item())
 
 
 def load_selection(path: Path) -> Split:
     """Load the selection that the stage `prepare` wrote, likewise."""
-    return _split(archives.read(path, _names(["selection"])), "selection")
+    return _split(read_archive(path, _names("selection")), "selection")
 
 
 def describe(path: Path) -> Description:
     """Describe the splits that the stage `prepare` wrote; raises as `load`."""
-    arrays = archives.read(path, (*_names(_PREPARED), "classes"), ["names"])
+    arrays = read_archive(path, (*_names(*_PREPARED), "classes"), ["names"])
     names = class_names(arrays, arrays["classes"].item())
+    largest, share = largest_class(arrays["y_validation"], names)
     examples = [arrays[f"x_{kind}"] for kind in _PREPARED]
-    ends = [(part.min(), part.max()) for part in examples]
-    low, high = (float(as_seen(np.array(end))) for end in (min(low for low, _ in ends), max(high for _, high in ends)))
+    ends = [float(as_seen(end(part))) for part in examples for end in (np.min, np.max)]
     missing = {kind: np.setdiff1d(np.arange(len(names)), arrays[f"y_{kind}"]) for kind in _PREPARED}
     return Description(
-        examples[0].dtype.name,
-        examples[0].shape[1:],
-        is_divided(examples[0]),
-        low,
-        high,
-        names,
-        *largest_class(arrays["y_validation"], names),
-        {kind: [names[label] for label in lacking] for kind, lacking in missing.items() if len(lacking)},
+        dtype=examples[0].dtype.name,
+        shape=examples[0].shape[1:],
+        is_divided=is_divided(examples[0]),
+        low=min(ends),
+        high=max(ends),
+        names=names,
+        largest=largest,
+        largest_share=share,
+        missing={kind: [names[label] for label in labels] for kind, labels in missing.items() if len(labels)},
     )
 
 
 def is_divided(examples: np.ndarray) -> bool:
-    """Tell whether networks see the examples divided by 255: uint8 is taken for pixels, and nothing else is."""
+    """Return whether networks see the examples divided by 255: uint8 is taken for pixels, and nothing else is."""
     return examples.dtype == np.uint8
 
 
 def as_seen(examples: np.ndarray) -> np.ndarray:
     """Return examples as networks see them: float32; uint8 is divided by 255."""
-    scaled = examples.astype(np.float32) / np.float32(255) if is_divided(examples) else examples
-    return scaled.astype(np.float32)
+    seen = examples.astype(np.float32)
+    return seen / np.float32(255) if is_divided(examples) else seen
 
 
 def extremes(examples: np.ndarray) -> np.ndarray:
-    """Return those examples that hold the least and the greatest value, of all and of each of the first 500 places.
+    """Return the examples [at most 1002, ...], as networks see them, that hold the least and the greatest value.
 
-    What a network cannot take, such as an id beyond a vocabulary, is among them.
-
-    Args:
-        examples: [n, ...] of any dtype.
-
-    Returns:
-        [at most 1002, ...] float32, as networks see them.
+    These are the ends of all values and of each of the first 500 places: an id beyond a vocabulary is among them.
     """
     rows = examples.reshape(len(examples), -1)
-    ends = [
-        end for find in (np.argmin, np.argmax) for end in (find(rows) // rows.shape[1], *find(rows[:, :500], axis=0))
-    ]
+    ends = [(find(rows) // rows.shape[1], *find(rows[:, :500], axis=0)) for find in (np.argmin, np.argmax)]
     return as_seen(examples[np.unique(ends)])
 
 
-def _names(kinds) -> list[str]:
+def _names(*kinds: str) -> list[str]:
     return [f"{axis}_{kind}" for kind in kinds for axis in "xy"]
 
 
-def _split(arrays, kind) -> Split:
+def _split(arrays: Mapping[str, np.ndarray], kind: str) -> Split:
     return Split(as_seen(arrays[f"x_{kind}"]), arrays[f"y_{kind}"])
 
 
@@ -210,20 +235,18 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
             header, *rows = [list(map(str.strip, row)) for row in csv.reader(file) if row] or [[]]
     except FileNotFoundError:
         raise ArchiveError(f"{path}: no such file") from None
-    except (OSError, ValueError, csv.Error) as error:  # UnicodeDecodeError is a ValueError
+    except (UnicodeDecodeError, csv.Error) as error:
         raise ArchiveError(f"{path}: not a CSV file in UTF-8: {error}") from None
-    if len(header) < 2 or len(rows) < 10:
+    if len(header) < 2 or len(rows) < 10 or all(map(_is_number, header)):
         got = f"{len(header)} columns ({', '.join(header)}) and {len(rows)} rows"
-        raise ArchiveError(f"{path}: expected at least 2 columns with commas between, and 10 rows, got {got}")
-    if all(map(_is_number, header)):
-        raise ArchiveError(f"{path}: line 1: expected a header, got {', '.join(header)}")
+        raise _refusal(str(path), "a header of at least 2 columns with commas between, and 10 rows", got)
     place = header.index("label") if "label" in header else len(header) - 1
     for line, row in enumerate(rows, 2):
         if len(row) != len(header):
-            raise ArchiveError(f"{path}: row {line}: expected {len(header)} values, got {len(row)}")
+            raise _refusal(f"{path}: row {line}", f"{len(header)} values", str(len(row)))
         for column, cell in enumerate(row):
             if column != place and not _is_number(cell):
-                raise ArchiveError(f"{path}: row {line}, column {header[column]}: expected a number, got {cell!r}")
+                raise _refusal(f"{path}: row {line}, column {header[column]}", "a number", repr(cell))
     labels = [row.pop(place) for row in rows]
     labels = np.array(labels, float if all(map(_is_number, labels)) else str)
     examples, order = np.array(rows, float), np.random.default_rng(0).permutation(len(rows))
@@ -238,109 +261,95 @@ def _is_number(text: str) -> bool:
         return False
 
 
-def _refuse_examples(examples: np.ndarray, train: np.ndarray, name: str, path: Path) -> None:
-    where, got = f"{path}: {name}", f"{examples.dtype} {list(examples.shape)}"
-    if examples.dtype.kind not in "biuf":
-        raise ArchiveError(f"{where}: expected numbers [examples, ...], got {got}; first turn each value into numbers")
-    if examples.ndim < 2:
-        mend = f"; in NumPy: {name} = {name}[:, np.newaxis]" if examples.ndim else ""
-        raise ArchiveError(f"{where}: expected numbers [examples, ...], got {got}{mend}")
+def _refusal(array: str, expected: str, got: str, mend: str = "") -> ArchiveError:
+    """Say what is wrong with an array; `mend`: the line of NumPy that puts it right."""
+    return ArchiveError(f"{array}: expected {expected}, got {got}{f'; in NumPy: {mend}' if mend else ''}")
+
+
+def _refuse_examples(x: np.ndarray, train: np.ndarray, name: str) -> None:
+    got, y = f"{x.dtype} {list(x.shape)}", name.replace("x", "y", 1)
+    if x.dtype.kind not in "biuf" or x.ndim < 2:
+        mend = f"{name} = {name}[:, np.newaxis]" if x.dtype.kind in "biuf" and x.ndim else ""
+        raise _refusal(name, "numbers [examples, ...]", got, mend)
     shape = train.shape[1:]
-    if not examples.size or examples.shape[1:] != shape:
-        expected = f"expected at least one example {list(shape)} as in x_train"
-        is_same = examples.size and np.prod(examples.shape[1:]) == np.prod(shape)
-        mend = f"; in NumPy: {name} = {name}.reshape({', '.join(map(str, (-1, *shape)))})" if is_same else ""
-        raise ArchiveError(f"{where}: {expected}, got {list(examples.shape)}{mend}")
-    if examples.dtype != train.dtype:
-        expected = f"expected {train.dtype} as in x_train, got {examples.dtype}"
-        raise ArchiveError(f"{where}: {expected}; in NumPy: {_cast(name, examples, train)}")
-    if examples.dtype.kind == "f" and not max(-float(examples.min()), float(examples.max())) <= _FLOAT32:
-        place = tuple(np.argwhere(~(np.abs(examples) <= _FLOAT32))[0])  # nan is not, either
-        got = f"{examples[place]} at [{', '.join(map(str, place))}]"
-        mend = f"good = np.isfinite({name}.reshape(len({name}), -1)).all(axis=1); {name} = {name}[good]"
-        mend += f"; {name.replace('x', 'y', 1)} = {name.replace('x', 'y', 1)}[good]"
-        if np.isfinite(examples[place]):
-            mend = f"{name} = {name} / 1e{math.ceil(np.log10(np.abs(examples).max()))}, in all x_* alike"
-        raise ArchiveError(f"{where}: expected finite float32, got {got}; in NumPy: {mend}")
-
-
-def _cast(name: str, examples: np.ndarray, train: np.ndarray) -> str:
-    """Write the line of NumPy that gives an array the type of x_train and, from or to pixels, its range."""
-    is_small, pixels = [array.max() <= 1 for array in (examples, train)], list(map(is_divided, (examples, train)))
-    if pixels == [True, False] and is_small[1]:
-        return f'{name} = ({name} / 255).astype("{train.dtype}")'
-    if pixels == [False, True] and is_small[0]:
-        return f'{name} = np.rint({name} * 255).astype("uint8")'
-    return f'{name} = {name}.astype("{train.dtype}")'
-
-
-def _refuse_collapse(examples: np.ndarray, path: Path) -> None:
-    """Refuse columns whose values differ in the archive and are equal in float32, such as seconds since 1970."""
-    if np.can_cast(examples.dtype, np.float32):
+    if not x.size or x.shape[1:] != shape:
+        is_same = x.size and math.prod(x.shape[1:]) == math.prod(shape)
+        mend = f"{name} = {name}.reshape(-1, *x_train.shape[1:])" if is_same else ""
+        raise _refusal(name, f"at least one example {list(shape)} as in x_train", str(list(x.shape)), mend)
+    if x.dtype != train.dtype:
+        value = name
+        if is_divided(x) and train.max() <= 1:
+            value = f"({name} / 255)"
+        elif is_divided(train) and x.max() <= 1:
+            value = f"np.rint({name} * 255)"
+        raise _refusal(name, f"{train.dtype} as in x_train", str(x.dtype), f"{name} = {value}.astype(x_train.dtype)")
+    if x.dtype.kind != "f":
         return
-    columns = examples[:_SAMPLE].reshape(min(len(examples), _SAMPLE), -1)
+    with np.errstate(over="ignore"):
+        is_finite = np.isfinite(x.astype(np.float32, copy=False))
+    if not is_finite.all():
+        place = tuple(np.argwhere(~is_finite)[0].tolist())
+        good = f"good = np.isfinite({name}.astype('float32').reshape(len({name}), -1)).all(axis=1)"
+        mend = f"{good}; {name}, {y} = {name}[good], {y}[good]"
+        raise _refusal(name, "finite float32", f"{x[place]} at {list(place)}", mend)
+
+
+def _refuse_collapse(x_train: np.ndarray) -> None:
+    """Refuse columns whose values differ in the archive and are equal in float32, such as seconds since 1970."""
+    if np.can_cast(x_train.dtype, np.float32):
+        return
+    columns = x_train[:_SAMPLE].reshape(-1, math.prod(x_train.shape[1:]))
     exact, rounded = (
-        1 + np.count_nonzero(np.diff(np.sort(part, axis=0), axis=0), axis=0)
-        for part in (columns, columns.astype(np.float32))
+        np.array([len(np.unique(column)) for column in part.T]) for part in (columns, columns.astype(np.float32))
     )
     if lost := np.flatnonzero(rounded < 0.9 * exact).tolist():
-        numbers = f"{', '.join(map(str, lost[:10]))}{', ...' if len(lost) > 10 else ''}"
-        raise ArchiveError(
-            f"{path}: x_train: expected values that float32 tells apart, got {len(lost)} of {columns.shape[1]} columns"
-            f" ({numbers}) where they become equal; in NumPy: start = x_train.mean(axis=0);"
-            " x_train, x_test = x_train - start, x_test - start"
-        )
+        got = f"equal ones in {len(lost)} of {len(exact)} columns, the first is {lost[0]}"
+        mend = "start = x_train.mean(axis=0); x_train, x_test = x_train - start, x_test - start"
+        raise _refusal("x_train", "values that float32 tells apart", got, mend)
 
 
-def _flat_labels(labels: np.ndarray, examples: int, name: str, path: Path) -> np.ndarray:
+def _flat_labels(y: np.ndarray, name: str, examples: int) -> np.ndarray:
     """Return labels as [n] whole numbers, bool or text: a one-hot row becomes the place of its 1."""
-    where, got = f"{path}: {name}", f"{labels.dtype} {list(labels.shape)}"
-    if labels.dtype.kind == "S":
-        labels = np.char.decode(labels, "utf-8")
-    if labels.dtype.kind not in "biufU":
-        raise ArchiveError(f"{where}: expected whole numbers or text [{examples}], got {got}")
-    if labels.size == examples:
-        labels = labels.reshape(-1)
-    if labels.ndim == 2 and len(labels) == examples and labels.dtype.kind != "U":
-        if not (np.isin(labels, (0, 1)).all() and (labels.sum(axis=1) == 1).all()):
-            one = f"for the class with the largest value, in NumPy: {name} = {name}.argmax(axis=1)"
-            raise ArchiveError(f"{where}: expected one label an example, got {got}, not one-hot; {one}")
-        labels = labels.argmax(axis=1)
-    if labels.shape != (examples,):
-        raise ArchiveError(f"{where}: expected a label an example, [{examples}], got {got}")
-    if labels.dtype.kind == "f":
-        if not (whole := labels == np.rint(labels)).all():  # nan is not
-            first, x = int(np.argmin(whole)), name.replace("y", "x", 1)
-            cuts = f"{name} = np.digitize({name}, np.quantile(y_train, [1 / 3, 2 / 3]))"
-            mend = f"only classifiers are compared; for three classes in NumPy: {cuts}"
-            if np.isnan(labels[first]):
-                mend = f"in NumPy: good = ~np.isnan({name}); {x}, {name} = {x}[good], {name}[good]"
-            raise ArchiveError(f"{where}: expected classes, got {labels[first]} at [{first}]: {mend}")
-        labels = labels.astype(np.int64)
-    return labels
+    got, x = f"{y.dtype} {list(y.shape)}", name.replace("y", "x", 1)
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8")
+    if y.size == examples:
+        y = y.reshape(-1)
+    has_columns = y.ndim == 2 and len(y) == examples and y.dtype.kind in "biuf"
+    if has_columns and np.isin(y, (0, 1)).all() and (y.sum(axis=1) == 1).all():
+        y = y.argmax(axis=1)
+    if y.dtype.kind not in "biufU" or y.shape != (examples,):
+        mend = f"{name} = {name}.argmax(axis=1)" if has_columns else ""
+        raise _refusal(name, f"whole numbers or text [{examples}], or one-hot", got, mend)
+    if y.dtype.kind != "f":
+        return y
+    if not (is_whole := np.isfinite(y) & (y == np.rint(y))).all():
+        first = int(np.argmin(is_whole))
+        mend = f"{name} = np.digitize({name}, np.quantile(y_train, [1 / 3, 2 / 3]))  # three classes"
+        if not np.isfinite(y[first]):
+            mend = f"good = np.isfinite({name}); {x}, {name} = {x}[good], {name}[good]"
+        raise _refusal(name, "classes, since only classifiers are compared", f"{y[first]} at [{first}]", mend)
+    return y.astype(np.int64)
 
 
-def _refuse_classes(classes: np.ndarray, labels: np.ndarray, path: Path) -> None:
+def _classes(y_train: np.ndarray) -> np.ndarray:
+    """Return the classes in sorted order."""
+    classes = np.unique(y_train)
     if len(classes) < 2:
-        raise ArchiveError(f"{path}: y_train: expected at least two classes, got {classes[0]} alone")
-    if classes.dtype.kind != "U" and len(classes) > _MOST_NUMBERS and 10 * len(classes) > len(labels):
-        got = f"got {len(classes)} different numbers in {len(labels)} labels"
-        raise ArchiveError(
-            f"{path}: y_train: expected classes, {got}; if they are classes, in NumPy: y_train, y_test ="
-            " y_train.astype(str), y_test.astype(str)"
-        )
+        raise _refusal("y_train", "at least two classes", f"{classes[0]} alone")
+    if classes.dtype.kind != "U" and len(classes) > _MOST_NUMBERS and 10 * len(classes) > len(y_train):
+        got = f"{len(classes)} different numbers in {len(y_train)} labels"
+        mend = "y_train, y_test = y_train.astype(str), y_test.astype(str)"
+        raise _refusal("y_train", "classes of ten examples each, or of text", got, mend)
+    return classes
 
 
-def _numbered(labels: np.ndarray, classes: np.ndarray, name: str, path: Path) -> np.ndarray:
+def _numbered(y: np.ndarray, classes: np.ndarray, name: str) -> np.ndarray:
     """Return the place of each label among the classes, int32."""
-    shown = f"{', '.join(map(str, classes[:10]))}{', ...' if len(classes) > 10 else ''}"
-    if (labels.dtype.kind == "U") != (classes.dtype.kind == "U"):
-        raise ArchiveError(f"{path}: {name}: expected classes of y_train, {shown}, got {labels.dtype}")
-    if not (known := np.isin(labels, classes)).all():
-        first, x = int(np.argmin(known)), name.replace("y", "x", 1)
+    is_known = np.isin(y, classes) & ((y.dtype.kind == "U") == (classes.dtype.kind == "U"))
+    if not is_known.all():
+        first, x = int(np.argmin(is_known)), name.replace("y", "x", 1)
+        shown = f"{', '.join(map(str, classes[:10]))}{', ...' if len(classes) > 10 else ''}"
         mend = f"known = np.isin({name}, y_train); {x}, {name} = {x}[known], {name}[known]"
-        got = f"got {labels[first]} at [{first}]"
-        raise ArchiveError(
-            f"{path}: {name}: expected classes of y_train, {shown}, {got}; to drop them in NumPy: {mend}"
-        )
-    return np.searchsorted(classes, labels).astype(np.int32)
+        raise _refusal(name, f"classes of y_train, {shown}", f"{y[first]} at [{first}]", mend)
+    return np.searchsorted(classes, y).astype(np.int32)

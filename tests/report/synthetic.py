@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from descent.analysis import records, tables
 from descent.analysis.settings import Conditions
 from descent.core import parameters, style
-from descent.data import archives
+from descent.data.datasets import write_archive
 from descent.training.measurements import HISTORY
 from descent.training.settings import OptimizerEntry
 
@@ -106,7 +106,7 @@ def project(folder, names=tuple(LEVELS), runs=3):
     (folder / "results/network.json").write_text('{"parameters": 1234}')
     arrays = {f"x_{kind}": np.zeros((IMAGES, 2), "float32") for kind in ("train", "validation", "test")}
     labels = {f"y_{kind}": np.arange(IMAGES, dtype="int32") % 10 for kind in ("train", "validation", "test")}
-    archives.write(folder / "data/prepared/splits.npz", arrays | labels | {"classes": np.array(10)})
+    write_archive(folder / "data/prepared/splits.npz", arrays | labels | {"classes": np.array(10)})
     for name in names:
         (folder / f"results/history/{name}.csv").write_text(history_text(LEVELS[name], runs), encoding="utf-8")
         (folder / f"results/metrics/{name}.json").write_text(metrics_text(LEVELS[name], runs), encoding="utf-8")

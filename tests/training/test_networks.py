@@ -177,15 +177,15 @@ class Positions(layers.Layer):
 def facts(examples):
     labels = np.arange(len(examples)) % 2
     arrays = {"x_train": examples[:200], "y_train": labels[:200], "x_test": examples[200:], "y_test": labels[200:]}
-    return datasets.facts(arrays)
+    return datasets.info(arrays)
 
 
 @pytest.mark.parametrize(
     ("examples", "message"),
     [
-        (IDS + 1, "embedding: expected ids from 0 to 499, got 500; input_dim must be at least 501"),
-        (IDS - 1, "embedding: expected ids from 0 to 499, got -1"),
-        (IDS / 2, "embedding: expected whole numbers as ids, got "),
+        (IDS + 1, "embedding: expected whole numbers from 0 to 499 as ids, got 500"),
+        (IDS - 1, "embedding: expected whole numbers from 0 to 499 as ids, got -1"),
+        (IDS / 2, "embedding: expected whole numbers from 0 to 499 as ids, got "),
         ((IDS % 256).astype("uint8"), "uint8 is divided by 255: save ids as another type, x.astype('int32')"),
         (None, "uint8 is divided by 255: save ids as another type"),
     ],
@@ -208,7 +208,9 @@ def test_one_id_beyond_the_vocabulary_is_found_in_any_split_and_before_a_run(ent
     split = datasets.Split(ids_seen.astype("float32"), np.zeros(300, "int32"))
     good = datasets.Split(IDS.astype("float32"), split.labels)
     ids.try_splits(build, [good], "here")
-    with pytest.raises(ParametersError, match=r"^here: embedding: expected ids from 0 to 499, got 500"):
+    with pytest.raises(
+        ParametersError, match=r"^here: embedding: expected whole numbers from 0 to 499 as ids, got 500"
+    ):
         ids.try_splits(build, [good, split], "here")
 
 
