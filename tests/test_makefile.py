@@ -37,9 +37,8 @@ def script(path, text):
 
 @pytest.mark.parametrize("version", ["(3, 10, 9)", "(3, 14, 0)"])
 def test_python_of_another_version_is_refused_in_one_line(make, tmp_path, version):
-    other = script(
-        tmp_path / "other", f'exec {sys.executable} -c "import sys; sys.version_info = {version}; exec(sys.argv[1])" "$2"'
-    )
+    code = f"import sys; sys.version_info = {version}; exec(sys.argv[1])"
+    other = script(tmp_path / "other", f"exec {sys.executable} -c '{code}' \"$2\"")
     for python in (other, "python3.99"):
         done = make(python)
         assert done.returncode != 0
