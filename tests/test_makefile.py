@@ -1,15 +1,11 @@
 """The Makefile's own .venv: made from any state in which an earlier attempt left it, or a line says why not."""
 
-import importlib.metadata
 import os
-import re
 import shutil
 import subprocess
 import sys
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from pipeline import ROOT
 
 STAMP = ".venv/requirements.txt.installed"
@@ -33,14 +29,6 @@ def script(path, text):
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
-
-
-def test_python_that_does_not_run_is_said_not_to_run(make, tmp_path):
-    done = make("python3.99")
-    assert done.returncode != 0
-    assert "not found" in done.stderr
-    assert "descent needs Python 3.11, 3.12 or 3.13, and python3.99 does not run" in done.stderr
-    assert not (tmp_path / ".venv").exists()
 
 
 def test_python_of_another_version_is_said_to_be_one(make, tmp_path):
@@ -86,26 +74,3 @@ def test_venv_whose_making_was_stopped_is_completed_by_the_next_make(make, tmp_p
     assert done.returncode == 0, done.stderr
     assert (tmp_path / STAMP).exists()
     subprocess.run([tmp_path / ".venv/bin/python", "-m", "pip", "--version"], check=True, capture_output=True)
-
-
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-cluster.txt", "requirements-test.txt"])
-def test_lock_names_every_extra_that_its_packages_ask_for(lock):
-    """Without it, pip 23 takes the newest release of such a package, and refuses it: the lock has no hash for it."""
-    lines = re.findall(r"^([\w.-]+)(?:\[(.*)\])?==", (ROOT / lock).read_text(encoding="utf-8"), re.MULTILINE)
-    extras = {canonicalize_name(name): {*named.split(", ")} for name, named in lines}
-    asked = [
-        (name, requirement)
-        for name in extras
-        for wanted in extras[name]
-        for requirement in map(Requirement, _requires(name))
-        if requirement.extras and (not requirement.marker or requirement.marker.evaluate({"extra": wanted}))
-    ]
-    assert asked
-    assert [pair for pair in asked if not pair[1].extras <= extras[canonicalize_name(pair[1].name)]] == []
-
-
-def _requires(name):
-    try:
-        return importlib.metadata.requires(name) or []
-    except importlib.metadata.PackageNotFoundError:  # of another Python or system
-        return []
