@@ -16,13 +16,14 @@ _PROGRAMS = {"dvc", "stages.repro", "stages.race"}
 
 def find() -> dict[tuple[float, int], str]:
     """Return the others: (time of the start, process number) -> a line that names the process."""
-    found = {}
+    found, own = {}, psutil.Process()
+    own_family = {own, *own.parents()}  # as `timeout 600 python -m stages.repro`, which waits for us
     for process in psutil.process_iter():
         with suppress(psutil.Error):  # of another user, or just ended
             command = process.cmdline()
             # The worker of DVC's queue of experiments works in folders of its own.
             is_dvc = _PROGRAMS & {Path(word).name for word in command} and "queue-worker" not in command
-            if is_dvc and process != psutil.Process() and Path(process.cwd()) == Path.cwd():
+            if is_dvc and process not in own_family and Path(process.cwd()) == Path.cwd():
                 line = f"process {process.pid}: {' '.join(command)[:100]}"
                 found[process.create_time(), process.pid] = line
     return found
