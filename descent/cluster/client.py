@@ -60,7 +60,8 @@ def _connect() -> Any:
     except ModuleNotFoundError:
         wanted = "pip install -r requirements-cluster.txt, or make repro CLUSTER=..."
         raise InputError(f"{VARIABLE} is set, and distributed is not installed: {wanted}") from None
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # messages below say what concerns the user
+    for name in ("distributed", "distributed.client"):  # messages below say what concerns the user
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 GiB"})  # the examples
     try:
         return distributed.Client(os.environ[VARIABLE], timeout=_patience(), set_as_default=False)
