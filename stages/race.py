@@ -8,14 +8,10 @@ dvc.yaml: `dvc repro` has nothing to do afterwards.
 """
 
 import argparse
-import signal
-import subprocess
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-from ruamel.yaml import YAML
 
 from descent.analysis import records, tables
 from descent.analysis.race import next_look
@@ -24,7 +20,7 @@ from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.data import datasets
 from descent.editing.parameters_file import with_values
-from descent.parallel import processes
+from descent.parallel import scheduler
 from descent.runs.metrics import SCORES, Score
 from descent.runs.store import Made, Store
 from descent.runs.task import SPLITS
@@ -44,7 +40,9 @@ def main() -> None:
     key, target = ("tuned_runs", "tuning/dvc.yaml") if options.study else ("runs", "dvc.yaml")
     printed = 0  # the last look that was printed
     while True:
-        if code := reproduce(target, options.jobs):
+        if code := scheduler.reproduce(target, options.jobs):
+            if code < 128:
+                print("The race stopped, see above. Mend the fault; the same command continues.", file=sys.stderr)
             sys.exit(code)
         results = records.read_results(with_study=options.study)
         conditions = results.conditions
@@ -52,7 +50,9 @@ def main() -> None:
         runs = {name: side.final_accuracy for name, side in sides.items()}
         race, verdicts = tables.race_of(runs, conditions), tables.verdicts(runs, conditions)
         if race is None:
-            raise parameters.InputError(no_race(runs, conditions))
+            sound = ", ".join(tables.compared_of(runs)) or "none"
+            needed = "the race needs two optimizers of which no run diverged, and training.runs of at least 2"
+            raise parameters.InputError(f"{PARAMETERS}: {needed}, got {sound} and {conditions.training.runs}")
         for look in conditions.race.looks:
             if printed < look <= race.runs.max():
                 print("\n".join(look_lines(look, verdicts, SCORES[conditions.training.score])), flush=True)
@@ -69,41 +69,9 @@ def main() -> None:
         write_runs(dict.fromkeys(lacking, wanted), key)
 
 
-def reproduce(target: str, jobs: int | None) -> int:
-    """Run what is out of date; returns the exit code, and prints what to do next if a stage failed.
-
-    A signal goes on to the reproduction, which then stops its stages in good order. It runs in a session of its own:
-    else Ctrl-C in a terminal would reach it twice.
-    """
-    command = [sys.executable, "-m", "stages.repro", target]
-    if jobs is not None:
-        command += ["--jobs", str(jobs)]
-    running = subprocess.Popen(command, start_new_session=True)
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    try:
-        for number in before:
-            signal.signal(number, lambda number, _: running.send_signal(number))
-        code = running.wait()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if 0 < code < 128:
-        print("The race stopped, see above. Mend the fault; the same command continues.", file=sys.stderr)
-    return code if code >= 0 else 128 - code
-
-
-def no_race(runs: Mapping[str, Iterable[float]], conditions: Conditions) -> str:
-    """Say why there is nothing to race."""
-    sound = tables.compared_of(runs)
-    if len(sound) < 2:
-        named = ", ".join(sound) or "none"
-        return f"params.yaml: optimizers: the race needs two of which no run diverged, got {named}"
-    return f"params.yaml: training.runs: the race needs at least 2, got {conditions.training.runs}"
-
-
-def look_lines(look: int, verdicts: Mapping[str, Verdict], score: Score = SCORES["accuracy"]) -> list[str]:
-    """Say who left the race at a look, led by whom, and who remains."""
-    lines, remaining = [f"\nAfter {look} runs of each:"], []
+def look_lines(look: int, verdicts: Mapping[str, Verdict], score: Score) -> list[str]:
+    """Return lines about who left the race at a look, led by whom, and who remains."""
+    lines, remaining = [], []
     for name, verdict in verdicts.items():
         if verdict.may_be_best == "diverged":
             lines.append(f"{name} is out: a run diverged")
@@ -114,11 +82,11 @@ def look_lines(look: int, verdicts: Mapping[str, Verdict], score: Score = SCORES
             lines.append(f"{name} leaves: {ahead} {score.difference}")
     lines.append(f"in the race: {', '.join(remaining)}")
     wrap = textwrap.TextWrapper(100, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
-    return [lines[0], *(part for line in lines[1:] for part in wrap.wrap(line))]
+    return [f"\nAfter {look} runs of each:", *(part for line in lines for part in wrap.wrap(line))]
 
 
 def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | None) -> str:
-    """Say how long the lacking runs will take, by the time of a kept run of each optimizer; nothing if one has none.
+    """Return how long the lacking runs will take, by the time of a kept run of each optimizer; nothing if one has none.
 
     Args:
         lacking: number of runs of each optimizer.
@@ -128,30 +96,19 @@ def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | Non
     data, seconds = datasets.load(SPLITS), 0.0
     for name, number in lacking.items():
         entry, rule = conditions.optimizers[name], settings.rule_path(name).read_bytes()
-        kept = Store(Made(entry, rule, conditions.network, conditions.training, data), environment=None)
-        run = kept.find(Wanted(seed=0))
+        made = Made(entry, rule, conditions.network, conditions.training, data)
+        run = Store(made, environment=None).find(Wanted(seed=0))
         if run is None:
             return ""
         seconds += number * run.seconds
-    seconds /= min(jobs or processes.default_jobs(), len(lacking))
+    seconds /= min(jobs or scheduler.default_jobs(), len(lacking))
     return f", about {seconds:.0f} s" if seconds < 100 else f", about {seconds / 60:.0f} min"
 
 
 def write_runs(runs: Mapping[str, int], key: str) -> None:
-    """Write numbers of runs into the entries of params.yaml; comments and order stay.
-
-    Raises:
-        InputError: for a file whose form does not allow it, as an entry that is a YAML alias; it stays as it was.
-    """
-    before = PARAMETERS.read_bytes().decode()
-    expected = YAML(typ="safe").load(before)
-    for name, number in runs.items():
-        expected["optimizers"][name] = {**expected["optimizers"][name], key: number}
-    text = with_values(before, {f"optimizers.{name}.{key}": number for name, number in runs.items()})
-    if YAML(typ="safe").load(text) != expected:
-        lines = [f"{PARAMETERS}: optimizers.{name}: write {key}: {number} by hand" for name, number in runs.items()]
-        raise parameters.InputError("\n".join([*lines, "Then the same command continues the race."]))
-    process.write_file(PARAMETERS, text.encode())
+    """Write numbers of runs into the entries of params.yaml; comments and order stay."""
+    values = {f"optimizers.{name}.{key}": number for name, number in runs.items()}
+    process.write_file(PARAMETERS, with_values(PARAMETERS.read_bytes().decode(), values).encode())
 
 
 if __name__ == "__main__":

@@ -14,14 +14,11 @@ import gc
 import json
 import multiprocessing
 import os
-import re
 import runpy
 import shlex
 import sys
-from pathlib import Path
 
 import dvc.cli.parser
-import dvc.dvcfile
 import dvc.repo.experiments
 import dvc.stage.run
 import matplotlib.figure  # noqa: F401
@@ -29,38 +26,10 @@ import networkx  # noqa: F401  DVC loads it when it draws its graph
 import pydantic  # noqa: F401
 import scipy.stats  # noqa: F401
 import tensorflow  # noqa: F401
-import yaml
 from dvc.stage.exceptions import StageCmdFailedError
-from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml
+from dvc.utils.serialize import load_yaml
 
-from descent.parallel import graph
-
-
-class Dumper(yaml.CSafeDumper):
-    """Writes what DVC's YAML writes, in a fifteenth of its time; but lines that are not too long."""
-
-    def ignore_aliases(self, _):
-        return True
-
-
-NULL, FLOAT = "tag:yaml.org,2002:null", "tag:yaml.org,2002:float"
-Dumper.add_representer(type(None), lambda dumper, _: dumper.represent_scalar(NULL, ""))
-Dumper.add_representer(float, lambda dumper, value: dumper.represent_scalar(FLOAT, repr(value)))
-Dumper.add_implicit_resolver(FLOAT, re.compile(r"[-+]?[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?$"), list("-+0123456789"))
-Dumper.add_multi_representer(dict, Dumper.represent_dict)
-
-
-@contextlib.contextmanager
-def modify_yaml(path, **_):
-    """Let DVC add to a lock file, as its own does; what it writes is not parsed again, here or in a later fork."""
-    data = parse_yaml(Path(path).read_text(encoding="utf-8"), path) if Path(path).exists() else {}
-    yield data
-    text = yaml.dump(data, Dumper=Dumper, sort_keys=False, allow_unicode=True)
-    if max(map(len, text.splitlines())) > 80:
-        text = dumps_yaml(data)
-    Path(path).write_text(text, encoding="utf-8")
-    graph.parsed[text] = data
-    written.write_text(json.dumps([text, data]))
+from descent.parallel import stage_graph
 
 
 def be(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
@@ -89,22 +58,17 @@ def run_stage(executable: str, line: str, *, cwd: str, env: dict[str, str], **se
         raise StageCmdFailedError(line, process.exitcode)
 
 
-graph.prepare_forks()
-dvc.dvcfile.modify_yaml = modify_yaml
+stage_graph.prepare_forks()
 run_line, dvc.stage.run._run = dvc.stage.run._run, run_stage
 gc.freeze()  # what all share is not copied by a child's collections
 for line in sys.stdin:
     folder, environment, outputs, arguments = json.loads(line)
-    written = Path(f"{outputs[0]}.lock")
     if arguments[0] != "-m":
         for name in ("dvc.yaml", "dvc.lock", "params.yaml"):
             with contextlib.suppress(Exception):  # of a file that is missing or damaged DVC says so
                 load_yaml(f"{folder}/{name}")
     if child := os.fork():
         _, status = os.waitpid(child, 0)
-        if written.exists():
-            text, data = json.loads(written.read_text())
-            graph.parsed[text] = data
         print(os.waitstatus_to_exitcode(status), flush=True)
         continue
     for number, path in enumerate([os.devnull, *outputs]):

@@ -128,10 +128,7 @@ def _forks() -> subprocess.Popen:
 
 
 def run_forked(arguments: Sequence[str], folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess:
-    """Run DVC, or with `-m` a module, in a process of its own: on Linux forked from one that loaded what is slow."""
-    if sys.platform != "linux":
-        command = [sys.executable, *(arguments if arguments[0] == "-m" else ["-m", "dvc", *arguments])]
-        return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    """Run DVC, or with `-m` a module, in a process of its own that is forked from one that has loaded what is slow."""
     with tempfile.TemporaryDirectory() as outputs:
         paths = [Path(outputs, name) for name in ("stdout", "stderr")]
         request = json.dumps([str(folder), dict(environment), [*map(str, paths)], arguments])

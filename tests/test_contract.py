@@ -217,7 +217,7 @@ def test_ctrl_c_ends_the_stage_with_a_line_and_the_training_there(cluster, repro
         while not trainings:
             assert time.monotonic() < deadline
             time.sleep(0.1)
-            trainings = [child for child in worker.children() if "descent.cluster.process" in child.cmdline()]
+            trainings = [child for child in worker.children() if "descent.cluster.worker" in child.cmdline()]
         stage.send_signal(signal.SIGINT)
         told = stage.communicate()[1]
     assert (stage.returncode, told) == (130, "Stopped\n")

@@ -1,15 +1,11 @@
 """The Makefile's own .venv: made from any state in which an earlier attempt left it, or a line says why not."""
 
-import importlib.metadata
 import os
-import re
 import shutil
 import subprocess
 import sys
 
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from pipeline import ROOT
 
 STAMP = ".venv/requirements.txt.installed"
@@ -79,26 +75,3 @@ def test_venv_whose_making_was_stopped_is_completed_by_the_next_make(make, tmp_p
     assert done.returncode == 0, done.stderr
     assert (tmp_path / STAMP).exists()
     subprocess.run([tmp_path / ".venv/bin/uv", "--version"], check=True, capture_output=True)
-
-
-def test_lock_names_every_extra_that_its_packages_ask_for():
-    """Without it, pip 23 takes the newest release of such a package, and refuses it: the lock has no hash for it."""
-    locks = "".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("requirements*.txt")))
-    lines = re.findall(r"^([\w.-]+)(?:\[(.*)\])?==", locks, re.MULTILINE)
-    extras = {canonicalize_name(name): {*named.split(", ")} for name, named in lines}
-    asked = [
-        (name, requirement)
-        for name in extras
-        for wanted in extras[name]
-        for requirement in map(Requirement, _requires(name))
-        if requirement.extras and (not requirement.marker or requirement.marker.evaluate({"extra": wanted}))
-    ]
-    assert asked
-    assert [pair for pair in asked if not pair[1].extras <= extras[canonicalize_name(pair[1].name)]] == []
-
-
-def _requires(name):
-    try:
-        return importlib.metadata.requires(name) or []
-    except importlib.metadata.PackageNotFoundError:  # of another Python or system
-        return []

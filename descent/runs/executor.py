@@ -66,12 +66,6 @@ def obtain(
         yield metrics.with_balanced_accuracy(run, labels)
 
 
-def max_parallel() -> int:
-    """How many runs train at once: as many as the cluster has workers, one here."""
-    cluster = _cluster()
-    return cluster.workers() if cluster else 1
-
-
 def _cluster() -> ModuleType | None:
     # By its name, so that nothing depends on it: where a run is trained changes no byte of it.
     return importlib.import_module("descent.cluster.client") if os.environ.get("DESCENT_CLUSTER") else None
@@ -81,15 +75,15 @@ class _Progress:
     """Prints how far the runs are: a line when one is finished, and from time to time while one is trained."""
 
     def __init__(self, task: Task, total: int):
-        self._name, self._epochs = task.name, task.settings.epochs
-        self._done, self._total = 0, total
+        self._task, self._done, self._total = task, 0, total
         self._start = self._printed = time.monotonic()
 
     def after_epoch(self, epoch: int, measured: dict[str, float]) -> None:
         """Print a line if the last one is some time ago."""
-        if epoch < self._epochs and measured and time.monotonic() - self._printed > PROGRESS_SECONDS:
+        epochs = self._task.settings.epochs
+        if epoch < epochs and measured and time.monotonic() - self._printed > PROGRESS_SECONDS:
             state = f"loss {measured['loss']:.4f}  val_accuracy {measured['val_accuracy']:.4f}"
-            self._print(f"run {self._done + 1}/{self._total}  epoch {epoch}/{self._epochs}  {state}", epoch)
+            self._print(self._done + 1, f"epoch {epoch}/{epochs}  {state}", self._done + epoch / epochs)
 
     def after_run(self, run: Run) -> None:
         """Print a line about a finished run."""
@@ -97,10 +91,9 @@ class _Progress:
         accuracy = run.history["val_accuracy"][-1]
         state = "diverged" if np.isnan(accuracy) else f"val_accuracy {accuracy:.4f}"
         factor = "" if run.factor == 1 else f"  learning rate x {run.factor:.4g}"
-        self._print(f"run {self._done}/{self._total}  seed {run.seed}{factor}  {state}  took {run.seconds:.1f} s", 0)
+        self._print(self._done, f"seed {run.seed}{factor}  {state}  took {run.seconds:.1f} s", self._done)
 
-    def _print(self, line: str, epoch: int) -> None:
+    def _print(self, run: int, state: str, done: float) -> None:
         self._printed = time.monotonic()
-        done = self._done + epoch / self._epochs
         left = (self._printed - self._start) / done * (self._total - done)
-        print(f"{self._name}  {line}  {left:.0f} s left", flush=True)
+        print(f"{self._task.name}  run {run}/{self._total}  {state}  {left:.0f} s left", flush=True)

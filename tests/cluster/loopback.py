@@ -1,16 +1,13 @@
-"""A Dask scheduler and workers as real processes on the loopback interface, and a connection to them."""
+"""A Dask scheduler and workers as real processes on the loopback interface."""
 
 import gc
 import os
-import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
 
 from pipeline import HIDING, ROOT
-
-from descent.cluster import client
 
 
 class Cluster:
@@ -43,17 +40,9 @@ class Cluster:
         places = os.pathsep.join(map(str, [*path, root, ROOT / "tests/cluster", HIDING]))
         return self._start("worker", self.address, "--nthreads", "1", "--no-nanny", PYTHONPATH=places)
 
-    def disconnect(self) -> None:
-        """End the connection of this process."""
-        if client._connect.cache_info().currsize:
-            client._connect().close(timeout=2)
-            client._connect.cache_clear()
-        gc.collect()  # a client that failed stops its loop when it is collected: not while another starts, a deadlock
-
     def close(self) -> None:
-        """End the connection of this process, then all processes."""
-        self.disconnect()
+        """End all processes."""
+        gc.collect()  # a client that failed stops its loop when it is collected: not while another starts, a deadlock
         for process in self.processes:
-            if process.poll() is None:
-                process.send_signal(signal.SIGKILL)
+            process.kill()
             process.wait()

@@ -41,7 +41,7 @@ def ends(process, seconds=20):
     return True
 
 
-def test_task_has_its_files_alone_and_its_errors_arrive_as_they_are(cluster, tmp_path, monkeypatch):
+def test_task_has_its_files_alone_its_errors_arrive_and_it_ends_when_nobody_waits(cluster, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("networks").mkdir()
     Path("networks/mine.py").write_text("text")
@@ -50,11 +50,7 @@ def test_task_has_its_files_alone_and_its_errors_arrive_as_they_are(cluster, tmp
     at_once, with_the_result = client.run(light_tasks.read, [("networks/mine.py",)], ["networks/mine.py"])
     assert at_once == with_the_result == (["networks/mine.py"], "text")
     with pytest.raises(InputError, match=r"^params.yaml: it does not train$"):
-        list(client.run(light_tasks.fail, [("input",)], []))
-    with pytest.raises(ZeroDivisionError, match=r"^by nothing$"):
-        list(client.run(light_tasks.fail, [("other",)], []))
-    with pytest.raises(InputError, match=r"^nothing.py: not readable: No such file or directory$"):
-        list(client.run(light_tasks.read, [("nothing.py",)], ["nothing.py"]))
+        list(client.run(light_tasks.fail, [()], []))
 
     events = client.run(light_tasks.count, [(1000, 0.1)], [])
     _, process, _ = next(events)
@@ -99,7 +95,6 @@ def test_tls_as_the_page_sets_it_up_and_who_has_no_certificate_is_told_so(tmp_pa
         cluster.worker()
         monkeypatch.setenv("DESCENT_CLUSTER", cluster.address)
         assert list(client.run(light_tasks.count, [(2, 0)], []))[-2:] == [0, 1]
-        cluster.disconnect()
         dask.config.refresh()
         with pytest.raises(InputError, match=r"^DESCENT_CLUSTER: tls://127\.0\.0\.1:\d+: TLS expects"):
             list(client.run(light_tasks.count, [(2, 0)], []))
@@ -132,57 +127,47 @@ def test_worker_with_other_code_or_packages_refuses_and_says_which(cluster, tmp_
         list(client.run(light_tasks.count, [(1, 0)], []))
     message = str(raised.value)
     assert message.startswith("the worker tcp://127.0.0.1:")
-    for name in ("descent's code", "TensorFlow 0.1", "Keras 0.1", "NumPy 0.1"):
+    for name in ("descent's code", "tensorflow 0.1", "keras 0.1", "numpy 0.1"):
         assert name in message
-    assert message.count("where") == 4
 
 
-def test_worker_without_tensorflow_or_descent_says_so(cluster, tmp_path):
-    (tmp_path / "without").mkdir()
-    (tmp_path / "without/sitecustomize.py").write_text("import sys; sys.modules['tensorflow'] = None\n")
-    worker = cluster.worker(tmp_path / "without")
-    with pytest.raises(InputError, match=r"refuses the task: it has no TensorFlow$"):
-        list(client.run(light_tasks.count, [(1, 0)], []))
-    worker.kill()
-    worker.wait()
-
+def test_worker_without_descent_says_so(cluster, tmp_path):
     cluster.worker(root=tmp_path)
-    with pytest.raises(InputError, match="a worker has No module named 'descent'"):
+    with pytest.raises(InputError, match="a worker reports: No module named 'descent'; give it the same packages"):
         list(client.run(light_tasks.count, [(1, 0)], []))
 
 
 def test_cluster_that_is_not_there_is_waited_for_a_while(cluster, monkeypatch):
     monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "15")
-    assert client._connect()  # a scheduler, and no worker
-    monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "1")
-    with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no worker within 1 s$"):
+    with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no worker within 15 s$"):
         client.workers()
     cluster.close()
+    monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "1")
     with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no Dask scheduler answered within 1 s"):
         client.workers()
 
 
 @pytest.mark.parametrize(
-    ("address", "insecure", "refusal"),
+    ("address", "refusal"),
     [
-        ("tls://far:8786", False, None),
-        ("tcp://127.0.0.1:8786", False, None),
-        ("tcp://localhost:8786", False, None),
-        ("tcp://[::1]:8786", False, None),
-        ("tcp://10.0.0.1:8786", True, None),
-        ("tcp://10.0.0.1:8786", False, "DESCENT_CLUSTER_INSECURE=1"),
-        ("tcp://localhost.far:8786", False, "DESCENT_CLUSTER_INSECURE=1"),
-        ("far:8786", True, "expected tls://host:port"),
-        ("tls://far", True, "expected tls://host:port"),
-        ("tls://far:99999999", True, "expected tls://host:port"),
+        ("tls://far:8786", None),
+        ("tcp://127.0.0.1:8786", None),
+        ("tcp://localhost:8786", None),
+        ("tcp://[::1]:8786", None),
+        ("tcp://10.0.0.1:8786", "DESCENT_CLUSTER_INSECURE=1"),
+        ("tcp://localhost.far:8786", "DESCENT_CLUSTER_INSECURE=1"),
+        ("tcp://127.0.0.1.far:8786", "DESCENT_CLUSTER_INSECURE=1"),
+        ("far:8786", "expected tls://host:port"),
+        ("tls://far", "expected tls://host:port"),
     ],
 )
-def test_address_is_one_and_unencrypted_traffic_stays_on_this_machine(address, insecure, refusal):
+def test_address_is_one_and_unencrypted_traffic_stays_on_this_machine(address, refusal):
     if refusal:
         with pytest.raises(InputError, match=refusal):
-            client.check_address(address, insecure)
+            client.check_address(address, insecure=False)
     else:
-        client.check_address(address, insecure)
+        client.check_address(address, insecure=False)
+    client.check_address("tcp://10.0.0.1:8786", insecure=True)
 
 
 def test_runs_of_a_share_that_began_anew_count_once(tmp_path, monkeypatch, capsys):

@@ -14,15 +14,16 @@ import pytest
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def project(light, tmp_path_factory):
-    return light.duplicate(tmp_path_factory.mktemp("repair") / "project")
+@pytest.fixture
+def project(light, tmp_path):
+    return light.duplicate(tmp_path / "project")
 
 
 def made(project):
     """Content of what the stages made and of what DVC recorded."""
     paths = [*(project.folder / "results").rglob("*"), *project.folder.glob("data/**/*.npz")]
-    return {path: path.read_bytes() for path in [*paths, project.folder / "dvc.lock"] if path.is_file()}
+    paths = [path for path in [*paths, project.folder / "dvc.lock"] if path.is_file()]
+    return {path.relative_to(project.folder): path.read_bytes() for path in paths}
 
 
 def repair(project):
@@ -30,10 +31,9 @@ def repair(project):
     return project.attempt("make repair STAMP=")
 
 
-@pytest.mark.parametrize("share", [0, 0.3])
-def test_cut_off_files_are_taken_back(share, project):
+def test_cut_off_files_are_taken_back(project):
     before, path = made(project), project.folder / "dvc.lock"
-    path.write_bytes(before[path][: int(share * len(before[path]))] + b"\n  - : [" * (share > 0))
+    path.write_bytes(path.read_bytes()[:1000] + b"\n  - : [")
     (project.folder / "results/metrics/.adam.json.999999999.part").write_bytes(b"{")
     (project.folder / ".dvc/tmp/rwlock").write_bytes(b'{"results": {"wri')
     assert repair(project).returncode == 0
@@ -41,24 +41,12 @@ def test_cut_off_files_are_taken_back(share, project):
     assert made(project) == before
 
 
-def test_lock_file_that_git_does_not_have_is_removed_and_nothing_trains_again(project, tmp_path):
-    before, project = made(project).values(), project.duplicate(tmp_path / "project")
-    project.run("git rm --quiet --cached dvc.lock && git commit --quiet --message Without")
-    path = project.folder / "dvc.lock"
-    path.write_text(path.read_text().split("train@adam:")[0] + "train@adam:\n")  # still YAML, but no lock file
-    assert repair(project).returncode == 0
-    assert not path.exists()
-    assert project.repro() == []  # all is in the run-cache
-    assert [*made(project).values()] == [*before]
-
-
-@pytest.mark.parametrize("command", ["-m dvc repro slow", "-m stages.repro slow"])
-def test_nothing_is_touched_while_dvc_works(command, project, tmp_path):
-    project = project.duplicate(tmp_path / "project")
+def test_nothing_is_touched_while_dvc_works(project):
     graph, lock = project.folder / "dvc.yaml", project.folder / "dvc.lock"
     stage = "  slow:\n    cmd: touch begun; sleep 60\n    outs: [begun]\n"
     graph.write_text(graph.read_text().replace("stages:\n", f"stages:\n{stage}", 1))
-    working = subprocess.Popen([sys.executable, *command.split()], cwd=project.folder, stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-m", "stages.repro", "slow"]
+    working = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
         while not (project.folder / "begun").exists():
@@ -76,13 +64,13 @@ def test_nothing_is_touched_while_dvc_works(command, project, tmp_path):
         working.wait()
 
 
-def test_killed_at_any_moment_repaired_and_reproduced_everything_is_as_if_nothing_had_been(project):
-    """Two power cuts kill every process, then SIGTERM stops `make repro`; the parameters change each time."""
+def test_killed_repaired_and_reproduced_everything_is_as_if_nothing_had_been(project):
+    """A power cut kills every process of `make repro`, SIGTERM stops the next; the parameters change each time."""
     before = made(project)
     command = [sys.executable, "-m", "stages.repro", "--jobs", "2"]
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for number, (seconds, kill) in enumerate([(2, signal.SIGKILL), (4, signal.SIGKILL), (3, signal.SIGTERM)]):
-        project.edit(lambda of, number=number: of["training"].update(epochs=3 + number))
+    for epochs, seconds, kill in [(3, 4, signal.SIGKILL), (4, 3, signal.SIGTERM)]:
+        project.edit(lambda of, epochs=epochs: of["training"].update(epochs=epochs))
         running = subprocess.Popen(
             command, cwd=project.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

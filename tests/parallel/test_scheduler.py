@@ -1,6 +1,5 @@
 """stages.repro in small repositories with stages of shell: what runs when, what it prints, what a stop leaves."""
 
-import json
 import os
 import pty
 import re
@@ -10,13 +9,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import psutil
 import pytest
 from pipeline import ROOT, Project
-
-from descent.parallel import processes
 
 pytestmark = pytest.mark.slow
 
@@ -36,14 +32,6 @@ stages:
     deps: [slow.txt, quick.txt, other.txt]
     outs: [last.txt]
 """
-TUNING = """
-stages:
-  tune:
-    cmd: sh work.sh tune
-    wdir: ..
-    deps: [first.txt]
-    outs: [tune.txt]
-"""
 # Each command notes its beginning and end, and does in between what the file of its name says.
 WORK = """
 echo "+$1" >> events
@@ -52,7 +40,7 @@ echo "-$1" >> events
 echo "$1" > "$1.txt"
 """
 COMMAND = f"PYTHONPATH={shlex.quote(str(ROOT))} python -m stages.repro"
-BINARIES = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+ENVIRONMENT = {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "COLUMNS": "120"}
 ALL = ["first", "middle@slow", "middle@quick", "middle@other", "last"]  # in the order of the graph
 
 
@@ -74,27 +62,26 @@ def recorded(project):
 
 
 def wait_for(condition):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
 
-def start(project, *arguments):
-    """Start stages.repro as a process of its own whose output can be read."""
+def start(project, *command, output=subprocess.PIPE, **environment):
+    """Start a program whose output can be read: `-m stages.repro` unless another is given."""
+    command = [sys.executable, *(command or ["-m", "stages.repro"])]
     return subprocess.Popen(
-        [sys.executable, "-m", "stages.repro", *arguments], cwd=project.folder,
-        env={"PYTHONPATH": str(ROOT), "PATH": BINARIES}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-    )  # fmt: skip
+        command, cwd=project.folder, env=ENVIRONMENT | environment, stdout=output, stderr=subprocess.STDOUT, text=True
+    )
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A repository with three layers of stages, and a second pipeline that needs the first of them."""
-    project = Project(tmp_path_factory.mktemp("template") / "project")
-    (project.folder / "tuning").mkdir(parents=True)
-    for name, text in {"dvc.yaml": PIPELINE, "tuning/dvc.yaml": TUNING, "work.sh": WORK}.items():
-        (project.folder / name).write_text(text)
+    """A repository with three layers of stages."""
+    project = Project(tmp_path_factory.mktemp("template"))
+    (project.folder / "dvc.yaml").write_text(PIPELINE)
+    (project.folder / "work.sh").write_text(WORK)
     both = "for i in $(seq 500); do [ $(grep -c '^+[sq]' events) = 2 ] && break; sleep 0.02; done"
     do(project, slow=f"{both}; sleep 1", quick=both, other="")
     project.init()
@@ -102,9 +89,9 @@ def template(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(template):
+def done(template, tmp_path_factory):
     """The same with its main pipeline done, two stages at a time, and what that printed."""
-    project = template.duplicate(template.folder.parent / "done")
+    project = template.duplicate(tmp_path_factory.mktemp("done") / "project")
     project.output = project.run(f"{COMMAND} --jobs 2")
     return project
 
@@ -123,9 +110,6 @@ def test_stages_run_in_parallel_once_what_they_need_is_done(done):
     assert order[-2:] == ["+last", "-last"]
     running = [sum({"+": 1, "-": -1}[event[0]] for event in order[: end + 1]) for end in range(len(order))]
     assert max(running) == 2
-    assert "+tune" not in order  # a pipeline of its own
-    ended = re.findall(r"^(\S+) +\d+ s  done$", done.output, re.MULTILINE)
-    assert (ended[0], sorted(ended[1:-1]), ended[-1]) == ("first", sorted(ALL[1:-1]), "last")
     assert re.search(r"^dvc repro +\d+ s  unchanged$", done.output, re.MULTILINE)
 
 
@@ -155,15 +139,6 @@ def test_only_what_is_out_of_date_runs(project):
     assert re.search(r"^middle@quick .* done\nlast .* unchanged\ndvc repro .* unchanged$", output, re.MULTILINE)
 
 
-def test_second_pipeline_runs_its_own_stages_and_what_they_need(template, tmp_path):
-    project = template.duplicate(tmp_path / "project")
-    output = project.run(f"{COMMAND} tuning/dvc.yaml")
-    assert events(project) == ["+first", "-first", "+tune", "-tune"]
-    assert re.search(r"^tuning/dvc.yaml:tune +\d+ s  done$", output, re.MULTILINE)
-    assert (project.folder / "tuning/dvc.lock").exists()
-    assert project.repro("tuning/dvc.yaml") == []
-
-
 def test_failing_stage_is_shown_at_once_and_stops_only_what_needs_it(project):
     do(project, quick="for i in $(seq 40); do echo the reason $i >&2; done; exit 3", slow="sleep 2")
     done = project.attempt(f"{COMMAND} --jobs 2")
@@ -180,14 +155,14 @@ def test_stop_leaves_no_process_and_loses_nothing(number, project):
     stubborn = "trap '' TERM; sleep 61 & echo $! $$ > slow.pid; while true; do sleep 1; done"
     do(project, other="", slow=stubborn, quick="echo $$ > quick.pid; sleep 61; exit 1")
     project.run("dvc repro --single-item middle@other")
-    process = start(project, "--jobs", "2")
+    process = start(project, "-m", "stages.repro", "--jobs", "2")
     pids = [project.folder / "slow.pid", project.folder / "quick.pid"]
     wait_for(lambda: all(path.exists() and path.read_text().endswith("\n") for path in pids))
     family = {*psutil.Process(process.pid).children(recursive=True)}
     assert {int(pid) for path in pids for pid in path.read_text().split()} <= {member.pid for member in family}
 
     process.send_signal(number)
-    output, _ = process.communicate(timeout=20)  # two seconds are meant; a busy machine may take longer
+    output, _ = process.communicate(timeout=120)  # two seconds are meant; a busy machine takes longer
     assert process.returncode == 128 + number
     assert output.splitlines()[-1] == "Stopped. What was done is kept; the same command continues."
     assert "Traceback" not in output
@@ -223,50 +198,28 @@ def test_second_run_waits_for_the_first_and_names_it_and_so_it_is_after_a_kill(p
     assert events(project) == ["+slow", "-slow"]  # by the killed run; the third found it done
 
 
-def test_plain_dvc_that_works_on_the_same_files_is_waited_for_and_named(project):
+def test_plain_dvc_that_works_here_is_waited_for_and_named(project):
     do(project, slow="while [ ! -e go ]; do sleep 0.1; done", quick="")
-    command = [f"{Path(sys.executable).parent}/dvc", "repro", "middle@slow"]
-    other = subprocess.Popen(command, cwd=project.folder, env={"PATH": BINARIES}, stdout=subprocess.DEVNULL)
+    other = start(project, "-m", "dvc", "repro", "middle@slow", output=subprocess.DEVNULL)
     wait_for(lambda: "+slow" in events(project))
     process = start(project)
-    waiting = next(line for line in process.stdout if line.startswith("middle@slow waits for "))
-    assert re.search(rf"for process {other.pid}: .*dvc repro middle@slow, which works on the same files", waiting)
+    assert re.match(rf"Waiting for process {other.pid}: .* dvc repro middle@slow", process.stdout.readline())
     (project.folder / "go").touch()
-    output, _ = process.communicate()
+    process.communicate()
     assert (other.wait(), process.returncode) == (0, 0)
-    assert re.search(r"^middle@slow +\d+ s  unchanged$", output, re.MULTILINE)
+    assert events(project) == ["+slow", "-slow", "+quick", "-quick"]
 
 
-def test_lock_of_another_dvc_is_waited_for_and_its_process_named(project):
+def test_record_of_a_killed_dvc_is_not_waited_for(project):
     do(project, quick="")
-    code = "import time, zc.lockfile; lock = zc.lockfile.LockFile('.dvc/tmp/lock'); print(flush=True); time.sleep(60)"
-    other = subprocess.Popen([sys.executable, "-c", code, "dvc"], cwd=project.folder, stdout=subprocess.PIPE)
-    other.stdout.readline()
-    process = start(project, "middle@quick")
-    assert any(line.startswith(f"    process {other.pid}: ") for line in process.stdout)
-    other.kill()
-    other.communicate()
-    output, _ = process.communicate()
-    assert process.returncode == 0
-    assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
-
-
-def test_record_that_a_killed_dvc_left_under_a_number_of_another_process_is_not_waited_for(project):
-    do(project, quick="")
-    record = {"write": {str(project.folder / "quick.txt"): {"pid": os.getpid(), "cmd": "dvc repro"}}}
-    (project.folder / ".dvc/tmp/rwlock").write_text(json.dumps(record))
-    output = project.run(COMMAND)
-    assert re.search(r"^middle@quick +\d+ s  done$", output, re.MULTILINE)
-    assert "waits" not in output
+    (project.folder / ".dvc/tmp/rwlock").write_text(f'{{"write": {{"quick.txt": {{"pid": {os.getpid()}')  # cut off, too
+    assert re.search(r"^middle@quick +\d+ s  done$", project.run(COMMAND), re.MULTILINE)
 
 
 def test_terminal_shows_how_far_each_stage_is(project):
     do(project, slow="echo 'slow  run 2/5  epoch 3/20  loss 0.1541  val_accuracy 0.9251  50 s left'; sleep 1.2")
     ours, theirs = pty.openpty()
-    environment = {"PATH": BINARIES, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "100"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "stages.repro"], cwd=project.folder, env=environment, stdout=theirs, stderr=theirs
-    )
+    process = start(project, output=theirs, TERM="xterm")
     os.close(theirs)
     written = b""
     while chunk := _read(ours):
@@ -288,16 +241,6 @@ def _read(terminal):
 
 
 @pytest.mark.parametrize(
-    ("driver", "gigabytes", "jobs"), [(None, 64, 8), (None, 4, 2), (None, 1, 1), ("/usr/bin/nvidia-smi", 64, 1)]
-)
-def test_jobs_are_one_a_core_as_far_as_memory_goes_and_one_on_a_gpu(driver, gigabytes, jobs, monkeypatch):
-    monkeypatch.setattr(processes.shutil, "which", lambda _: driver)
-    monkeypatch.setattr(processes.os, "sched_getaffinity", lambda _: range(8), raising=False)
-    monkeypatch.setattr(processes.psutil, "virtual_memory", lambda: SimpleNamespace(available=gigabytes * 2**30))
-    assert processes.default_jobs() == jobs
-
-
-@pytest.mark.parametrize(
     ("arguments", "message"),
     [("nothing", "Stage 'nothing' not found inside 'dvc.yaml' file"), ("--jobs 0", "--jobs must be 1 or more, got 0")],
 )
@@ -306,4 +249,3 @@ def test_wrong_argument_is_an_error_with_a_message(arguments, message, project):
     assert done.returncode
     assert message in done.stderr
     assert "Traceback" not in done.stderr
-    assert events(project) == []

@@ -2,12 +2,12 @@
 
 import contextlib
 import copy
+import functools
 import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml_for_update
@@ -15,10 +15,8 @@ from ruamel.yaml import YAML
 from tqdm import tqdm
 
 from descent.core import process
-from descent.parallel import processes
 
-parsed: dict[str, Any] = {}  # each YAML text, with what it holds
-_parse = YAML.load
+_load = YAML.load
 
 
 class Plan(NamedTuple):
@@ -30,41 +28,33 @@ class Plan(NamedTuple):
 
 
 def prepare_forks() -> None:
-    """Have DVC parse each YAML text once, here and in what is forked from here: half of its CPU time goes there.
+    """Have DVC parse each YAML text once, here and in what is forked from here: it saves a second a stage.
 
     It also keeps the progress bars from starting a thread, which would be lost in a fork with what it has locked.
     """
-    YAML.load = _load
+    YAML.load = _load_once
     tqdm.monitor_interval = 0
 
 
-def _load(yaml: YAML, stream: Any) -> Any:
-    if yaml.typ != ["safe"] or not isinstance(stream, str):
-        return _parse(yaml, stream)
-    if stream not in parsed:
-        parsed[stream] = _parse(yaml, stream)
-    return copy.deepcopy(parsed[stream])
+def _load_once(yaml: YAML, stream: Any) -> Any:
+    is_known = yaml.typ == ["safe"] and isinstance(stream, str)
+    return copy.deepcopy(_parse(stream)) if is_known else _load(yaml, stream)
+
+
+@functools.lru_cache
+def _parse(text: str) -> Any:
+    return _load(YAML(typ="safe"), text)
 
 
 def plan(target: str) -> Plan:
-    """Ask DVC which stages of a target (a dvc.yaml or a stage) are out of date, or need one that is.
-
-    While another process holds DVC's lock, every stage is in the plan, and each will wait.
-    """
-    with _repository() as repo:
+    """Ask DVC which stages of a target (a dvc.yaml or a stage) are out of date, or need one that is."""
+    with _locked_repository() as repo:
         graph = get_active_graph(repo.index.graph)
         stages = [stage for stage in plan_repro(graph, collect_stages(repo, [target])) if stage.cmd]
-        try:
-            with repo.lock:
-                processes.forget_killed()
-                outdated = {stage for stage in stages if _is_outdated(stage)}
-        except LockError:
-            outdated = set(stages)
-            print("Waiting for", *processes.others().values() or ["another DVC"], sep="\n    ", flush=True)
         plan = Plan({}, len(stages), {})
         for stage in stages:
             needed = {other.addressing for other in graph.successors(stage)} & plan.needs.keys()
-            if stage in outdated or needed:
+            if needed or stage.changed():
                 plan.needs[stage.addressing] = needed
             lock = Path(stage.path).with_suffix(".lock")
             order = plan.orders.setdefault(lock, _recorded(lock))
@@ -73,11 +63,8 @@ def plan(target: str) -> Plan:
 
 
 def sort_locks(orders: dict[Path, list[str]]) -> None:
-    """Sort the stages of each lock file, since DVC appends a new stage when it ends.
-
-    DVC ignores the order. While another process holds DVC's lock, the files stay as they are.
-    """
-    with contextlib.suppress(LockError), _repository() as repo, repo.lock:
+    """Sort the stages of each lock file: DVC, which ignores the order, appends a new stage when it ends."""
+    with _locked_repository():
         for lock, order in orders.items():
             now = _recorded(lock)
             if now != (wanted := sorted(now, key=[*order, *now].index)):
@@ -87,18 +74,11 @@ def sort_locks(orders: dict[Path, list[str]]) -> None:
                 process.write_file(lock, dumps_yaml(document).encode())
 
 
-def _is_outdated(stage: Any) -> bool:
-    try:
-        return stage.changed()
-    except LockError:  # another DVC works on its files
-        return True
-
-
 def _recorded(lock: Path) -> list[str]:
     return list(load_yaml(lock).get("stages", [])) if lock.exists() else []
 
 
 @contextlib.contextmanager
-def _repository() -> Iterator[Repo]:
-    with contextlib.redirect_stderr(io.StringIO()), Repo(".") as repo:  # DVC draws a bar even for a lock that is free
+def _locked_repository() -> Iterator[Repo]:
+    with contextlib.redirect_stderr(io.StringIO()), Repo(".", _wait_for_lock=True) as repo, repo.lock:  # DVC draws bars
         yield repo

@@ -1,0 +1,198 @@
+"""Reproduces a pipeline: runs each stage once the stages that it needs are done, several at once.
+
+A stage runs as `dvc repro --single-item`, forked from this process, which has loaded DVC already and read the project's
+YAML.
+"""
+
+import multiprocessing
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing import connection
+from pathlib import Path
+from typing import Any
+
+import dvc.cli
+import psutil
+from dvc.exceptions import DvcException
+from rich.live import Live
+from rich.text import Text
+
+from descent.core import parameters
+from descent.parallel import other_dvc, stage_graph
+
+STAGE_BYTES = 1.5 * 2**30  # memory of a stage; the largest training took 1.3 GB
+LOOK_SECONDS = 0.5  # between two looks at the logs
+KILL_SECONDS = 0.6  # between terminating a command and killing it
+RECORD_SECONDS = 10.0  # for DVC to end after its command
+LAST_LINES = 50  # of a failed stage's output; all that `check` has to say
+# What DVC prints before and after the output of the command.
+_BEFORE = re.compile(r"^Running stage '.*':\n> .*\n", re.MULTILINE)
+_AFTER = re.compile(r"^(?:(?:Generating|Updating) lock file '|Use `dvc push` )", re.MULTILINE)
+
+
+def reproduce(target: str, jobs: int | None) -> int:
+    """Ask DVC what is out of date, run that in parallel, and let a plain `dvc repro` prove that nothing is left.
+
+    Args:
+        target: a dvc.yaml or a stage.
+        jobs: stages at once; None for the default.
+
+    Returns:
+        The exit code.
+    """
+    if jobs is not None and jobs < 1:
+        raise parameters.InputError(f"--jobs must be 1 or more, got {jobs}")
+    if Path("params.yaml").exists():
+        parameters.read("params.yaml", "optimizers", dict[Any, Any])  # DVC's own message names no key
+    other_dvc.wait()
+    print("Asking DVC what is out of date", flush=True)
+    stage_graph.prepare_forks()
+    try:
+        plan = stage_graph.plan(target)
+    except DvcException:  # DVC itself explains best what is wrong with a target or a file
+        return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", target]) or 1
+    jobs = jobs or default_jobs()
+    print(f"{len(plan.needs)} of {plan.total} stages to do, {jobs} at a time; their output is in logs/", flush=True)
+    with _stop_signals() as stopped, Live(auto_refresh=False, transient=True) as live:
+        done = _run(plan.needs, jobs, lambda name: ["--single-item", name], live, stopped)
+        if not stopped:
+            stage_graph.sort_locks(plan.orders)
+        done = done and _run({"dvc repro": set()}, 1, lambda _: [target], live, stopped)
+    if stopped:
+        print("Stopped. What was done is kept; the same command continues.")
+        return 128 + stopped[0]
+    return 0 if done else 1
+
+
+def default_jobs() -> int:
+    """Choose a number of jobs: one a worker of the cluster, one on a GPU, else one a core as far as memory goes."""
+    if os.environ.get("DESCENT_CLUSTER"):
+        from descent.cluster import client
+
+        return client.workers()
+    if shutil.which("nvidia-smi"):
+        return 1
+    return max(1, min(len(os.sched_getaffinity(0)), int(psutil.virtual_memory().available / STAGE_BYTES)))
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Collect the signals that ask this process to stop, in place of ending it."""
+    received: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, lambda number, _: received.append(number))
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Job(multiprocessing.context.ForkProcess):
+    """A stage that runs: `dvc repro`, whose output goes to logs/NAME.log."""
+
+    def __init__(self, name: str, arguments: list[str]):
+        """Start it; `arguments` are those of `dvc repro`."""
+        super().__init__(name=name)
+        self.arguments, self.started = arguments, time.monotonic()
+        self.log = Path("logs", re.sub(r"[^\w@.-]+", "_", name) + ".log")
+        self.log.parent.mkdir(exist_ok=True)
+        self.log.write_bytes(b"")
+        self.start()
+
+    def run(self) -> None:
+        """Be DVC, in the process of the stage."""
+        os.setsid()  # the terminal sends Ctrl-C to the parent alone, which then stops its stages
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, path in enumerate([os.devnull, self.log, self.log]):
+            os.dup2(os.open(path, os.O_RDWR | os.O_APPEND), number)
+        sys.argv = ["dvc", "--wait-for-lock", "repro", *self.arguments]
+        sys.exit(dvc.cli.main())
+
+
+def _run(
+    needs: Mapping[str, set[str]], jobs: int, arguments: Callable[[str], list[str]], live: Live, stopped: Sequence[int]
+) -> bool:
+    """Run all stages but those that need a failed one; their processes end before this returns.
+
+    Args:
+        needs: name of each stage, with those of them that it needs.
+        jobs: number of stages that run at once.
+        arguments: those of `dvc repro`, by the name of the stage.
+        live: where to show how far each stage is.
+        stopped: all stages are stopped once it holds anything.
+
+    Returns:
+        Whether every stage is done.
+    """
+    waiting, running, done = list(needs), list[Job](), set[str]()
+    try:
+        while not stopped:
+            ready = [name for name in waiting if needs[name] <= done]
+            for name in ready[: jobs - len(running)]:
+                waiting.remove(name)
+                running.append(Job(name, arguments(name)))
+            if not running:
+                break
+            connection.wait([job.sentinel for job in running], LOOK_SECONDS)
+            rows = []
+            for job in list(running):
+                is_alive = job.is_alive()  # before its log is read, which then is whole
+                outcome, lines = _read_log(job)
+                last = lines[-1] if lines and outcome == "done" else ""
+                row = f"{job.name:{max(map(len, needs))}} {time.monotonic() - job.started:4.0f} s  "
+                if is_alive:
+                    rows.append(row + last)
+                    continue
+                running.remove(job)
+                if job.exitcode:
+                    print(f"{row}FAILED  {job.log}", *lines[-LAST_LINES:], sep="\n    ", flush=True)
+                else:
+                    print(f"{row}{outcome}  {last}".rstrip(), flush=True)
+                    done.add(job.name)
+            rows.append(f"{len(done)} of {len(needs)} done")
+            live.update(Text("\n".join(rows), no_wrap=True, overflow="ellipsis"), refresh=True)
+    finally:
+        _stop(running)
+    if waiting and not stopped:
+        print(f"Not started, since a stage that they need failed: {', '.join(waiting)}", flush=True)
+    return done == needs.keys()
+
+
+def _read_log(job: Job) -> tuple[str, list[str]]:
+    """Read what a stage has printed so far.
+
+    Returns:
+        `done` once DVC has started the command, else `from cache` or `unchanged`; then the lines of the command, or of
+        a DVC that did not start it, without the stage's own name in front and `0 s left`.
+    """
+    log = job.log.read_text(encoding="utf-8", errors="replace")
+    outcome = "done" if _BEFORE.search(log) else "from cache" if " is cached - skipping run" in log else "unchanged"
+    lines = _AFTER.split(_BEFORE.split(log)[-1])[0].splitlines()
+    needless = rf"^{re.escape(re.split('[@:]', job.name)[-1])}(: |  )|  0 s left$|^.*\r"  # a bar overwrote itself
+    return outcome, [re.sub(needless, "", line).rstrip() for line in lines if line.strip()]
+
+
+def _stop(running: Sequence[Job]) -> None:
+    """Terminate the commands, then kill them. Kill DVC only if it does not end then: it may be writing dvc.lock."""
+    started = time.monotonic()
+    while any(job.is_alive() for job in running) and (spent := time.monotonic() - started) < RECORD_SECONDS:
+        for job in running:
+            with suppress(psutil.NoSuchProcess):
+                for command in psutil.Process(job.pid).children(recursive=True):
+                    command.kill() if spent > KILL_SECONDS else command.terminate()
+        time.sleep(0.1)
+    for job in running:
+        with suppress(ProcessLookupError):
+            os.killpg(job.pid, signal.SIGKILL)
+        job.join()
