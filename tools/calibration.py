@@ -73,7 +73,7 @@ def _of_histories(folder: Path, images: int, last_epochs: int) -> list[tuple[str
     for path in sorted(folder.glob("*.csv")):
         table = np.genfromtxt(path, delimiter=",", names=True)
         accuracy = [table["val_accuracy"][table["seed"] == seed] for seed in np.unique(table["seed"])]
-        runs = metrics.final_accuracy(np.transpose(accuracy), images, last_epochs)
+        runs = metrics.SCORES["accuracy"].of_runs(np.transpose(accuracy), images, last_epochs)
         found.append((path.stem, runs.mean(), runs.std(ddof=1)))
     return found
 

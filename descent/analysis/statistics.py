@@ -27,15 +27,6 @@ class Summary(NamedTuple):
     high: np.ndarray
 
 
-class Intervals(NamedTuple):
-    """Intervals for the differences of all optimizers, [optimizers, optimizers], row minus column; nan if unknown."""
-
-    low: np.ndarray
-    high: np.ndarray
-    low_other_images: np.ndarray  # with the further error
-    high_other_images: np.ndarray
-
-
 def summarize(runs: np.ndarray, confidence: float, resolution: float = 0.0) -> Summary:
     """Mean, standard deviation and Student's interval for the mean over the last axis, [..., runs] -> [...]."""
     n, mean, sd = np.shape(runs)[-1], np.mean(runs, axis=-1), sample_sd(runs, resolution)
@@ -89,18 +80,20 @@ def leads_at_least(runs: Sequence[np.ndarray], confidence: float, resolution: fl
 
 def simultaneous(
     runs: Sequence[np.ndarray], confidence: float, resolution: float, further_error: np.ndarray
-) -> Intervals:
-    """Intervals for all differences at once, each wide enough that all hold together (Games and Howell).
+) -> np.ndarray:
+    """Half widths of intervals for all differences, wide enough that all hold together (Games and Howell).
 
-    These are the intervals of `scipy.stats.tukey_hsd(..., equal_var=False)`, which takes twice as long, since it looks
-    at each pair from both sides, and takes no further error. With fewer than five runs they hold together less often
-    than they say: docs/experiments/calibration.md.
+    The intervals are those of `scipy.stats.tukey_hsd(..., equal_var=False)`, which takes twice as long and no further
+    error. With fewer than five runs they hold together less often than they say: docs/experiments/calibration.md.
 
     Args:
         runs: of each optimizer, [runs]; with fewer than three runs its intervals are unknown.
         confidence: in (0, 1).
         resolution: what one image changes, in the runs' unit; > 0.
         further_error: [optimizers, optimizers], a standard error besides that over the runs.
+
+    Returns:
+        [2, optimizers, optimizers]: without and with the further error; nan where unknown.
 
     References:
         Games and Howell, Pairwise multiple comparison procedures with unequal n's and/or variances, J. Educ. Statist. 1
@@ -115,9 +108,7 @@ def simultaneous(
             freedom = stats.ttest_ind(floored[i], floored[j], equal_var=False).df
             critical = stats.studentized_range.ppf(confidence, k, freedom) / math.sqrt(2)
             half[:, i, j] = half[:, j, i] = critical * np.array([error, math.hypot(error, further_error[i, j])])
-    means = np.array([values.mean() for values in floored])
-    difference = means[:, None] - means
-    return Intervals(difference - half[0], difference + half[0], difference - half[1], difference + half[1])
+    return half
 
 
 def with_floor(runs: np.ndarray, resolution: float) -> tuple[np.ndarray, np.ndarray]:
