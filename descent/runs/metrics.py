@@ -63,7 +63,7 @@ class Score(NamedTuple):
             last_epochs: how many of the epochs are averaged.
         """
         last = np.asarray(values)[-last_epochs:]
-        if self.column == "val_accuracy":  # files keep six digits of it; counted in examples, equal runs are equal again
+        if self.column == "val_accuracy":  # files keep six digits: counted in examples, equal runs are equal again
             return np.rint(last * examples).mean(axis=0) / examples
         return self.turned(last.mean(axis=0))
 
