@@ -71,12 +71,9 @@ def rare(score):
     return results(score, by_name)
 
 
-def test_every_score_that_the_parameters_allow_is_known():
+def test_every_score_that_the_parameters_allow_is_known_and_another_is_refused_by_its_key_path():
     allowed = get_args(TrainingParameters.model_fields["score"].annotation)
     assert {name: score.column for name, score in SCORES.items()} == {name: f"val_{name}" for name in allowed}
-
-
-def test_unknown_score_is_refused_by_its_key_path():
     training = synthetic.conditions().training.model_dump() | {"score": "f1"}
     with pytest.raises(ParametersError, match=r"^params\.yaml: training\.score: expected .*'loss', got 'f1'"):
         validate(training, TrainingParameters, "params.yaml: training")

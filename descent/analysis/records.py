@@ -120,17 +120,10 @@ def _refused(location: str, cure: str = "run dvc repro") -> Iterator[None]:
 def parse_training(
     history: str, metrics: str, location: tuple[str, str], runs: int, conditions: Conditions
 ) -> Training:
-    """Read the two files of one optimizer.
-
-    Args:
-        history: content of its history; older ones have no balanced accuracy.
-        metrics: content of its metrics.
-        location: names of the two files, for the message.
-        runs: number of its runs.
-        conditions: the epochs and examples of which they must be.
+    """Read the texts of the two files of one optimizer; `location` names them. Older histories lack a column, BALANCED.
 
     Raises:
-        InputError: if a file is damaged, or is of other epochs, seeds or examples.
+        InputError: if a file is damaged, or is of other epochs, seeds or examples than `runs` and `conditions` say.
     """
     epochs, last_epochs = conditions.training.epochs, conditions.training.last_epochs
     images, score = conditions.data.validation_size, SCORES[conditions.training.score]
@@ -163,15 +156,9 @@ def parse_training(
 def parse_study(
     table: str, metrics: str, location: tuple[str, str], runs: int, conditions: Conditions, tuning: TuningParameters
 ) -> Study | None:
-    """Read the two files that the study of one optimizer left; None for an optimizer that was left out of it.
+    """Read the texts of the two files of one optimizer's study; None for an optimizer that was left out of it.
 
-    Args:
-        table: content of its table of runs.
-        metrics: content of its metrics.
-        location: names of the two files, for messages.
-        runs: number of fresh runs at the chosen rate.
-        conditions: of the fresh runs.
-        tuning: of the runs that choose.
+    There are `runs` fresh runs at the chosen rate, under `conditions`; `tuning` is of the runs that choose.
 
     Raises:
         InputError: if a file is damaged.

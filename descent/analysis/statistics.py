@@ -4,7 +4,8 @@ Runs of different optimizers are independent samples: equal seeds do not cancel 
 one run has no spread, and a spread below one image is unknown, not zero. No function takes a diverged run.
 
 Runs of one optimizer are [..., runs]: leading axes are for experiments simulated side by side. Optimizers may have
-different numbers of runs.
+different numbers of runs. `confidence` is in (0, 1); `resolution` is what one image changes, in the runs' unit, and 0
+where runs are no counts.
 """
 
 import math
@@ -39,12 +40,6 @@ def welch_interval(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Welch's interval for the mean of `ahead` minus that of `behind`: the test that every comparison here rests on.
 
-    Args:
-        ahead: [..., runs].
-        behind: [..., runs], as many or not.
-        confidence: in (0, 1).
-        resolution: what one image changes, in the runs' unit; > 0.
-
     Returns:
         Low and high ends, [...]; nan where the difference is unknown.
     """
@@ -60,11 +55,6 @@ def leads_at_least(runs: Sequence[np.ndarray], confidence: float, resolution: fl
     """How far each optimizer leads each other one, at the least: lower ends of one-sided intervals.
 
     Each is at 1 - (1 - confidence) / (optimizers - 1), so that those of any one optimizer, the best say, hold together.
-
-    Args:
-        runs: of each optimizer, [..., runs].
-        confidence: in (0, 1).
-        resolution: what one image changes, in the runs' unit; > 0.
 
     Returns:
         [..., optimizers, optimizers], row over column; nan where unknown, -inf for an optimizer over itself.
@@ -88,8 +78,8 @@ def simultaneous(
 
     Args:
         runs: of each optimizer, [runs]; with fewer than three runs its intervals are unknown.
-        confidence: in (0, 1).
-        resolution: what one image changes, in the runs' unit; > 0.
+        confidence: of all intervals together.
+        resolution: see above.
         further_error: [optimizers, optimizers], a standard error besides that over the runs.
 
     Returns:

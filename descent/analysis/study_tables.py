@@ -124,20 +124,12 @@ def sensitivity(
     resolution, most = score.resolution(parameters.selection_size), 1 if score.direction > 0 else math.inf
     for name, study in sorted(studies.items()):
         scores = score.turned(study.selection_accuracy)
-        summary = statistics.summarize(scores, conditions.report.confidence, resolution)
-        for i, values in enumerate(scores):
-            rows.append(
-                SensitivityPoint(
-                    optimizer=name,
-                    factor=study.factors[i],
-                    learning_rate=study.learning_rates[i],
-                    mean=summary.mean[i],
-                    low=np.clip(summary.low[i], 0, most),
-                    high=np.clip(summary.high[i], 0, most),
-                    runs=len(values),
-                    diverged=int(np.isnan(values).sum()),
-                )
-            )
+        mean, _, *ends = statistics.summarize(scores, conditions.report.confidence, resolution)
+        low, high = np.clip(ends, 0, most)
+        diverged = np.isnan(scores).sum(axis=1).tolist()
+        runs = [scores.shape[1]] * len(scores)
+        columns = study.factors, study.learning_rates, mean, low, high, runs, diverged
+        rows += [SensitivityPoint(name, *values) for values in zip(*columns, strict=True)]
     return rows
 
 

@@ -115,13 +115,7 @@ def diagnostics(histories: Mapping[str, History]) -> list[DiagnosticsPoint]:
 
 
 def by_epoch(kind: type, columns: Mapping[str, np.ndarray], **same: str) -> list:
-    """Make a row for each epoch, up to that at which the shortest column ends.
-
-    Args:
-        kind: of the rows.
-        columns: name -> [epochs]; those that the rows do not have are left out.
-        same: what is the same in all rows.
-    """
+    """Make a row of a kind for each epoch, of those columns [epochs] that it has; the shortest one ends them."""
     known = {name: values for name, values in columns.items() if name in kind._fields}
     rows = zip(*known.values(), strict=False)
     return [kind(**same, epoch=i, **dict(zip(known, row, strict=True))) for i, row in enumerate(rows, 1)]
@@ -136,12 +130,7 @@ def best_first(trainings: Mapping[str, Training]) -> dict[str, np.ndarray]:
 def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], conditions: Conditions) -> list[Rank]:
     """Say of each optimizer whether it may be the best, and how far it may be behind the best.
 
-    A diverged run disqualifies its optimizer: the others alone would flatter it.
-
-    Args:
-        runs: of `best_first`.
-        trainings: of the same optimizers.
-        conditions: of the comparison.
+    A diverged run disqualifies its optimizer: the others alone would flatter it. `runs`: of `best_first`.
     """
     confidence, (score, resolution) = conditions.report.confidence, scored_by(conditions)
     verdicts_of, rows = verdicts(runs, conditions), []
@@ -169,13 +158,7 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
 
 
 def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], conditions: Conditions) -> list[Lead]:
-    """By how much each optimizer leads each one behind it; none for optimizers with a diverged run.
-
-    Args:
-        runs: of `best_first`.
-        trainings: of the same optimizers.
-        conditions: of the comparison.
-    """
+    """By how much each optimizer leads each one behind it, in the order of `best_first`; without the diverged."""
     (score, resolution), compared = scored_by(conditions), compared_of(runs)
     if len(compared) < 2:
         return []
@@ -209,18 +192,11 @@ def compared_of(runs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def verdicts(runs: Mapping[str, np.ndarray], conditions: Conditions) -> dict[str, Verdict]:
     """Judge by the race which optimizers may be the best, from the turned scores of their runs, [runs]."""
     names, found = list(compared_of(runs)), race_of(runs, conditions)
-    if found is None:
-        return {name: Verdict("unknown" if name in names else "diverged") for name in runs}
-    return dict.fromkeys(runs, Verdict("diverged")) | {
-        name: Verdict(
-            may_be_best="yes" if found.remains[i] else "no",
-            runs_compared=int(found.runs[i]),
-            behind_at_most=found.behind_at_most[i],
-            clearest_rival=names[found.clearest_rival[i]],
-            behind_at_least=found.behind_at_least[i],
-        )
-        for i, name in enumerate(names)
-    }
+    rows = {name: Verdict("unknown" if name in names else "diverged") for name in runs}
+    for i, name in enumerate(names if found else ()):
+        remains, used, at_most, at_least, rival = (values[i] for values in found)
+        rows[name] = Verdict("yes" if remains else "no", int(used), at_most, names[rival], at_least)
+    return rows
 
 
 def race_of(runs: Mapping[str, np.ndarray], conditions: Conditions) -> Race | None:

@@ -59,13 +59,7 @@ def changes(before: Results, after: Results) -> list[Change]:
 
 
 def differing_parameters(before: Results, after: Results, names: tuple[str, str]) -> list[str]:
-    """Name every parameter that decides results and differs, with both values, and optimizers that one side lacks.
-
-    Args:
-        before: one revision.
-        after: the other.
-        names: of the two revisions.
-    """
+    """Name every parameter that decides results and differs, with both values, and optimizers that one side lacks."""
     deciding = [results.conditions._replace(report={}, race={})._asdict() for results in (before, after)]
     first, second = (dict(_leaves(sections)) for sections in deciding)
     lone = before.trainings.keys() ^ after.trainings.keys()
@@ -84,20 +78,16 @@ def differing_environment(before: Results, after: Results) -> list[str]:
     for name in common:
         first, second = before.trainings[name].environment, after.trainings[name].environment
         for key in dict.fromkeys((*first, *second)):
-            values = [side.get(key, "not recorded") for side in (first, second)]
-            if values[0] != values[1]:
-                found.setdefault(f"{key}: {values[0]} -> {values[1]}", []).append(name)
+            one, other = (side.get(key, "not recorded") for side in (first, second))
+            if one != other:
+                found.setdefault(f"{key}: {one} -> {other}", []).append(name)
     return [text if len(of) == len(common) else f"{text} ({', '.join(of)})" for text, of in found.items()]
 
 
 def render_table(before: Results, after: Results, names: tuple[str, str], form: str) -> str:
     """Write a table of the optimizers that changed, then name those that did not and the conditions that differ.
 
-    Args:
-        before: one revision.
-        after: the other; its confidence holds for all intervals at once.
-        names: of the two revisions.
-        form: of the table, as tabulate calls it: "simple" for a terminal, "pipe" for Markdown.
+    `names` are those of the two revisions; `form` is "simple" for a terminal or "pipe" for Markdown (see tabulate).
     """
     score, resolution = tables.scored_by(after.conditions)
     level, rows = percent(after.conditions.report.confidence), changes(before, after)

@@ -79,11 +79,8 @@ SCORES = {  # by `training.score`
 def with_balanced_accuracy(run: Run, labels: np.ndarray) -> Run:
     """Add the balanced accuracy to a run's history: the mean over the classes of the share that is right, in [0, 1].
 
-    Classes without an example are left out; nan from the epoch at which the run diverged.
-
-    Args:
-        run: that was measured.
-        labels: of the examples that judged it.
+    Classes without an example are left out; nan from the epoch at which the run diverged. `labels`: of the examples
+    that judged it.
     """
     shares = [run.hits[:, labels == label].mean(axis=1) for label in np.unique(labels)]
     balanced = np.where(np.isnan(run.history["val_loss"]), np.nan, np.mean(shares, axis=0))
@@ -103,12 +100,7 @@ def sample_sd(runs: np.ndarray, resolution: float) -> np.ndarray:
 
 
 def epochs_to_target(val_accuracy: np.ndarray, target: float) -> np.ndarray:
-    """Return the first epoch at or above the target, counted from 1; inf for a run that never reaches it.
-
-    Args:
-        val_accuracy: [epochs, runs], in [0, 1]; nan from the epoch at which a run diverged.
-        target: in (0, 1].
-    """
+    """Return the first epoch of [epochs, runs] at or above the target, from 1; inf for a run that never reaches it."""
     reached = np.asarray(val_accuracy) >= target  # nan compares false: a diverged epoch reaches nothing
     return np.where(reached.any(axis=0), reached.argmax(axis=0) + 1.0, np.inf)
 

@@ -64,12 +64,7 @@ class Store:
     """The kept runs of one optimizer."""
 
     def __init__(self, made: Made, environment: Mapping[str, str] | None):
-        """Look for runs under these conditions.
-
-        Args:
-            made: what determines the runs.
-            environment: of the machine; None takes runs of any, as on a cluster of different machines.
-        """
+        """Open it for runs of this environment; None takes those of any, as on a cluster of different machines."""
         self._digest, self._environment = made.digest(), environment
 
     def find(self, wanted: Wanted, with_weights: bool = False) -> Run | None:

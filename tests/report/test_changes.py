@@ -3,7 +3,6 @@
 import json
 import re
 
-import numpy as np
 import pytest
 import synthetic
 from ruamel.yaml import YAML
@@ -61,27 +60,11 @@ def test_a_change_beyond_noise_is_told_from_one_within_at_a_level_shared_by_thos
     assert row.change == pytest.approx(0.02, abs=0.002)
 
 
-def test_intervals_of_equal_revisions_hold_together_as_often_as_they_say():
-    generator, results = np.random.default_rng(0), revision()
-
-    def drawn(side):  # the test accuracies tell the two sides apart
-        runs = {name: generator.normal(0.9, 0.01, 5) for name in NAMES}
-        other = {
-            name: left._replace(final_accuracy=runs[name], test_accuracy=np.full(5, side))
-            for name, left in results.trainings.items()
-        }
-        return results._replace(trainings=other)
-
-    disagreeing = ["beyond noise" in verdicts(drawn(0), drawn(1)).values() for _ in range(300)]
-    assert 0 < np.mean(disagreeing) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 300)
-
-
 def test_unequal_numbers_of_runs_are_compared():
     more = revision(levels={"sgd": 0.87}, runs=5)
-    assert verdicts(revision(), more)["sgd"] == "beyond noise"
     text = render_table(revision(), more, ("main", "more"), "simple")
-    assert "(n = 3)" in text
-    assert "(n = 5)" in text
+    assert verdicts(revision(), more)["sgd"] == "beyond noise"
+    assert all(number in text for number in ("(n = 3)", "(n = 5)"))
 
 
 def test_a_change_that_few_runs_cannot_confirm_is_not_called_noise():

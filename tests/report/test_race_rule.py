@@ -85,21 +85,6 @@ def test_race_stands_at_the_look_before_while_one_of_it_lacks_runs():
     assert next_look(standing, LOOKS) == 10
 
 
-def test_two_equal_optimizers_both_remain_and_differ_by_at_most_their_bound():
-    runs = np.array([np.linspace(0.94, 0.95, 40)] * 2)
-    found = race(runs)
-    assert found.remains.all()
-    assert found.runs.tolist() == [40, 40]
-    assert (found.behind_at_most > 0).all()
-    assert next_look(found, LOOKS) is None
-
-
-def test_a_diverged_optimizer_that_is_not_among_the_runs_makes_the_test_stricter():
-    [runs] = drawn(MEANS, SDS, 1, runs=5)
-    alone, of_nine = race(runs, [5]), race(runs, [5], started=9)
-    assert (of_nine.behind_at_least[~alone.remains] < alone.behind_at_least[~alone.remains]).all()
-
-
 @pytest.mark.parametrize("sds", [np.full(8, 0.002), SDS], ids=["equal spreads", "our spreads"])
 def test_a_best_leaves_in_at_most_5_percent_of_races_between_equals(sds):
     left = 1 - race(drawn(np.full(8, 0.94), sds, REPEATS)).remains.mean(axis=0)

@@ -119,7 +119,7 @@ def test_two_runs_give_verdicts_and_no_simultaneous_interval():
     assert np.isnan([(row.low, row.high, row.low_other_images) for row in leads(2)]).all()
 
 
-def test_accuracies_in_percent_are_sorted_by_name_and_without_the_diverged():
+def test_scores_for_dvc_are_in_percent_sorted_by_name_and_without_the_diverged():
     rows = ranking(diverged="adam")
     found = json.loads(tables.score_json(list(rows.values())))
     assert list(found) == ["own", "rmsprop", "sgd"]
