@@ -6,7 +6,6 @@ Experiments are drawn with the means and spreads that were measured, and rounded
 and for a part of the races with a tail of bad runs.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,8 +23,7 @@ from descent.runs.metrics import SCORES
 from descent.study import selection
 from descent.training.settings import TrainingParameters
 
-PAGE = Path("docs/experiments/calibration.md")
-HISTORIES, TEN_SEEDS = Path("results/history"), Path("docs/experiments/ten-seeds.md")
+PAGE, HISTORIES = Path("docs/experiments/calibration.md"), Path("results/history")
 CONFIDENCE = 0.95
 LOOKS = (5, 10, 20, 40)
 GAPS = (0, 0.5, 1, 2, 3)
@@ -71,20 +69,15 @@ class Races(NamedTuple):
     runs: float  # of all optimizers together, mean over the races
 
 
-def measured(source: Path) -> Measured:
-    """Read means and spreads from the committed histories (a folder) or from the ranking quoted in a page (a file)."""
+def measured() -> Measured:
+    """Read means and spreads from the committed histories."""
     last_epochs = parameters.read("params.yaml", "training", TrainingParameters).last_epochs
     images, found = parameters.read("params.yaml", "data", DataParameters).validation_size, {}
-    if source.is_dir():
-        for path in sorted(source.glob("*.csv")):
-            table = np.genfromtxt(path, delimiter=",", names=True)
-            accuracy = [table["val_accuracy"][table["seed"] == seed] for seed in np.unique(table["seed"])]
-            runs = SCORES["accuracy"].of_runs(np.transpose(accuracy), images, last_epochs)
-            found[path.stem] = runs.mean(), runs.std(ddof=1)
-    else:
-        row = r"^\| (\w+).*? \| (\d+\.\d+) ± (\d+\.\d+) "  # the first such cell is the validation accuracy
-        for name, mean, sd in sorted(re.findall(row, source.read_text(encoding="utf-8"), re.MULTILINE)):
-            found[name] = float(mean) / 100, float(sd) / 100
+    for path in sorted(HISTORIES.glob("*.csv")):
+        table = np.genfromtxt(path, delimiter=",", names=True)
+        accuracy = [table["val_accuracy"][table["seed"] == seed] for seed in np.unique(table["seed"])]
+        runs = SCORES["accuracy"].of_runs(np.transpose(accuracy), images, last_epochs)
+        found[path.stem] = runs.mean(), runs.std(ddof=1)
     means, sds = np.array(list(found.values())).T
     return Measured(list(found), means, sds, 1 / (images * last_epochs), 1 / images)
 
@@ -140,9 +133,8 @@ def critical_range(confidence: float, k: int, n: int) -> Chebyshev:
     return Chebyshev.interpolate(quantile, 5, domain=[1 / (2 * (n - 1)), 1 / (n - 1)])
 
 
-def page(source: Path, repeats: int) -> str:
-    """Write what one source of means and spreads gives, as Markdown."""
-    real = measured(source)
+def page(real: Measured, repeats: int) -> str:
+    """Write how often each statement of the report holds, as Markdown."""
     found, best = [calibrate(real, runs, repeats) for runs in (3, 5, 10)], int(real.means.argmax())
     rows = {
         "ruled out though all are equal, mean over the optimizers": [result.out_if_equal.mean() for result in found],
@@ -155,12 +147,12 @@ def page(source: Path, repeats: int) -> str:
     cells = [[what, *(f"{100 * share:.1f} %" for share in shares)] for what, shares in rows.items()]
     spreads = ", ".join(f"{name} {100 * mean:.2f} ± {100 * sd:.2f}" for name, mean, sd in zip(*real[:3], strict=True))
     table = markdown(["", *(f"{result.runs} runs" for result in found)], cells, words=1)
-    return f"Means and spreads of `{source.as_posix()}`: {spreads}.\n\n{table}\n"
+    return f"Means and spreads of `{HISTORIES.as_posix()}`: {spreads}.\n\n{table}\n"
 
 
-def page_of_races(source: Path, repeats: int) -> str:
+def page_of_races(real: Measured, repeats: int) -> str:
     """Write how often races go wrong, how often they end with a winner, and after how many runs, as Markdown."""
-    real, cells, worst = measured(source), [], {}
+    cells, worst = [], {}
     for noise in ("normal", "skewed"):
         for name, means in {"all equal": real.all_best(), "measured": real.means}.items():
             found = races(real, means, repeats, is_skewed=noise == "skewed")
@@ -170,8 +162,8 @@ def page_of_races(source: Path, repeats: int) -> str:
     heads = ["Means", "Runs are", "A best excluded, mean", "the same, worst", "A single winner", "Runs in all"]
     *most, last = LOOKS
     return (
-        f"Races with looks at {', '.join(map(str, most))} and {last} runs, with the spreads of `{source.as_posix()}` "
-        f"({repeats} simulated races each; {last} runs of each optimizer would be {last * len(real.names)}).\n\n"
+        f"Races with looks at {', '.join(map(str, most))} and {last} runs, with the spreads of `{HISTORIES.as_posix()}`"
+        f" ({repeats} simulated races each; {last} runs of each optimizer would be {last * len(real.names)}).\n\n"
         f"{markdown(heads, cells, words=2)}\n\n"
         "Skewed runs (a mirrored exponential: now and then a bad one) exclude an equally good optimizer in up to "
         f"{worst['all equal', 'skewed']:.1f} % of the races, where {100 * (1 - CONFIDENCE):g} % are allowed and normal "
@@ -218,8 +210,8 @@ def main(repeats: int = 20000) -> None:
         f"`tools/calibration.py` made this page: {repeats} simulated experiments each, at {100 * CONFIDENCE:g} % "
         f"confidence; one standard error of a share near {100 * (1 - CONFIDENCE):g} % is {error:.2f} %.\n"
     )
-    parts = [text, *(page(source, repeats) for source in (HISTORIES, TEN_SEEDS))]
-    parts += [page_of_races(HISTORIES, repeats // 4), page_of_sureness(3, repeats // 10)]
+    real = measured()
+    parts = [text, page(real, repeats), page_of_races(real, repeats // 4), page_of_sureness(3, repeats // 10)]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 

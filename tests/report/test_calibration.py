@@ -11,11 +11,11 @@ REPEATS = 2000
 ERROR = 3 * np.sqrt(0.05 * 0.95 / REPEATS)  # three standard errors of a share of 5 %
 
 
-@pytest.fixture(scope="module", params=[calibration.HISTORIES, calibration.TEN_SEEDS], ids=["histories", "ten seeds"])
-def real(request):
+@pytest.fixture(scope="module")
+def real():
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        return calibration.measured(request.param)
+        return calibration.measured()
 
 
 @pytest.fixture(scope="module")

@@ -115,18 +115,6 @@ def test_environment_that_differs_is_named_with_both_values_and_the_optimizers()
     assert changes.differing_environment(revision(), partly) == ["n: not recorded -> 2 (sgd)"]
 
 
-@pytest.mark.parametrize(
-    ("path", "content", "message"),
-    [
-        ("params.yaml", "{}", "params.yaml: data: missing"),
-        ("results/history/adam.csv", "", "results/history/adam.csv: damaged"),
-    ],
-)
-def test_what_is_damaged_is_refused_by_file(path, content, message):
-    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
-        revision({path: content})
-
-
 def test_report_of_the_workspace_takes_the_place_of_one_with_other_keys():
     old = files(report={"old_key": 1}).__getitem__
     with pytest.raises(InputError, match="old_key"):

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 import re
 
 import numpy as np
@@ -66,11 +65,6 @@ def test_a_diverged_run_has_no_test_accuracy_and_leaves_no_hits():
     diverged = parse(synthetic.history_text(0.9, diverged_seed=1), synthetic.metrics_text(0.9, diverged_seed=1))
     assert diverged.val_shares is None
     assert np.isnan(diverged.test_accuracy).tolist() == [False, True, False]
-
-
-def test_what_the_report_does_not_read_may_stand_in_the_metrics():
-    document = json.loads(synthetic.metrics_text(0.9)) | {"further": 1}
-    assert parse(metrics=json.dumps(document)).environment == synthetic.ENVIRONMENT
 
 
 def test_tutorial_names_are_read_in_lower_case_with_the_last_printed_epoch():
