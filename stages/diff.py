@@ -1,13 +1,12 @@
-"""Tells what changed between two revisions by more than noise, beside `dvc metrics diff`, which gives bare numbers.
+"""Prints what changed between two revisions by more than noise; `dvc metrics diff` prints bare numbers.
 
 Usage: python -m stages.diff REVISION [REVISION] [--md]        (any that DVC knows: a branch, a commit, an experiment)
-       python -m stages.diff HEAD --brief                      (one line, and none where the results are the same)
+       python -m stages.diff HEAD --brief                      (one line; nothing where the results are the same)
 
-The second revision is the workspace unless told. No stage of dvc.yaml: it writes nothing.
+Without a second revision it compares with the workspace. It is no stage of dvc.yaml: it writes nothing.
 """
 
 import argparse
-import subprocess
 import sys
 
 from dvc.api import DVCFileSystem
@@ -24,20 +23,15 @@ from descent.training.settings import TrainingParameters
 def read_revision(revision: str | None, report: ReportParameters, score: str) -> Results:
     """Read a revision through DVC, or the workspace; the message of an InputError begins with its name."""
     files = DVCFileSystem(rev=revision)
-    # A revision begins at the root of Git, of which this repository may be a folder; the workspace begins here.
-    prefix = ["git", "rev-parse", "--show-prefix"]
-    above = subprocess.run(prefix, capture_output=True, text=True, check=False).stdout.strip() if revision else ""
 
     def read(path: str) -> str:
         try:
-            return files.read_text(above + path, encoding="utf-8")
-        except DvcException as error:  # it opens the revision as late as here
-            raise parameters.InputError(str(error)) from None
+            return files.read_text(path, encoding="utf-8")
         except FileNotFoundError:
             cure = f"not in Git at {revision}; git add it and commit" if revision else "not there; run dvc repro"
             raise parameters.InputError(f"{path}: {cure}") from None
-        except UnicodeDecodeError as error:
-            raise parameters.InputError(f"{path}: damaged: {error}") from None
+        except (DvcException, UnicodeDecodeError) as error:  # DVC looks for the revision as late as here
+            raise parameters.InputError(str(error)) from None
 
     try:
         return records.read_results(read, report, score=score)
@@ -48,21 +42,21 @@ def read_revision(revision: str | None, report: ReportParameters, score: str) ->
 @parameters.end_with_message
 def main() -> None:
     """Read both revisions, compare, print."""
-    parser = argparse.ArgumentParser(description="Tell what changed between two revisions by more than noise.")
+    parser = argparse.ArgumentParser(description="Print what changed between two revisions by more than noise.")
     parser.add_argument("before", help="a revision that DVC knows: a branch, a commit, an experiment")
-    parser.add_argument("after", nargs="?", help="another one; the workspace unless told")
+    parser.add_argument("after", nargs="?", help="another one; the default is the workspace")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--md", action="store_true", help="print Markdown")
-    form.add_argument("--brief", action="store_true", help="print one line, and none where the results are the same")
+    form.add_argument("--brief", action="store_true", help="print one line; nothing where the results are the same")
     asked = parser.parse_args()
-    report = parameters.read("params.yaml", "report", ReportParameters)  # those of old revisions may have other keys
-    score = parameters.read("params.yaml", "training", TrainingParameters).score  # both are judged by the one of today
+    report = parameters.read("params.yaml", "report", ReportParameters)  # that of an old revision may have other keys
+    score = parameters.read("params.yaml", "training", TrainingParameters).score  # the one of today compares both
     try:
         before, after = (read_revision(revision, report, score) for revision in (asked.before, asked.after))
     except parameters.InputError as error:
         if not asked.brief:
             raise
-        print(f"Results cannot be compared with the committed ones: {error}")  # which is no failure of who asks so
+        print(f"Results cannot be compared with the committed ones: {error}")  # the caller, `make repro`, must not fail
         return
     names = (asked.before, asked.after or "workspace")
     if asked.brief:
@@ -70,7 +64,7 @@ def main() -> None:
     else:
         text = changes.render_table(before, after, names, "pipe" if asked.md else "simple")
     if text:
-        sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail
+        sys.stdout.reconfigure(errors="replace")  # a terminal may not show every letter, as ±
         print(text)
 
 

@@ -6,7 +6,6 @@ Experiments are drawn with the means and spreads that were measured, and rounded
 and for a part of the races with a tail of bad runs.
 """
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -20,12 +19,11 @@ from descent.analysis import statistics
 from descent.analysis.race import Race, race
 from descent.core import parameters
 from descent.data.settings import DataParameters
-from descent.runs import metrics
+from descent.runs.metrics import SCORES
 from descent.study import selection
 from descent.training.settings import TrainingParameters
 
-PAGE = Path("docs/experiments/calibration.md")
-HISTORIES, TEN_SEEDS = Path("results/history"), Path("docs/experiments/ten-seeds.md")
+PAGE, HISTORIES = Path("docs/experiments/calibration.md"), Path("results/history")
 CONFIDENCE = 0.95
 LOOKS = (5, 10, 20, 40)
 GAPS = (0, 0.5, 1, 2, 3)
@@ -39,6 +37,18 @@ class Measured(NamedTuple):
     sds: np.ndarray  # [optimizers]
     step: float  # what one image in one of the averaged epochs changes
     resolution: float  # what one image changes
+
+    def all_best(self) -> np.ndarray:
+        """Means at which all optimizers are as good as the best."""
+        return np.full_like(self.means, self.means.max())
+
+    def drawn(self, means: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Make runs [experiments, optimizers, runs] of noise of mean 0 and sd 1, rounded to images as real ones are."""
+        return np.rint((means[:, None] + self.sds[:, None] * noise) / self.step) * self.step
+
+    def race(self, runs: np.ndarray, looks: Sequence[int]) -> Race:
+        """Hold the race of runs [experiments, optimizers, runs], in each experiment."""
+        return race(list(np.moveaxis(runs, 1, 0)), looks, CONFIDENCE, self.resolution, len(self.names))
 
 
 class Calibration(NamedTuple):
@@ -59,45 +69,31 @@ class Races(NamedTuple):
     runs: float  # of all optimizers together, mean over the races
 
 
-def measured(folder: Path) -> Measured:
-    """Read means and spreads from the committed histories (a folder) or from the ranking quoted in a page (a file)."""
+def measured() -> Measured:
+    """Read means and spreads from the committed histories."""
     last_epochs = parameters.read("params.yaml", "training", TrainingParameters).last_epochs
-    images = parameters.read("params.yaml", "data", DataParameters).validation_size
-    read = _of_histories if folder.is_dir() else _of_page
-    names, means, sds = zip(*read(folder, images, last_epochs), strict=True)
-    return Measured(list(names), np.array(means), np.array(sds), 1 / (images * last_epochs), 1 / images)
-
-
-def _of_histories(folder: Path, images: int, last_epochs: int) -> list[tuple[str, float, float]]:
-    found = []
-    for path in sorted(folder.glob("*.csv")):
+    images, found = parameters.read("params.yaml", "data", DataParameters).validation_size, {}
+    for path in sorted(HISTORIES.glob("*.csv")):
         table = np.genfromtxt(path, delimiter=",", names=True)
         accuracy = [table["val_accuracy"][table["seed"] == seed] for seed in np.unique(table["seed"])]
-        runs = metrics.final_accuracy(np.transpose(accuracy), images, last_epochs)
-        found.append((path.stem, runs.mean(), runs.std(ddof=1)))
-    return found
-
-
-def _of_page(path: Path, _images: int, _last_epochs: int) -> list[tuple[str, float, float]]:
-    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    column = next(i for i, head in enumerate(cells[0]) if head.startswith("Validation accuracy"))
-    rows = [(row[0].partition(":")[0], re.fullmatch(r"(\S+) ± (\S+)", row[column])) for row in cells]
-    return sorted((name, float(found[1]) / 100, float(found[2]) / 100) for name, found in rows if found)
+        runs = SCORES["accuracy"].of_runs(np.transpose(accuracy), images, last_epochs)
+        found[path.stem] = runs.mean(), runs.std(ddof=1)
+    means, sds = np.array(list(found.values())).T
+    return Measured(list(found), means, sds, 1 / (images * last_epochs), 1 / images)
 
 
 def calibrate(real: Measured, runs: int, repeats: int, seed: int = 0) -> Calibration:
     """Simulate experiments of `runs` runs of each optimizer, and count how often each statement holds."""
     noise = np.random.default_rng(seed).normal(size=(repeats, len(real.names), runs))
-    values = drawn(real, real.means, noise)
-    equal, found = held(drawn(real, all_best(real), noise), [runs], real), held(values, [runs], real)
-    missed = simultaneous_misses(values, real)
+    values = real.drawn(real.means, noise)
+    equal, found = real.race(real.drawn(real.all_best(), noise), [runs]), real.race(values, [runs])
+    behind = real.means.max() - real.means
     return Calibration(
         runs,
         1 - equal.remains.mean(axis=0),
         1 - found.remains.mean(axis=0),
-        float((real.means.max() - real.means > found.behind_at_most + 1e-12).any(axis=-1).mean()),
-        float(1 - missed.mean()),
+        float((behind > found.behind_at_most + 1e-12).any(axis=-1).mean()),
+        float(1 - simultaneous_misses(values, real).mean()),
     )
 
 
@@ -105,7 +101,7 @@ def races(real: Measured, means: np.ndarray, repeats: int, is_skewed: bool, seed
     """Simulate races; skewed runs have the measured spreads, too, and a tail of bad ones: an exponential, mirrored."""
     random, size = np.random.default_rng(seed), (repeats, len(real.names), LOOKS[-1])
     noise = 1 - random.exponential(size=size) if is_skewed else random.normal(size=size)
-    found = held(drawn(real, means, noise), LOOKS, real)
+    found = real.race(real.drawn(means, noise), LOOKS)
     return Races(
         1 - found.remains[:, means == means.max()].mean(axis=0),
         float((found.remains.sum(axis=-1) == 1).mean()),
@@ -113,26 +109,10 @@ def races(real: Measured, means: np.ndarray, repeats: int, is_skewed: bool, seed
     )
 
 
-def all_best(real: Measured) -> np.ndarray:
-    """Means at which all optimizers are as good as the best."""
-    return np.full_like(real.means, real.means.max())
-
-
-def drawn(real: Measured, means: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Make runs [experiments, optimizers, runs] of noise of mean 0 and sd 1, rounded to images as real ones are."""
-    return np.rint((means[:, None] + real.sds[:, None] * noise) / real.step) * real.step
-
-
-def held(values: np.ndarray, looks: Sequence[int], real: Measured) -> Race:
-    """Hold the race of runs [experiments, optimizers, runs], in each experiment."""
-    return race(list(np.moveaxis(values, 1, 0)), looks, CONFIDENCE, real.resolution, len(real.names))
-
-
 def simultaneous_misses(values: np.ndarray, real: Measured) -> np.ndarray:
     """Find the experiments [experiments] in which some simultaneous interval misses the true difference.
 
-    `statistics.simultaneous` for many experiments at once: SciPy takes a twentieth of a second for one quantile. These
-    come from a polynomial through six, which lies within 1e-6 of their size (tested).
+    This is `statistics.simultaneous` for many experiments at once: SciPy takes a twentieth of a second for a quantile.
     """
     values, unknown = statistics.with_floor(values, real.resolution)
     k, n = values.shape[-2:]
@@ -153,12 +133,9 @@ def critical_range(confidence: float, k: int, n: int) -> Chebyshev:
     return Chebyshev.interpolate(quantile, 5, domain=[1 / (2 * (n - 1)), 1 / (n - 1)])
 
 
-def page(source: Path, repeats: int) -> str:
-    """Write what one source of means and spreads gives, as Markdown."""
-    real = measured(source)
-    found = [calibrate(real, runs, repeats) for runs in (3, 5, 10)]
-    best = int(real.means.argmax())
-    heads = ["", *(f"{result.runs} runs" for result in found)]
+def page(real: Measured, repeats: int) -> str:
+    """Write how often each statement of the report holds, as Markdown."""
+    found, best = [calibrate(real, runs, repeats) for runs in (3, 5, 10)], int(real.means.argmax())
     rows = {
         "ruled out though all are equal, mean over the optimizers": [result.out_if_equal.mean() for result in found],
         "the same, for the one that it befalls most often": [result.out_if_equal.max() for result in found],
@@ -169,43 +146,37 @@ def page(source: Path, repeats: int) -> str:
     }
     cells = [[what, *(f"{100 * share:.1f} %" for share in shares)] for what, shares in rows.items()]
     spreads = ", ".join(f"{name} {100 * mean:.2f} ± {100 * sd:.2f}" for name, mean, sd in zip(*real[:3], strict=True))
-    table = tabulate(cells, heads, "pipe", colalign=["left", *["right"] * len(found)], disable_numparse=True)
-    return f"Means and spreads of `{source.as_posix()}`: {spreads}.\n\n{table}\n"
+    table = markdown(["", *(f"{result.runs} runs" for result in found)], cells, words=1)
+    return f"Means and spreads of `{HISTORIES.as_posix()}`: {spreads}.\n\n{table}\n"
 
 
-def page_of_races(source: Path, repeats: int) -> str:
+def page_of_races(real: Measured, repeats: int) -> str:
     """Write how often races go wrong, how often they end with a winner, and after how many runs, as Markdown."""
-    real = measured(source)
-    means = {"all equal": all_best(real), "measured": real.means}
-    noises = {"normal": False, "skewed": True}
-    found = {
-        (mean, noise): races(real, means[mean], repeats, is_skewed)
-        for noise, is_skewed in noises.items()
-        for mean in means
-    }
-    rows = [
-        [*names, *(f"{100 * share:.1f} %" for share in (each.best_out.mean(), each.best_out.max(), each.one_left)),
-         f"{each.runs:.0f}"]
-        for names, each in found.items()
-    ]  # fmt: skip
+    cells, worst = [], {}
+    for noise in ("normal", "skewed"):
+        for name, means in {"all equal": real.all_best(), "measured": real.means}.items():
+            found = races(real, means, repeats, is_skewed=noise == "skewed")
+            shares = found.best_out.mean(), found.best_out.max(), found.one_left
+            cells.append([name, noise, *(f"{100 * share:.1f} %" for share in shares), f"{found.runs:.0f}"])
+            worst[name, noise] = 100 * found.best_out.max()
     heads = ["Means", "Runs are", "A best excluded, mean", "the same, worst", "A single winner", "Runs in all"]
-    align = ["left"] * 2 + ["right"] * 4
-    table = tabulate(rows, heads, "pipe", colalign=align, disable_numparse=True)
-    normal, skewed = (100 * found["all equal", noise].best_out.max() for noise in noises)
     *most, last = LOOKS
-    everything = last * len(real.names)
     return (
-        f"Races with looks at {', '.join(map(str, most))} and {last} runs, with the spreads of `{source.as_posix()}` "
-        f"({repeats} simulated races each; {last} runs of each optimizer would be {everything}).\n\n{table}\n\n"
+        f"Races with looks at {', '.join(map(str, most))} and {last} runs, with the spreads of `{HISTORIES.as_posix()}`"
+        f" ({repeats} simulated races each; {last} runs of each optimizer would be {last * len(real.names)}).\n\n"
+        f"{markdown(heads, cells, words=2)}\n\n"
         "Skewed runs (a mirrored exponential: now and then a bad one) exclude an equally good optimizer in up to "
-        f"{skewed:.1f} % of the races, where {100 * (1 - CONFIDENCE):g} % are allowed and normal runs take up to "
-        f"{normal:.1f} %: a steady optimizer leaves, led by a noisy one whose bad runs have not come yet.\n"
+        f"{worst['all equal', 'skewed']:.1f} % of the races, where {100 * (1 - CONFIDENCE):g} % are allowed and normal "
+        f"runs take up to {worst['all equal', 'normal']:.1f} %: a steady optimizer leaves, led by a noisy one whose bad"
+        " runs have not come yet.\n"
     )
 
 
 def sureness(gap: float, seeds: int, repeats: int, seed: int = 0) -> tuple[float, float]:
-    """Let two learning rates, `gap` sd of a run apart, be chosen between; returns how sure the choice is told to be,
-    and how often another selection makes the same choice, both in the mean over the repeats.
+    """Let two learning rates, `gap` sd of a run apart, be chosen between.
+
+    Returns:
+        How sure the study says its choice is, and how often another selection makes the same, means over the repeats.
     """
     means = np.array([[0.0], [-gap]])
     runs = means + np.random.default_rng(seed).normal(size=(repeats, 2, seeds))
@@ -218,12 +189,18 @@ def sureness(gap: float, seeds: int, repeats: int, seed: int = 0) -> tuple[float
 def page_of_sureness(seeds: int, repeats: int) -> str:
     """Write how far the study's "sure" can be relied on, as Markdown."""
     rows = [[f"{gap:g}", *(f"{100 * share:.0f} %" for share in sureness(gap, seeds, repeats))] for gap in GAPS]
-    table = tabulate(rows, ["Gap, sd of a run", "told", "chosen again"], "pipe", disable_numparse=True)
+    table = markdown(["Gap, sd of a run", "told", "chosen again"], rows, words=3)
     return (
         f"How sure the study says the choice between two learning rates is, and how often {seeds} other seeds would"
         f" make the same ({repeats} simulated choices each). It is too sure where both are as good, and either will do."
         f"\n\n{table}\n"
     )
+
+
+def markdown(heads: Sequence[str], cells: Sequence[Sequence[str]], words: int) -> str:
+    """Write a table whose first columns are `words` at the left; the others are numbers at the right."""
+    align = ["left"] * words + ["right"] * (len(heads) - words)
+    return tabulate(cells, heads, "pipe", colalign=align, disable_numparse=True)
 
 
 def main(repeats: int = 20000) -> None:
@@ -233,12 +210,8 @@ def main(repeats: int = 20000) -> None:
         f"`tools/calibration.py` made this page: {repeats} simulated experiments each, at {100 * CONFIDENCE:g} % "
         f"confidence; one standard error of a share near {100 * (1 - CONFIDENCE):g} % is {error:.2f} %.\n"
     )
-    parts = [
-        text,
-        *(page(source, repeats) for source in (HISTORIES, TEN_SEEDS)),
-        page_of_races(HISTORIES, repeats // 4),
-        page_of_sureness(3, repeats // 10),
-    ]
+    real = measured()
+    parts = [text, page(real, repeats), page_of_races(real, repeats // 4), page_of_sureness(3, repeats // 10)]
     PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 

@@ -3,20 +3,20 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from descent.analysis.settings import Conditions, ReportParameters
 from descent.core import parameters
 from descent.core.parameters import InputError
-from descent.runs.metrics import BALANCED, SCORES, Score
+from descent.runs.metrics import BALANCED, SCORES
 from descent.study import selection
 from descent.study.grid import TuningParameters
-from descent.training.measurements import HISTORY, LOSSES
+from descent.training.measurements import LOSSES, MEASUREMENTS
 
 History = dict[str, np.ndarray]  # column of a history file -> [epochs, runs] float64, runs sorted by seed
 Environment = dict[str, str | bool | int | float]  # what computed the results: property -> value
@@ -56,29 +56,6 @@ class Results(NamedTuple):
     studies: Mapping[str, Study] = {}  # of each optimizer that has a learning rate to tune
 
 
-class _Examples(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    test: Annotated[int, Field(ge=1)]
-
-
-class _Details(BaseModel):
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    environment: Environment
-    examples: _Examples
-    test_accuracy: list[Annotated[float, Field(ge=0, le=1)] | None]
-    val_hits: list[Annotated[int, Field(ge=0)]] | None
-
-
-class _Metrics(BaseModel):
-    """Of results/metrics/*.json what the report reads; the rest is for people and for DVC."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
-
-    details: Annotated[list[_Details], Field(min_length=1, max_length=1)]
-
-
 def read_file(path: str | Path, command: str = "dvc repro") -> str:
     """Read a file of the workspace; `command`: that makes it, for the message.
 
@@ -109,155 +86,127 @@ def read_results(
         InputError: if something is missing or damaged, or is of other parameters.
     """
     text = read("params.yaml").encode()
-    sections = {
-        key: report if key == "report" and report else parameters.parse(text, "params.yaml", key, schema)
-        for key, schema in Conditions.__annotations__.items()
-    }
+    sections: dict[str, Any] = {"report": report} if report else {}
+    for key in Conditions._fields:
+        if key not in sections:
+            sections[key] = parameters.parse(text, "params.yaml", key, Conditions.__annotations__[key])
     if score:
         sections["training"] = sections["training"].model_copy(update={"score": score})
     conditions = Conditions(**sections)
-    trainings = {}
-    for name in sorted(conditions.optimizers):
+    tuning = parameters.parse(text, "params.yaml", "tuning", TuningParameters) if with_study else None
+    trainings, studies = {}, {}
+    for name, entry in sorted(conditions.optimizers.items()):
         paths = (f"results/history/{name}.csv", f"results/metrics/{name}.json")
-        seeds = range(conditions.optimizers[name].runs or conditions.training.runs)
-        trainings[name] = parse_training(*map(read, paths), paths, seeds, conditions)
-    if not with_study:
-        return Results(conditions, trainings)
-    tuning = parameters.parse(text, "params.yaml", "tuning", TuningParameters)
-    studies = {}
-    for name in trainings:
-        paths = (f"results/tuning/runs/{name}.csv", f"results/tuning/metrics/{name}.json")
-        runs = conditions.optimizers[name].tuned_runs or conditions.training.runs
-        if study := parse_study(*map(read, paths), paths, runs, conditions, tuning):
-            studies[name] = study
+        runs = entry.runs or conditions.training.runs
+        trainings[name] = parse_training(*map(read, paths), paths, runs, conditions)
+        if tuning:
+            paths = (f"results/tuning/runs/{name}.csv", f"results/tuning/metrics/{name}.json")
+            runs = entry.tuned_runs or conditions.training.runs
+            if study := parse_study(*map(read, paths), paths, runs, conditions, tuning):
+                studies[name] = study
     return Results(conditions, trainings, tuning, studies)
 
 
+@contextmanager
+def _refused(location: str, cure: str = "run dvc repro") -> Iterator[None]:
+    """Turn what is raised while a file is read into one line that names the file and what to do."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = str(error) if isinstance(error, ValueError) else parameters.one_line(error)
+        raise InputError(f"{location}: damaged, or of other parameters: {reason}; {cure}") from None
+
+
 def parse_training(
-    history: str, metrics: str, location: tuple[str, str], seeds: Sequence[int], conditions: Conditions
+    history: str, metrics: str, location: tuple[str, str], runs: int, conditions: Conditions
 ) -> Training:
-    """Read the two files of one optimizer.
-
-    Args:
-        history: content of its history.
-        metrics: content of its metrics.
-        location: names of the two files, for the message.
-        seeds: of its runs.
-        conditions: the epochs and examples of which they must be.
+    """Read the texts of the two files of one optimizer; `location` names them. Older histories lack a column, BALANCED.
 
     Raises:
-        InputError: if a file is damaged, or is of other epochs, seeds or examples.
+        InputError: if a file is damaged, or is of other epochs, seeds or examples than `runs` and `conditions` say.
     """
-    try:
-        (details,) = _Metrics.model_validate_json(metrics).details
-    except ValidationError as error:
-        first = error.errors()[0]
-        path = ".".join(map(str, first["loc"]))
-        raise InputError(f"{location[1]}: damaged: {path}: {first['msg'].lower()}; run dvc repro") from None
-    images, last_epochs = conditions.data.validation_size, conditions.training.last_epochs
-    runs, score = parse_history(history, location[0], seeds, conditions.training.epochs), _score(conditions)
-    if score.column not in runs:
-        raise InputError(f"{location[0]}: expected a column {score.column}, got none; run dvc repro")
-    times, hits = len(seeds) * last_epochs, details.val_hits
-    expected = None if np.isnan(runs["val_accuracy"][-1]).any() else images
-    found = (len(details.test_accuracy), hits and len(hits), max(hits or [0]))
-    if found[:2] != (len(seeds), expected) or found[2] > times:
-        raise InputError(
-            f"{location[1]}: expected test_accuracy of {len(seeds)} runs and val_hits of {expected} examples, each at "
-            f"most {times}, got {found[0]} and {found[1]}, at most {found[2]}; run dvc repro"
+    epochs, last_epochs = conditions.training.epochs, conditions.training.last_epochs
+    images, score = conditions.data.validation_size, SCORES[conditions.training.score]
+    most = runs * last_epochs  # how often an example can be right
+    with _refused(location[0]):
+        rows = _sorted_rows(history)
+        found = [(int(row["epoch"]), int(row["seed"])) for row in rows]
+        if found != [(epoch, seed) for epoch in range(1, epochs + 1) for seed in range(runs)]:
+            raise ValueError(f"expected a row for each of epochs 1 to {epochs} and seeds 0 to {runs - 1}")
+        columns = [*MEASUREMENTS, BALANCED] if BALANCED in rows[0] else MEASUREMENTS
+        measured = {column: _by_epoch(rows, column, epochs, runs) for column in columns}
+        final_accuracy = score.of_runs(measured[score.column], images, last_epochs)
+    with _refused(location[1]):
+        [details] = json.loads(metrics)["details"]
+        test_accuracy, hits = np.array(details["test_accuracy"], dtype=float), details["val_hits"]
+        expected = 0 if np.isnan(measured["val_accuracy"][-1]).any() else images
+        if len(test_accuracy) != runs or len(hits or []) != expected or max(hits or [0]) > most:
+            wanted = f"test_accuracy of {runs} runs and val_hits of {expected} examples, each at most {most}"
+            raise ValueError(f"expected {wanted}")
+        return Training(
+            history=measured,
+            final_accuracy=final_accuracy,
+            test_accuracy=test_accuracy,
+            val_shares=np.array(hits) / most if hits else None,
+            environment=dict(sorted(details["environment"].items())),
+            test_size=details["examples"]["test"],
         )
-    return Training(
-        history=runs,
-        final_accuracy=score.of_runs(runs[score.column], images, last_epochs),
-        test_accuracy=np.array(details.test_accuracy, dtype=float)[np.argsort(seeds)],
-        val_shares=None if hits is None else np.array(hits) / times,
-        environment=dict(sorted(details.environment.items())),
-        test_size=details.examples.test,
-    )
-
-
-def parse_history(text: str, location: str, seeds: Sequence[int], epochs: int) -> History:
-    """Read a history file: one row for each of these epochs and seeds, in any order.
-
-    The balanced accuracy may be missing: older revisions have none.
-
-    Raises:
-        InputError: if the file is damaged, or is of other epochs or seeds; `location` is its name in the message.
-    """
-    header, *rows = list(csv.reader(io.StringIO(text))) or [[]]
-    keys = [[float(seed), float(epoch)] for epoch in range(1, epochs + 1) for seed in sorted(seeds)]
-    try:
-        table = np.array(rows, dtype=float)
-    except ValueError as error:
-        raise InputError(f"{location}: damaged: {error}; run dvc repro") from None
-    if table.ndim == 2 and table.shape[1] == len(header):
-        table = table[np.lexsort((table[:, 0], table[:, 1]))]
-    is_known = tuple(header) in (HISTORY, (*HISTORY, BALANCED))
-    if not is_known or table.shape != (len(keys), len(header)) or table[:, :2].tolist() != keys:
-        raise InputError(
-            f"{location}: expected the columns {','.join(HISTORY)},{BALANCED} and a row for each of epochs 1 to "
-            f"{epochs} and seeds {', '.join(map(str, sorted(seeds)))}, got something else; run dvc repro"
-        )
-    return dict(zip(header[2:], table[:, 2:].T.reshape(-1, epochs, len(seeds)), strict=True))
 
 
 def parse_study(
-    table: str,
-    metrics: str,
-    location: tuple[str, str],
-    runs: int,
-    conditions: Conditions,
-    tuning: TuningParameters,
+    table: str, metrics: str, location: tuple[str, str], runs: int, conditions: Conditions, tuning: TuningParameters
 ) -> Study | None:
-    """Read the two files that the study of one optimizer left.
+    """Read the texts of the two files of one optimizer's study; None for an optimizer that was left out of it.
 
-    Args:
-        table: content of its table of runs.
-        metrics: content of its metrics.
-        location: names of the two files, for messages.
-        runs: number of fresh runs at the chosen rate.
-        conditions: of the fresh runs.
-        tuning: of the runs that choose.
-
-    Returns:
-        None for an optimizer that was left out of the study.
+    There are `runs` fresh runs at the chosen rate, under `conditions`; `tuning` is of the runs that choose.
 
     Raises:
         InputError: if a file is damaged.
     """
-    last_epochs, score = conditions.training.last_epochs, _score(conditions)
-    try:
+    epochs, last_epochs = conditions.training.epochs, conditions.training.last_epochs
+    score = SCORES[conditions.training.score]
+    with _refused(" or ".join(location), "run dvc repro tuning/dvc.yaml"):
         numbers = json.loads(metrics)
         if "left_out" in numbers:
             return None
-        rows = list(csv.DictReader(io.StringIO(table)))
-        selecting = [row for row in rows if row["role"] == selection.SELECTION]
+        rows = _sorted_rows(table)
+        tried = [row for row in rows if row["role"] == selection.SELECTION]
         fresh = [row for row in rows if row["role"] == selection.REPORT]
-        rates = {float(row["factor"]): float(row["learning_rate"] or "nan") for row in selecting}
-        factors, factor = np.array(sorted(rates)), numbers["factor"]
+        rates = {float(row["factor"]): float(row["learning_rate"] or "nan") for row in tried}
+        factors, [details] = np.array(list(rates)), numbers["details"]
+        scores = _by_epoch(tried, score.column, epochs, len(rates), -1)
         chosen, final = None, np.full(runs, np.nan)
-        if factor is not None:
-            chosen = int(np.flatnonzero(np.isclose(factors, factor, rtol=1e-4))[0])
-            values = _by_epoch(fresh, score.column, 1)
-            final = score.of_runs(values, conditions.data.validation_size, last_epochs)[0]
-            if len(final) != runs:
-                raise ValueError(f"expected {runs} fresh runs, got {len(final)}")
-        [details] = numbers["details"]
+        if numbers["factor"] is not None:
+            chosen = int(np.flatnonzero(np.isclose(factors, numbers["factor"], rtol=1e-4))[0])
+            values = _by_epoch(fresh, score.column, epochs, runs)
+            final = score.of_runs(values, conditions.data.validation_size, last_epochs)
         return Study(
             factors=factors,
-            learning_rates=np.array([rates[factor] for factor in factors]),
-            val_loss=np.moveaxis(_by_epoch(selecting, "val_loss", len(factors)), 0, -1),
-            selection_accuracy=score.of_runs(
-                _by_epoch(selecting, score.column, len(factors)), tuning.selection_size, last_epochs
-            ),
+            learning_rates=np.array(list(rates.values())),
+            val_loss=np.moveaxis(_by_epoch(tried, "val_loss", epochs, len(rates), -1), 0, -1),
+            selection_accuracy=score.of_runs(scores, tuning.selection_size, last_epochs),
             chosen=chosen,
             final_accuracy=final,
             test_accuracy=np.array(details["test_accuracy"], dtype=float),
             chance=score.turned(float(details["chance"])),
             numbers=numbers,
         )
-    except (ValueError, KeyError, TypeError, IndexError) as error:
-        raise InputError(f"{' or '.join(location)}: damaged: {error!r}; run dvc repro tuning/dvc.yaml") from None
+
+
+def parse_tutorial(text: str, location: str) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """Read the epochs that the tutorial printed: optimizer in lower case -> column -> [epochs].
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    with _refused(location, "take it from Git again"):
+        rows: dict[str, list[dict[str, str]]] = {}
+        for row in csv.DictReader(io.StringIO(text)):
+            rows.setdefault(row["optimizer"].lower(), []).append(row)
+        return {
+            name: {column: np.array([float(row[column]) for row in of]) for column in LOSSES}
+            for name, of in rows.items()
+        }
 
 
 def are_same(first: Training, second: Training) -> bool:
@@ -268,34 +217,12 @@ def are_same(first: Training, second: Training) -> bool:
     )
 
 
-def _score(conditions: Conditions) -> Score:
-    return SCORES[conditions.training.score]
+def _sorted_rows(text: str) -> list[dict[str, str]]:
+    """The rows of a table of runs, by epoch, factor and seed."""
+    rows = csv.DictReader(io.StringIO(text))
+    return sorted(rows, key=lambda row: (int(row["epoch"]), float(row.get("factor", 1)), int(row["seed"])))
 
 
-def _by_epoch(table: Sequence[Mapping[str, str]], column: str, factors: int) -> np.ndarray:
-    """One column of a study's runs, [epochs, factors, seeds]."""
-    table = sorted(table, key=lambda row: (int(row["epoch"]), float(row["factor"]), int(row["seed"])))
-    epochs = int(table[-1]["epoch"])
-    return np.array([float(row[column]) for row in table]).reshape(epochs, factors, -1)
-
-
-def parse_tutorial(text: str, location: str) -> Mapping[str, Mapping[str, np.ndarray]]:
-    """Read the epochs that the tutorial printed.
-
-    Returns:
-        Optimizer in lower case -> column -> [epochs].
-
-    Raises:
-        InputError: if the file is damaged.
-    """
-    rows = list(csv.DictReader(io.StringIO(text)))
-    try:
-        names = dict.fromkeys(row["optimizer"] for row in rows)
-        return {
-            name.lower(): {
-                column: np.array([float(row[column]) for row in rows if row["optimizer"] == name]) for column in LOSSES
-            }
-            for name in names
-        }
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{location}: damaged: {error!r}; take it from Git again") from None
+def _by_epoch(rows: Sequence[Mapping[str, str]], column: str, *shape: int) -> np.ndarray:
+    """One column of sorted rows, in the shape [epochs, ...]."""
+    return np.array([float(row[column]) for row in rows]).reshape(shape)

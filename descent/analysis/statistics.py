@@ -4,7 +4,8 @@ Runs of different optimizers are independent samples: equal seeds do not cancel 
 one run has no spread, and a spread below one image is unknown, not zero. No function takes a diverged run.
 
 Runs of one optimizer are [..., runs]: leading axes are for experiments simulated side by side. Optimizers may have
-different numbers of runs.
+different numbers of runs. `confidence` is in (0, 1); `resolution` is what one image changes, in the runs' unit, and 0
+where runs are no counts.
 """
 
 import math
@@ -27,15 +28,6 @@ class Summary(NamedTuple):
     high: np.ndarray
 
 
-class Intervals(NamedTuple):
-    """Intervals for the differences of all optimizers, [optimizers, optimizers], row minus column; nan if unknown."""
-
-    low: np.ndarray
-    high: np.ndarray
-    low_other_images: np.ndarray  # with the further error
-    high_other_images: np.ndarray
-
-
 def summarize(runs: np.ndarray, confidence: float, resolution: float = 0.0) -> Summary:
     """Mean, standard deviation and Student's interval for the mean over the last axis, [..., runs] -> [...]."""
     n, mean, sd = np.shape(runs)[-1], np.mean(runs, axis=-1), sample_sd(runs, resolution)
@@ -47,12 +39,6 @@ def welch_interval(
     ahead: np.ndarray, behind: np.ndarray, confidence: float, resolution: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Welch's interval for the mean of `ahead` minus that of `behind`: the test that every comparison here rests on.
-
-    Args:
-        ahead: [..., runs].
-        behind: [..., runs], as many or not.
-        confidence: in (0, 1).
-        resolution: what one image changes, in the runs' unit; > 0.
 
     Returns:
         Low and high ends, [...]; nan where the difference is unknown.
@@ -70,11 +56,6 @@ def leads_at_least(runs: Sequence[np.ndarray], confidence: float, resolution: fl
 
     Each is at 1 - (1 - confidence) / (optimizers - 1), so that those of any one optimizer, the best say, hold together.
 
-    Args:
-        runs: of each optimizer, [..., runs].
-        confidence: in (0, 1).
-        resolution: what one image changes, in the runs' unit; > 0.
-
     Returns:
         [..., optimizers, optimizers], row over column; nan where unknown, -inf for an optimizer over itself.
     """
@@ -89,18 +70,20 @@ def leads_at_least(runs: Sequence[np.ndarray], confidence: float, resolution: fl
 
 def simultaneous(
     runs: Sequence[np.ndarray], confidence: float, resolution: float, further_error: np.ndarray
-) -> Intervals:
-    """Intervals for all differences at once, each wide enough that all hold together (Games and Howell).
+) -> np.ndarray:
+    """Half widths of intervals for all differences, wide enough that all hold together (Games and Howell).
 
-    These are the intervals of `scipy.stats.tukey_hsd(..., equal_var=False)`, which takes twice as long, since it looks
-    at each pair from both sides, and takes no further error. With fewer than five runs they hold together less often
-    than they say: docs/experiments/calibration.md.
+    The intervals are those of `scipy.stats.tukey_hsd(..., equal_var=False)`, which takes twice as long and no further
+    error. With fewer than five runs they hold together less often than they say: docs/experiments/calibration.md.
 
     Args:
         runs: of each optimizer, [runs]; with fewer than three runs its intervals are unknown.
-        confidence: in (0, 1).
-        resolution: what one image changes, in the runs' unit; > 0.
+        confidence: of all intervals together.
+        resolution: see above.
         further_error: [optimizers, optimizers], a standard error besides that over the runs.
+
+    Returns:
+        [2, optimizers, optimizers]: without and with the further error; nan where unknown.
 
     References:
         Games and Howell, Pairwise multiple comparison procedures with unequal n's and/or variances, J. Educ. Statist. 1
@@ -115,9 +98,7 @@ def simultaneous(
             freedom = stats.ttest_ind(floored[i], floored[j], equal_var=False).df
             critical = stats.studentized_range.ppf(confidence, k, freedom) / math.sqrt(2)
             half[:, i, j] = half[:, j, i] = critical * np.array([error, math.hypot(error, further_error[i, j])])
-    means = np.array([values.mean() for values in floored])
-    difference = means[:, None] - means
-    return Intervals(difference - half[0], difference + half[0], difference - half[1], difference + half[1])
+    return half
 
 
 def with_floor(runs: np.ndarray, resolution: float) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 from descent.analysis import statistics
 from descent.analysis.records import Study
 from descent.analysis.settings import Conditions
-from descent.analysis.tables import summary_columns, verdicts
+from descent.analysis.tables import scored_by, summary_columns, verdicts
 from descent.runs.metrics import SCORES, Score
 from descent.study import grid, selection
 from descent.study.grid import TuningParameters
@@ -79,43 +79,36 @@ def tuned(studies: Mapping[str, Study], defaults: Mapping[str, np.ndarray], cond
         defaults: optimizer -> turned scores of the comparison's runs, [runs].
         conditions: of the comparison.
     """
-    confidence, score = conditions.report.confidence, SCORES[conditions.training.score]
-    resolution = score.resolution(conditions.data.validation_size)
-    verdict_of, rows = verdicts({name: study.final_accuracy for name, study in studies.items()}, conditions), []
+    confidence, (score, resolution) = conditions.report.confidence, scored_by(conditions)
+    level, rows = 1 - (1 - confidence) / len(studies), []
+    verdict_of = verdicts({name: study.final_accuracy for name, study in studies.items()}, conditions)
     for name, study in studies.items():
-        numbers, values = study.numbers, study.final_accuracy
-        factor, rate = math.nan, math.nan
-        if study.chosen is not None:
-            factor, rate = study.factors[study.chosen], study.learning_rates[study.chosen]
-        gain, gain_low, gain_high = 0.0, 0.0, 0.0
-        if not math.isclose(factor, 1):
-            level = 1 - (1 - confidence) / len(studies)
-            gain = values.mean() - defaults[name].mean()
-            gain_low, gain_high = statistics.welch_interval(values, defaults[name], level, resolution)
-        default = statistics.summarize(score.turned(defaults[name]), confidence, resolution)
+        numbers = {key: math.nan if value is None else value for key, value in study.numbers.items()}
+        values, of_default, is_chosen = study.final_accuracy, defaults[name], study.chosen is not None
+        factor = study.factors[study.chosen] if is_chosen else math.nan
+        gain, ends = values.mean() - of_default.mean(), statistics.welch_interval(values, of_default, level, resolution)
+        if math.isclose(factor, 1):
+            gain, ends = 0.0, (0.0, 0.0)
+        default = statistics.summarize(score.turned(of_default), confidence, resolution)
         rows.append(
             Tuned(
                 optimizer=name,
                 factor=factor,
-                learning_rate=rate,
+                learning_rate=study.learning_rates[study.chosen] if is_chosen else math.nan,
                 trials=numbers["trials"],
-                certainty=_number(numbers["certainty"]),
+                certainty=float(numbers["certainty"]),
                 default=default.mean,
                 default_sd=default.sd,
                 **summary_columns("val_accuracy", statistics.summarize(score.turned(values), confidence, resolution)),
-                may_be_best=verdict_of[name].may_be_best,
-                behind_at_most=verdict_of[name].behind_at_most,
-                clearest_rival=verdict_of[name].clearest_rival,
-                behind_at_least=verdict_of[name].behind_at_least,
+                **verdict_of[name]._asdict(),
                 runs=len(values),
-                runs_compared=verdict_of[name].runs_compared,
                 gain=gain,
-                gain_low=gain_low,
-                gain_high=gain_high,
+                gain_low=ends[0],
+                gain_high=ends[1],
                 test_accuracy=study.test_accuracy.mean() if len(study.test_accuracy) else math.nan,
-                good_range_decades=_number(numbers["good_range_decades"]),
+                good_range_decades=float(numbers["good_range_decades"]),
                 good_range_open=int(numbers["good_range_open"]),
-                sensitivity=_number(numbers["sensitivity"]),
+                sensitivity=float(numbers["sensitivity"]),
                 at_edge=int(numbers["at_edge"]),
                 diverged=int(np.isnan(values).sum()),
             )
@@ -131,20 +124,12 @@ def sensitivity(
     resolution, most = score.resolution(parameters.selection_size), 1 if score.direction > 0 else math.inf
     for name, study in sorted(studies.items()):
         scores = score.turned(study.selection_accuracy)
-        summary = statistics.summarize(scores, conditions.report.confidence, resolution)
-        for i, values in enumerate(scores):
-            rows.append(
-                SensitivityPoint(
-                    optimizer=name,
-                    factor=study.factors[i],
-                    learning_rate=study.learning_rates[i],
-                    mean=summary.mean[i],
-                    low=np.clip(summary.low[i], 0, most),
-                    high=np.clip(summary.high[i], 0, most),
-                    runs=len(values),
-                    diverged=int(np.isnan(values).sum()),
-                )
-            )
+        mean, _, *ends = statistics.summarize(scores, conditions.report.confidence, resolution)
+        low, high = np.clip(ends, 0, most)
+        diverged = np.isnan(scores).sum(axis=1).tolist()
+        runs = [scores.shape[1]] * len(scores)
+        columns = study.factors, study.learning_rates, mean, low, high, runs, diverged
+        rows += [SensitivityPoint(name, *values) for values in zip(*columns, strict=True)]
     return rows
 
 
@@ -158,7 +143,3 @@ def best_of_k(
         expected = score.turned(selection.best_of_k(study.selection_accuracy[shared], study.chance))
         rows += [BestOfK(optimizer=name, k=k, val_accuracy=value) for k, value in enumerate(expected, 1)]
     return rows
-
-
-def _number(value: float | None) -> float:
-    return math.nan if value is None else float(value)

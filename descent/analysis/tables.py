@@ -21,7 +21,7 @@ from descent.analysis.race import Race, race
 from descent.analysis.records import History, Training
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
-from descent.runs.metrics import Score
+from descent.runs.metrics import SCORES, Score
 from descent.training.measurements import DIAGNOSTICS
 
 
@@ -101,9 +101,7 @@ def curves(histories: Mapping[str, History], confidence: float) -> list[CurvePoi
             for column in ("loss", "accuracy", "balanced_accuracy"):
                 values = history.get(prefix + column, np.full_like(history["loss"], math.nan))
                 found |= summary_columns(column, statistics.summarize(values, confidence))
-            for i in range(len(found["loss"])):
-                point = {column: values[i] for column, values in found.items() if column in CurvePoint._fields}
-                rows.append(CurvePoint(optimizer=optimizer, split=split, epoch=i + 1, **point))
+            rows += by_epoch(CurvePoint, found, optimizer=optimizer, split=split)
     return rows
 
 
@@ -112,9 +110,15 @@ def diagnostics(histories: Mapping[str, History]) -> list[DiagnosticsPoint]:
     rows = []
     for optimizer, history in sorted(histories.items()):
         means = {name: history[name].mean(axis=-1) for name in DIAGNOSTICS}
-        for epoch, values in enumerate(zip(*means.values(), strict=True), 1):
-            rows.append(DiagnosticsPoint(optimizer, epoch, **dict(zip(means, values, strict=True))))
+        rows += by_epoch(DiagnosticsPoint, means, optimizer=optimizer)
     return rows
+
+
+def by_epoch(kind: type, columns: Mapping[str, np.ndarray], **same: str) -> list:
+    """Make a row of a kind for each epoch, of those columns [epochs] that it has; the shortest one ends them."""
+    known = {name: values for name, values in columns.items() if name in kind._fields}
+    rows = zip(*known.values(), strict=False)
+    return [kind(**same, epoch=i, **dict(zip(known, row, strict=True))) for i, row in enumerate(rows, 1)]
 
 
 def best_first(trainings: Mapping[str, Training]) -> dict[str, np.ndarray]:
@@ -126,20 +130,16 @@ def best_first(trainings: Mapping[str, Training]) -> dict[str, np.ndarray]:
 def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], conditions: Conditions) -> list[Rank]:
     """Say of each optimizer whether it may be the best, and how far it may be behind the best.
 
-    A diverged run disqualifies its optimizer: the others alone would flatter it.
-
-    Args:
-        runs: of `best_first`.
-        trainings: of the same optimizers.
-        conditions: of the comparison.
+    A diverged run disqualifies its optimizer: the others alone would flatter it. `runs`: of `best_first`.
     """
-    confidence, score = conditions.report.confidence, metrics.SCORES[conditions.training.score]
-    resolution = score.resolution(conditions.data.validation_size)
+    confidence, (score, resolution) = conditions.report.confidence, scored_by(conditions)
     verdicts_of, rows = verdicts(runs, conditions), []
     for name, values in runs.items():
         test = statistics.summarize(trainings[name].test_accuracy, confidence)
         history = trainings[name].history["val_accuracy"]
         epochs = metrics.epochs_to_target(history, conditions.training.target_val_accuracy)
+        twins = sorted(other for other in trainings if records.are_same(trainings[name], trainings[other]))
+        twins.remove(name)
         rows.append(
             Rank(
                 optimizer=name,
@@ -151,39 +151,32 @@ def ranking(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], c
                 reached=int(np.isfinite(epochs).sum()),
                 diverged=int(np.isnan(values).sum()),
                 runs=len(values),
-                same_as=", ".join(_same_as(name, trainings)) if np.isfinite(values).all() else "",
+                same_as=", ".join(twins) if np.isfinite(values).all() else "",
             )
         )
     return rows
 
 
 def leads(runs: Mapping[str, np.ndarray], trainings: Mapping[str, Training], conditions: Conditions) -> list[Lead]:
-    """By how much each optimizer leads each one behind it; none for optimizers with a diverged run.
-
-    Args:
-        runs: of `best_first`.
-        trainings: of the same optimizers.
-        conditions: of the comparison.
-    """
-    compared = compared_of(runs)
+    """By how much each optimizer leads each one behind it, in the order of `best_first`; without the diverged."""
+    (score, resolution), compared = scored_by(conditions), compared_of(runs)
     if len(compared) < 2:
         return []
-    confidence, score = conditions.report.confidence, metrics.SCORES[conditions.training.score]
-    names, values = list(compared), list(compared.values())
+    names, values, rows = list(compared), list(compared.values()), []
     other_images = np.full((len(names), len(names)), np.nan)
     if score.column == "val_accuracy":  # of single examples nothing else is known
         other_images = statistics.images_error([trainings[name].val_shares for name in names])
-    resolution = score.resolution(conditions.data.validation_size)
-    intervals = statistics.simultaneous(values, confidence, resolution, other_images)
-    return [
-        Lead(
-            ahead=names[i],
-            behind=names[j],
-            lead=values[i].mean() - values[j].mean(),
-            **{end: matrix[i, j] for end, matrix in intervals._asdict().items()},
-        )
-        for i, j in combinations(range(len(names)), 2)
-    ]
+    halves = statistics.simultaneous(values, conditions.report.confidence, resolution, other_images)
+    for i, j in combinations(range(len(names)), 2):
+        lead, (half, other) = values[i].mean() - values[j].mean(), halves[:, i, j]
+        rows.append(Lead(names[i], names[j], lead, lead - half, lead + half, lead - other, lead + other))
+    return rows
+
+
+def scored_by(conditions: Conditions) -> tuple[Score, float]:
+    """Return the score of a comparison, and what one validation example changes in it."""
+    score = SCORES[conditions.training.score]
+    return score, score.resolution(conditions.data.validation_size)
 
 
 def summary_columns(column: str, summary: statistics.Summary) -> dict[str, np.ndarray]:
@@ -199,34 +192,22 @@ def compared_of(runs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def verdicts(runs: Mapping[str, np.ndarray], conditions: Conditions) -> dict[str, Verdict]:
     """Judge by the race which optimizers may be the best, from the turned scores of their runs, [runs]."""
     names, found = list(compared_of(runs)), race_of(runs, conditions)
-    if found is None:
-        return {name: Verdict("unknown" if name in names else "diverged") for name in runs}
-    return dict.fromkeys(runs, Verdict("diverged")) | {
-        name: Verdict(
-            may_be_best="yes" if found.remains[i] else "no",
-            runs_compared=int(found.runs[i]),
-            behind_at_most=found.behind_at_most[i],
-            clearest_rival=names[found.clearest_rival[i]],
-            behind_at_least=found.behind_at_least[i],
-        )
-        for i, name in enumerate(names)
-    }
+    rows = {name: Verdict("unknown" if name in names else "diverged") for name in runs}
+    for i, name in enumerate(names if found else ()):
+        remains, used, at_most, at_least, rival = (values[i] for values in found)
+        rows[name] = Verdict("yes" if remains else "no", int(used), at_most, names[rival], at_least)
+    return rows
 
 
 def race_of(runs: Mapping[str, np.ndarray], conditions: Conditions) -> Race | None:
     """Hold the race of the optimizers of which no run diverged; None where their runs cannot tell anything."""
-    compared = list(compared_of(runs).values())
+    compared, (_, resolution) = list(compared_of(runs).values()), scored_by(conditions)
     if len(compared) < 2 or min(map(len, compared)) < 2:
         return None
-    resolution = metrics.SCORES[conditions.training.score].resolution(conditions.data.validation_size)
     return race(compared, conditions.race.looks, conditions.report.confidence, resolution, len(runs))
 
 
-def _same_as(name: str, trainings: Mapping[str, Training]) -> list[str]:
-    return sorted(other for other in trainings if other != name and records.are_same(trainings[name], trainings[other]))
-
-
-def score_json(rows: list[Rank], score: Score = metrics.SCORES["accuracy"]) -> str:
+def score_json(rows: list[Rank], score: Score = SCORES["accuracy"]) -> str:
     """Write the score of each optimizer in its unit, for `dvc exp show`: one column each, sorted.
 
     An optimizer with a diverged run has none.
@@ -235,12 +216,11 @@ def score_json(rows: list[Rank], score: Score = metrics.SCORES["accuracy"]) -> s
     return json.dumps(known, indent=2, sort_keys=True) + "\n"
 
 
-def csv_text(columns: tuple[str, ...], rows: list[tuple], score: Score = metrics.SCORES["accuracy"]) -> str:
+def csv_text(columns: tuple[str, ...], rows: list[tuple], score: Score = SCORES["accuracy"]) -> str:
     """Write a table as CSV: six significant digits, so that equal results are equal bytes; nan and inf as such.
 
-    Columns val_accuracy* are called by what the score is.
-
-    A table without rows gets one that says so: DVC fails to plot a file that has a header alone.
+    Columns val_accuracy* are called by what the score is. A table without rows gets one that says so: DVC fails to plot
+    a file that has a header alone.
     """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")

@@ -10,7 +10,8 @@ from scipy import stats
 from descent.analysis import statistics
 from descent.analysis.records import History
 from descent.analysis.settings import Conditions
-from descent.analysis.tables import summary_columns
+from descent.analysis.tables import by_epoch, summary_columns
+from descent.runs.metrics import sample_sd
 
 
 def applies(conditions: Conditions) -> bool:
@@ -65,16 +66,12 @@ def points(
 ) -> list[TutorialPoint]:
     """Every epoch that both have, sorted by optimizer; the case of a name does not count."""
     rows = []
-    for optimizer, history in sorted(histories.items()):
-        theirs = printed.get(optimizer.lower())
-        if theirs:
-            found = {}
-            for column in ("val_accuracy", "val_loss"):
-                found[f"{column}_printed"] = theirs[column]
-                found |= summary_columns(column, statistics.summarize(history[column], confidence))
-            for i in range(min(len(theirs["val_loss"]), len(found["val_loss"]))):
-                point = {column: values[i] for column, values in found.items() if column in TutorialPoint._fields}
-                rows.append(TutorialPoint(optimizer=optimizer, epoch=i + 1, **point))
+    for optimizer, history, theirs in _both(histories, printed):
+        found = {}
+        for column in ("val_accuracy", "val_loss"):
+            found[f"{column}_printed"] = theirs[column]
+            found |= summary_columns(column, statistics.summarize(history[column], confidence))
+        rows += by_epoch(TutorialPoint, found, optimizer=optimizer)
     return rows
 
 
@@ -83,30 +80,26 @@ def replications(
 ) -> list[Replication]:
     """Compare at the last epoch that both have, and over as many last epochs as our optimizers are judged by."""
     rows = []
-    for optimizer, history in sorted(histories.items()):
-        theirs = printed.get(optimizer.lower())
-        if theirs:
-            last = min(len(theirs["val_accuracy"]), len(history["val_accuracy"]))
-            for first in dict.fromkeys((last, max(1, last - last_epochs + 1))):
-                over = slice(first - 1, last)
-                ours = history["val_accuracy"][over].mean(axis=0)
-                accuracy = statistics.summarize(ours, 0.5)
-                loss = statistics.summarize(history["val_loss"][over].mean(axis=0), 0.5)
-                printed_mean = theirs["val_accuracy"][over].mean()
-                one_more = accuracy.sd * math.sqrt(1 + 1 / len(ours))
-                rows.append(
-                    Replication(
-                        optimizer=optimizer,
-                        epochs=str(last) if first == last else f"{first} to {last}",
-                        printed=printed_mean,
-                        mean=accuracy.mean,
-                        sd=accuracy.sd,
-                        deviation=(printed_mean - accuracy.mean) / one_more if one_more > 0 else math.nan,
-                        loss_printed=theirs["val_loss"][over].mean(),
-                        loss_mean=loss.mean,
-                        loss_sd=loss.sd,
-                    )
+    for optimizer, history, theirs in _both(histories, printed):
+        last = min(len(theirs["val_accuracy"]), len(history["val_accuracy"]))
+        for first in dict.fromkeys((last, max(1, last - last_epochs + 1))):
+            over = slice(first - 1, last)
+            accuracy, loss = (history[column][over].mean(axis=0) for column in ("val_accuracy", "val_loss"))
+            mean, sd, expected = accuracy.mean(), sample_sd(accuracy, 0), theirs["val_accuracy"][over].mean()
+            one_more = sd * math.sqrt(1 + 1 / len(accuracy))
+            rows.append(
+                Replication(
+                    optimizer=optimizer,
+                    epochs=str(last) if first == last else f"{first} to {last}",
+                    printed=expected,
+                    mean=mean,
+                    sd=sd,
+                    deviation=(expected - mean) / one_more if one_more > 0 else math.nan,
+                    loss_printed=theirs["val_loss"][over].mean(),
+                    loss_mean=loss.mean(),
+                    loss_sd=sample_sd(loss, 0),
                 )
+            )
     return rows
 
 
@@ -124,23 +117,21 @@ def agreements(rows: list[Replication], margin: float, confidence: float) -> lis
     summed = []
     for epochs in dict.fromkeys(row.epochs for row in rows):
         group = [row for row in rows if row.epochs == epochs and math.isfinite(row.mean)]
-        differences = np.array([row.printed - row.mean for row in group])
         if len(group) < 2:  # no spread between optimizers to test against
             continue
-        mean, _, low, high = statistics.summarize(differences, confidence)
-        above = stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
-        below = stats.ttest_1samp(differences, margin, alternative="less").pvalue
+        theirs, ours = np.array([(row.printed, row.mean) for row in group]).T
+        mean, _, low, high = statistics.summarize(theirs - ours, confidence)
+        above = stats.ttest_1samp(theirs - ours, -margin, alternative="greater").pvalue
+        below = stats.ttest_1samp(theirs - ours, margin, alternative="less").pvalue
         known = [row for row in group if math.isfinite(row.deviation)]
-        summed.append(
-            Agreement(
-                epochs=epochs,
-                optimizers=len(group),
-                mean=mean,
-                low=low,
-                high=high,
-                p=max(above, below),
-                largest=max(known, key=lambda row: abs(row.deviation), default=None),
-                tau=stats.kendalltau([row.printed for row in group], [row.mean for row in group]).statistic,
-            )
-        )
+        largest = max(known, key=lambda row: abs(row.deviation), default=None)
+        tau = stats.kendalltau(theirs, ours).statistic
+        summed.append(Agreement(epochs, len(group), mean, low, high, max(above, below), largest, tau))
     return summed
+
+
+def _both(
+    histories: Mapping[str, History], printed: Mapping[str, Mapping[str, np.ndarray]]
+) -> list[tuple[str, History, Mapping[str, np.ndarray]]]:
+    """Name, history and printed numbers of every optimizer that both have."""
+    return [(name, of, printed[name.lower()]) for name, of in sorted(histories.items()) if name.lower() in printed]

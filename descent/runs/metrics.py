@@ -31,7 +31,7 @@ class Score(NamedTuple):
 
     @property
     def heading(self) -> str:
-        """Title and unit."""
+        """Return title and unit."""
         return f"{self.title}, {self.unit}"
 
     def turned(self, values: Any) -> Any:
@@ -62,9 +62,10 @@ class Score(NamedTuple):
             examples: that were judged.
             last_epochs: how many of the epochs are averaged.
         """
-        if self.column == "val_accuracy":
-            return final_accuracy(values, examples, last_epochs)
-        return self.turned(np.asarray(values)[-last_epochs:].mean(axis=0))
+        last = np.asarray(values)[-last_epochs:]
+        if self.column == "val_accuracy":  # files keep six digits: counted in examples, equal runs are equal again
+            return np.rint(last * examples).mean(axis=0) / examples
+        return self.turned(last.mean(axis=0))
 
 
 _SHARE = ("%", "percentage points", 100, 2, 1, 0.01)
@@ -78,28 +79,12 @@ SCORES = {  # by `training.score`
 def with_balanced_accuracy(run: Run, labels: np.ndarray) -> Run:
     """Add the balanced accuracy to a run's history: the mean over the classes of the share that is right, in [0, 1].
 
-    Classes without an example are left out; nan from the epoch at which the run diverged.
-
-    Args:
-        run: that was measured.
-        labels: of the examples that judged it.
+    Classes without an example are left out; nan from the epoch at which the run diverged. `labels`: of the examples
+    that judged it.
     """
     shares = [run.hits[:, labels == label].mean(axis=1) for label in np.unique(labels)]
     balanced = np.where(np.isnan(run.history["val_loss"]), np.nan, np.mean(shares, axis=0))
     return run._replace(history=run.history | {BALANCED: balanced})
-
-
-def final_accuracy(accuracy: np.ndarray, images: int, last_epochs: int) -> np.ndarray:
-    """Score each run: its accuracy, averaged over its last epochs.
-
-    Accuracies are counts of images, of which a file keeps six digits: counted, equal runs are equal again.
-
-    Args:
-        accuracy: [epochs, runs], in [0, 1]; nan once a run diverged.
-        images: that the accuracy was measured on.
-        last_epochs: how many of the epochs are averaged.
-    """
-    return np.rint(np.asarray(accuracy) * images)[-last_epochs:].mean(axis=0) / images
 
 
 def sample_sd(runs: np.ndarray, resolution: float) -> np.ndarray:
@@ -115,73 +100,26 @@ def sample_sd(runs: np.ndarray, resolution: float) -> np.ndarray:
 
 
 def epochs_to_target(val_accuracy: np.ndarray, target: float) -> np.ndarray:
-    """Count the epochs that each run needs to reach the target; a run that never does needs infinitely many.
-
-    Args:
-        val_accuracy: [epochs, runs], in [0, 1]; nan from the epoch at which a run diverged.
-        target: validation accuracy to reach, in (0, 1].
-
-    Returns:
-        [runs] float64: number of the first epoch (from 1) at or above the target, inf for a miss.
-    """
+    """Return the first epoch of [epochs, runs] at or above the target, from 1; inf for a run that never reaches it."""
     reached = np.asarray(val_accuracy) >= target  # nan compares false: a diverged epoch reaches nothing
     return np.where(reached.any(axis=0), reached.argmax(axis=0) + 1.0, np.inf)
 
 
 def median_epochs(epochs: np.ndarray) -> float:
-    """Find the epoch by which at least half of the runs had reached the target; inf if fewer than half ever do.
-
-    The lower median: with half of the runs missing, the mean of a number and infinity would say nothing.
-    """
+    """Return the epoch by which at least half of the runs had reached the target; inf if fewer than half ever do."""
     return float(np.quantile(epochs, 0.5, method="inverted_cdf"))
 
 
-def summarize(
-    history: Mapping[str, np.ndarray],
-    test_loss: np.ndarray,
-    test_accuracy: np.ndarray,
-    parameters: TrainingParameters,
-) -> dict[str, float | int | None]:
-    """Reduce the runs of one optimizer to the numbers of results/metrics/*.json.
+def document(runs: Sequence[Run], data: Dataset, parameters: TrainingParameters) -> bytes:
+    """Write results/metrics/*.json.
 
     Loss and accuracy are means over the last `last_epochs` epochs of all runs: the last epoch alone jitters. If any run
-    diverged there is no such mean, and the others alone would flatter the optimizer: the means are None then, and
-    `diverged` says how many.
+    diverged they are null, since the others alone would flatter the optimizer; `diverged` counts such runs. The sd
+    (n - 1) is that of the runs' own means. `epochs_to_target` is `median_epochs`.
 
-    Args:
-        history: for each column of a history an array [epochs, runs]; nan once a run diverged.
-        test_loss: [runs].
-        test_accuracy: [runs], in [0, 1].
-        parameters: last epochs and target.
-
-    Returns:
-        Rounded to 6 digits. The sd (n - 1, over the runs' own means) is None with one run; `epochs_to_target` is
-        `median_epochs`, and None if fewer than half of the runs reach the target.
-    """
-    diverged = int(np.isnan(history["val_loss"][-1]).sum())
-    runs = {name: history[name][-parameters.last_epochs :].mean(axis=0) for name in LOSSES}
-    runs |= {"test_loss": test_loss, "test_accuracy": test_accuracy}
-    summary: dict[str, float | int | None] = {}
-    for name, values in runs.items():
-        summary[name] = None if diverged else round(float(np.mean(values)), 6)
-        if name == "val_accuracy":
-            known = not diverged and len(values) > 1
-            summary["val_accuracy_sd"] = round(float(np.std(values, ddof=1)), 6) if known else None
-    if BALANCED in history:
-        balanced = history[BALANCED][-parameters.last_epochs :].mean()
-        summary[BALANCED] = None if diverged else round(float(balanced), 6)
-    median = median_epochs(epochs_to_target(history["val_accuracy"], parameters.target_val_accuracy))
-    summary["epochs_to_target"] = int(median) if np.isfinite(median) else None
-    summary["diverged"] = diverged
-    return summary
-
-
-def document(runs: Sequence[Run], data: Dataset, parameters: TrainingParameters) -> bytes:
-    """Write results/metrics/*.json: the numbers of `summarize`, and `details` for the report.
-
-    The details stand in a list, which DVC's tables leave out: the environment, numbers of examples, test loss and
-    accuracy of each run in the order of the seeds, and for each validation example how often it was classified right,
-    of all runs in all of the last epochs.
+    The `details` stand in a list, which DVC's tables leave out: the environment, numbers of examples, test loss and
+    accuracy of each run, and for each validation example how often it was classified right, of all runs in all of the
+    last epochs.
 
     Args:
         runs: of one optimizer, in the order of the seeds.
@@ -189,15 +127,24 @@ def document(runs: Sequence[Run], data: Dataset, parameters: TrainingParameters)
         parameters: last epochs and target.
     """
     history = {name: np.stack([run.history[name] for run in runs], axis=1) for name in runs[0].history}
+    last = {name: values[-parameters.last_epochs :].mean(axis=0) for name, values in history.items()}
     test_loss, test_accuracy = np.array([run.test for run in runs]).T
-    summary = summarize(history, test_loss, test_accuracy, parameters)
+    diverged = int(np.isnan(history["val_loss"][-1]).sum())
+    median = median_epochs(epochs_to_target(history["val_accuracy"], parameters.target_val_accuracy))
+    summary = {name: last[name].mean() for name in LOSSES}
+    summary["val_accuracy_sd"] = last["val_accuracy"].std(ddof=1) if len(runs) > 1 else math.nan
+    summary |= {"test_loss": test_loss.mean(), "test_accuracy": test_accuracy.mean()}
+    if BALANCED in last:
+        summary[BALANCED] = last[BALANCED].mean()
+    summary = {name: None if diverged else _rounded(value) for name, value in summary.items()}
+    summary |= {"epochs_to_target": int(median) if math.isfinite(median) else None, "diverged": diverged}
     hits = np.sum([run.hits[-parameters.last_epochs :] for run in runs], axis=(0, 1))
     details = {
         "environment": merged([run.environment for run in runs]),
         "examples": {kind: len(split.labels) for kind, split in data.splits().items()},
-        "test_loss": _rounded(test_loss),
-        "test_accuracy": _rounded(test_accuracy),
-        "val_hits": None if summary["diverged"] else hits.tolist(),
+        "test_loss": list(map(_rounded, test_loss)),
+        "test_accuracy": list(map(_rounded, test_accuracy)),
+        "val_hits": None if diverged else hits.tolist(),
     }
     numbers = json.dumps(summary, indent=2).removesuffix("\n}")
     lines = ",\n    ".join(f'"{name}": {json.dumps(value)}' for name, value in details.items())
@@ -211,8 +158,8 @@ def merged(environments: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return {key: " | ".join(sorted(values)) for key, values in every.items()}
 
 
-def _rounded(values: np.ndarray) -> list[float | None]:
-    return [round(float(value), 6) if np.isfinite(value) else None for value in values]
+def _rounded(value: float) -> float | None:
+    return round(float(value), 6) if math.isfinite(value) else None
 
 
 def history_csv(runs: Sequence[Run]) -> bytes:

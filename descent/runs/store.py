@@ -11,7 +11,6 @@ import os
 import zipfile
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,17 +64,8 @@ class Store:
     """The kept runs of one optimizer."""
 
     def __init__(self, made: Made, environment: Mapping[str, str] | None):
-        """Look for runs under these conditions.
-
-        Args:
-            made: what determines the runs.
-            environment: of the machine; None takes runs of any, as on a cluster of different machines.
-        """
-        self._made, self._environment = made, environment
-
-    @cached_property
-    def _digest(self) -> str:
-        return self._made.digest()
+        """Open it for runs of this environment; None takes those of any, as on a cluster of different machines."""
+        self._digest, self._environment = made.digest(), environment
 
     def find(self, wanted: Wanted, with_weights: bool = False) -> Run | None:
         """Return a run that was kept, if it is; `with_weights`: only one that holds its weights."""
@@ -93,9 +83,10 @@ class Store:
         """Keep a run, and drop what is too many."""
         name = self._name(Wanted(run.seed, run.factor))
         process.write_file(_folder() / f"{name}-{_short(json.dumps(run.environment))}.npz", _bytes(run, name))
-        newest = sorted(_folder().glob("*.npz"), key=_last_used, reverse=True)
-        for path in newest[MOST:]:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # another process drops some at this moment
+            newest = sorted(_folder().glob("*.npz"), key=lambda path: path.stat().st_mtime, reverse=True)
+            for path in newest[MOST:]:
+                path.unlink()
 
     def _name(self, wanted: Wanted) -> str:
         return _short(f"{self._digest} {wanted.seed} {wanted.factor!r}")
@@ -106,13 +97,6 @@ def _folder() -> Path:
     here = Path.cwd()
     outer = [folder for folder in here.parents if folder.parts[-3:] == (".dvc", "tmp", "exps")]
     return outer[0].parent / "runs" if outer else here / ".dvc/tmp/runs"
-
-
-def _last_used(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:  # another process dropped it
-        return 0.0
 
 
 def _short(text: str) -> str:

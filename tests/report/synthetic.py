@@ -74,7 +74,7 @@ def trainings(runs=3, diverged=None, names=tuple(LEVELS), noise=0.001):
     for name in names:
         lost = 0 if name == diverged else None
         texts = history_text(LEVELS[name], runs, lost, noise), metrics_text(LEVELS[name], runs, lost)
-        found[name] = records.parse_training(*texts, (f"{name}.csv", f"{name}.json"), range(runs), asked)
+        found[name] = records.parse_training(*texts, (f"{name}.csv", f"{name}.json"), runs, asked)
     return found
 
 

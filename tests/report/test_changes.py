@@ -3,14 +3,14 @@
 import json
 import re
 
-import numpy as np
 import pytest
 import synthetic
 from ruamel.yaml import YAML
 from scipy import stats
 
-from descent.analysis import changes, records
+from descent.analysis import records
 from descent.core.parameters import InputError
+from descent.report import changes
 from descent.report.changes import render_line, render_table
 
 NAMES = ("adam", "rmsprop", "sgd")
@@ -60,40 +60,18 @@ def test_a_change_beyond_noise_is_told_from_one_within_at_a_level_shared_by_thos
     assert row.change == pytest.approx(0.02, abs=0.002)
 
 
-def test_intervals_of_equal_revisions_hold_together_as_often_as_they_say():
-    generator, results = np.random.default_rng(0), revision()
-
-    def drawn(side):  # the test accuracies tell the two sides apart
-        runs = {name: generator.normal(0.9, 0.01, 5) for name in NAMES}
-        other = {
-            name: left._replace(final_accuracy=runs[name], test_accuracy=np.full(5, side))
-            for name, left in results.trainings.items()
-        }
-        return results._replace(trainings=other)
-
-    disagreeing = ["beyond noise" in verdicts(drawn(0), drawn(1)).values() for _ in range(1000)]
-    assert 0 < np.mean(disagreeing) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 1000)
-
-
 def test_unequal_numbers_of_runs_are_compared():
     more = revision(levels={"sgd": 0.87}, runs=5)
-    assert verdicts(revision(), more)["sgd"] == "beyond noise"
     text = render_table(revision(), more, ("main", "more"), "simple")
-    assert "(n = 3)" in text
-    assert "(n = 5)" in text
+    assert verdicts(revision(), more)["sgd"] == "beyond noise"
+    assert all(number in text for number in ("(n = 3)", "(n = 5)"))
 
 
-@pytest.mark.parametrize(("runs", "verdict"), [(1, "1 run cannot tell"), (2, "2 runs cannot tell")])
-def test_a_change_that_few_runs_cannot_confirm_is_not_called_noise(runs, verdict):
-    far = revision(levels={"sgd": 0.3}, runs=runs, noise=0.2)
-    assert verdicts(revision(), far)["sgd"] == verdict
+def test_a_change_that_few_runs_cannot_confirm_is_not_called_noise():
+    far = revision(levels={"sgd": 0.3}, runs=1, noise=0.2)
+    assert verdicts(revision(), far)["sgd"] == "1 run cannot tell"
     line = render_line(revision(), far._replace(conditions=revision().conditions), ("HEAD", "workspace"))
     assert re.search("too few runs to tell for .*sgd; commit", line)
-
-
-def test_spreads_below_one_image_tell_nothing():
-    before, after = revision(noise=0), revision(levels={"sgd": 0.87}, noise=0)
-    assert verdicts(before, after)["sgd"] == "unknown"
 
 
 def test_a_diverged_run_is_said_and_not_averaged_away():
@@ -108,18 +86,15 @@ def test_a_diverged_run_is_said_and_not_averaged_away():
     assert "sgd" in render_line(revision(), diverged, ("main", "other")).split("but not ")[1]
 
 
-def test_parameters_that_differ_are_named_with_both_values():
-    other = revision(optimizers__adam__config={"momentum": 0.9, "nesterov": True}, data__train_size=100)
+def test_parameters_that_differ_are_named_with_both_values_but_for_those_that_decide_no_result():
+    undecided = {"report__confidence": 0.9, "race__looks": [3, 6], "trajectories__steps": 7}
+    config = {"momentum": 0.9, "nesterov": True}
+    other = revision(optimizers__adam__config=config, data__train_size=100, **undecided)
     assert changes.differing_parameters(revision(), other, ("main", "lion")) == [
         "data.train_size: 8192 -> 100",
         "optimizers.adam.config.momentum: 0.0 -> 0.9",
         "optimizers.adam.config.nesterov: none -> True",
     ]
-
-
-def test_parameters_of_report_race_and_pictures_decide_no_result():
-    other = revision(report__confidence=0.9, race__looks=[3, 6], trajectories__steps=7)
-    assert changes.differing_parameters(revision(), other, ("main", "other")) == []
 
 
 def test_an_optimizer_that_one_side_lacks_is_named_and_not_compared():
@@ -140,21 +115,6 @@ def test_environment_that_differs_is_named_with_both_values_and_the_optimizers()
     assert changes.differing_environment(revision(), partly) == ["n: not recorded -> 2 (sgd)"]
 
 
-@pytest.mark.parametrize(
-    ("path", "content", "message"),
-    [
-        ("params.yaml", "[]", "params.yaml: expected a mapping of sections"),
-        ("params.yaml", "{", "params.yaml: line 1"),
-        ("params.yaml", "{}", "params.yaml: data: missing"),
-        ("results/history/adam.csv", "", "results/history/adam.csv: expected"),
-        ("results/metrics/adam.json", '{"val_accuracy": 0.9}', "results/metrics/adam.json: damaged: details"),
-    ],
-)
-def test_what_is_damaged_is_refused_by_file(path, content, message):
-    with pytest.raises(InputError, match=f"^{re.escape(message)}"):
-        revision({path: content})
-
-
 def test_report_of_the_workspace_takes_the_place_of_one_with_other_keys():
     old = files(report={"old_key": 1}).__getitem__
     with pytest.raises(InputError, match="old_key"):
@@ -166,19 +126,13 @@ def test_report_of_the_workspace_takes_the_place_of_one_with_other_keys():
 def test_table_holds_what_changed_and_the_rest_is_named():
     other = revision(levels={"sgd": 0.87}, training__batch_size=64)
     text = render_table(revision(), other, ("main", "lr"), "pipe")
-    head, rule, row, _, same, _, parameters = text.splitlines()
-    assert [cell.strip() for cell in head.strip("|").split("|")] == [
-        "Validation accuracy, %", "main", "lr", "Change, points", "95 %", "Verdict",
-    ]  # fmt: skip
-    assert set(rule) == set("|:-")
+    head, _, row, _, same, _, parameters = text.splitlines()
+    heads = ["Validation accuracy, %", "main", "lr", "Change, points", "95 %", "Verdict"]
+    assert [cell.strip() for cell in head.strip("|").split("|")] == heads
     assert row.startswith("| sgd ")
     assert row.endswith("| beyond noise |")
     assert same == "Same runs to the last digit: adam, rmsprop."
     assert parameters == "Parameters: training.batch_size: 128 -> 64."
-
-
-NAMED = synthetic.ENVIRONMENT.get("device_name", "not recorded")
-BEYOND, ON_GPU = {"sgd": 0.87}, synthetic.ENVIRONMENT | {"device": "GPU"}
 
 
 @pytest.mark.parametrize(
@@ -187,26 +141,25 @@ BEYOND, ON_GPU = {"sgd": 0.87}, synthetic.ENVIRONMENT | {"device": "GPU"}
         ({}, ""),
         (
             {"environment": synthetic.ENVIRONMENT | {"caches": "L2 1K", "device_name": "other"}},
-            f"Results equal the committed ones to the last digit (device_name: {NAMED} -> other).",
+            "Results equal the committed ones to the last digit (device_name: not recorded -> other).",
         ),
-        ({"environment": ON_GPU}, "Results equal the committed ones to the last digit (device: CPU -> GPU)."),
         (
-            {"environment": ON_GPU, "levels": {"adam": 0.9502, "sgd": 0.8502}},
+            {"environment": synthetic.ENVIRONMENT | {"device": "GPU"}, "levels": {"adam": 0.9502, "sgd": 0.8502}},
             "Results differ from the committed ones (device: CPU -> GPU): 3 of 3 optimizers agree within noise; commit "
             "yours as the baseline, then compare.",
         ),
         (
-            {"levels": BEYOND},
+            {"levels": {"sgd": 0.87}},
             "Results differ from the committed ones (no recorded condition does): 2 of 3 optimizers agree within "
             "noise, but not sgd; commit yours as the baseline, then compare.",
         ),
         (
-            {"levels": BEYOND, "training__batch_size": 64},
+            {"training__batch_size": 64},
             "Parameters differ from those of the committed results (training.batch_size: 128 -> 64): "
             "python -m stages.diff HEAD shows what that changed.",
         ),
     ],
-    ids=["same", "other CPU, named once", "same elsewhere", "agree elsewhere", "unexplained", "other parameters"],
+    ids=["same", "other CPU, named once", "agree elsewhere", "unexplained", "other parameters"],
 )
 def test_line_says_whether_results_agree_with_the_committed_ones(options, line):
     assert render_line(revision(), revision(**options), ("HEAD", "workspace")) == line

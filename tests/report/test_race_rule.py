@@ -53,6 +53,7 @@ def test_race_is_that_of_pairwise_welch_tests_at_the_shared_error():
         remaining, used = by_pairs(runs, LOOKS)
         assert np.flatnonzero(found.remains).tolist() == remaining
         assert found.runs.tolist() == used.tolist()
+        assert ((found.behind_at_least > 0) == ~found.remains).all()
 
 
 def test_one_planned_look_is_the_comparison_with_the_best():
@@ -66,11 +67,11 @@ def test_one_planned_look_is_the_comparison_with_the_best():
         assert most == pytest.approx(max(0, *(test.confidence_interval(1 - 0.05 / 7).high for test in tests)))
 
 
-def test_runs_after_an_optimizer_left_change_nothing():
+def test_who_left_needs_no_further_run():
     [runs] = drawn(MEANS, SDS, 1)
-    found = race(runs)
-    other = np.where(np.arange(40) < found.runs[:, None], runs, 1.0)
-    assert [values.tolist() for values in race(other)] == [values.tolist() for values in found]
+    whole = race(runs)
+    found = racing.race([values[:n] for values, n in zip(runs, whole.runs, strict=True)], LOOKS, 0.95, IMAGE, 8)
+    assert [values.tolist() for values in found] == [values.tolist() for values in whole]
 
 
 def test_race_stands_at_the_look_before_while_one_of_it_lacks_runs():
@@ -82,44 +83,6 @@ def test_race_stands_at_the_look_before_while_one_of_it_lacks_runs():
     assert standing.remains.tolist() == at_five.remains.tolist()
     assert standing.runs.max() == 5
     assert next_look(standing, LOOKS) == 10
-
-
-def test_who_left_needs_no_further_run():
-    [runs] = drawn(MEANS, SDS, 1)
-    whole = race(runs)
-    found = racing.race([values[:n] for values, n in zip(runs, whole.runs, strict=True)], LOOKS, 0.95, IMAGE, 8)
-    assert [values.tolist() for values in found] == [values.tolist() for values in whole]
-
-
-def test_who_left_is_behind_its_rival_by_more_than_nothing():
-    [runs] = drawn(MEANS, SDS, 1)
-    found = race(runs)
-    left = ~found.remains
-    assert left.sum() == 7
-    assert (found.behind_at_least[left] > 0).all()
-    assert (found.behind_at_least[~left] <= 0).all()
-    assert (MEANS[found.clearest_rival[left]] > MEANS[left]).all()
-
-
-def test_two_equal_optimizers_both_remain_and_differ_by_at_most_their_bound():
-    runs = np.array([np.linspace(0.94, 0.95, 40)] * 2)
-    found = race(runs)
-    assert found.remains.all()
-    assert found.runs.tolist() == [40, 40]
-    assert (found.behind_at_most > 0).all()
-    assert next_look(found, LOOKS) is None
-
-
-def test_a_diverged_optimizer_that_is_not_among_the_runs_makes_the_test_stricter():
-    [runs] = drawn(MEANS, SDS, 1, runs=5)
-    alone, of_nine = race(runs, [5]), race(runs, [5], started=9)
-    assert (of_nine.behind_at_least[~alone.remains] < alone.behind_at_least[~alone.remains]).all()
-
-
-def test_with_one_run_each_nothing_is_known():
-    found = race(np.array([[0.9], [0.5]]), [1])
-    assert found.remains.all()
-    assert np.isnan(found.behind_at_most).all()
 
 
 @pytest.mark.parametrize("sds", [np.full(8, 0.002), SDS], ids=["equal spreads", "our spreads"])

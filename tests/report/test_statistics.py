@@ -1,7 +1,7 @@
 """Statistics against SciPy's own tests where it has them, and against counting and simulating by brute force."""
 
 import math
-from itertools import permutations
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
@@ -11,7 +11,6 @@ from descent.analysis import statistics
 from descent.runs import metrics
 
 IMAGE = 1 / 3000
-NOTHING = np.zeros((4, 4))  # no further error
 SIZES = (5, 5, 5, 5), (3, 8, 5, 20)  # runs of each optimizer
 
 
@@ -20,12 +19,9 @@ def runs(seed=0, means=(0.95, 0.949, 0.944, 0.93), sds=(0.002, 0.006, 0.001, 0.0
     return [random.normal(mean, sd, n) for mean, sd, n in zip(means, sds, sizes, strict=False)]
 
 
-def test_final_accuracy_is_the_mean_of_the_last_epochs_counted_in_images():
-    counted = np.array([[2700, 2700], [2850, 2790], [2853, 2793]])
-    written = np.array([[float(f"{hits / 3000:.6g}") for hits in epoch] for epoch in counted])
-    assert metrics.final_accuracy(written, 3000, 2).tolist() == [2851.5 / 3000, 2791.5 / 3000]
-    assert metrics.final_accuracy(written, 3000, 1).tolist() == [0.951, 0.931]
-    assert np.isnan(metrics.final_accuracy([[0.9, 0.9], [0.9, math.nan]], 3000, 2)).tolist() == [False, True]
+def simultaneous(values, further_error=0.0):
+    """Half widths without and with the further error, [2, optimizers, optimizers]."""
+    return statistics.simultaneous(values, 0.95, IMAGE, np.full((len(values), len(values)), further_error))
 
 
 def test_spread_below_one_image_is_unknown_and_one_image_is_a_spread():
@@ -40,18 +36,13 @@ def test_summary_is_students_of_the_published_differences():
     assert statistics.summarize(gained, 0.95) == pytest.approx((1.58, 1.229995, 0.7001142, 2.4598858), abs=1e-6)
 
 
-def test_rows_of_a_summary_do_not_touch_each_other_and_a_diverged_run_is_never_averaged_away():
+def test_a_diverged_run_is_never_averaged_away_and_one_run_has_no_spread():
     both = statistics.summarize([[1.0, 2.0, 4.0], [1.0, np.nan, 3.0]], 0.95)
-    assert [column[0] for column in both] == pytest.approx(
-        list(map(float, statistics.summarize([1.0, 2.0, 4.0], 0.95)))
-    )
+    assert [column[0] for column in both] == pytest.approx([float(of) for of in statistics.summarize([1, 2, 4], 0.95)])
     assert np.isnan([column[1] for column in both]).all()
-
-
-def test_one_run_has_a_mean_and_no_spread():
-    summary = statistics.summarize([[0.5], [0.7]], 0.95)
-    assert summary.mean.tolist() == [0.5, 0.7]
-    assert np.isnan([summary.sd, summary.low, summary.high]).all()
+    one = statistics.summarize([[0.5], [0.7]], 0.95)
+    assert one.mean.tolist() == [0.5, 0.7]
+    assert np.isnan([one.sd, one.low, one.high]).all()
 
 
 @pytest.mark.parametrize("sizes", [*SIZES, (5, 5)])
@@ -74,7 +65,7 @@ def test_experiments_side_by_side_are_those_alone():
 def test_without_any_spread_nothing_is_told_however_far_apart_they_are(values):
     values = list(map(np.array, values))
     assert np.isnan(statistics.leads_at_least(values, 0.95, IMAGE)[[0, 1], [1, 0]]).all()
-    assert np.isnan(statistics.simultaneous(values, 0.95, IMAGE, NOTHING[:2, :2]).low[0, 1])
+    assert np.isnan(simultaneous(values)).all()
 
 
 def test_one_without_spread_is_told_apart_from_those_that_have_it():
@@ -85,27 +76,22 @@ def test_one_without_spread_is_told_apart_from_those_that_have_it():
     assert np.isnan(found[0, 1])
 
 
-@pytest.mark.parametrize("sizes", [(3, 3, 3, 3), *SIZES, (3, 3)])
+@pytest.mark.parametrize("sizes", [(3, 3, 3, 3), SIZES[1], (3, 3)])
 def test_simultaneous_intervals_are_those_of_scipy(sizes):
     values = runs(3, sizes=sizes)
-    found = statistics.simultaneous(values, 0.95, IMAGE, NOTHING[: len(sizes), : len(sizes)])
+    half, _ = simultaneous(values)
     expected = stats.tukey_hsd(*values, equal_var=False).confidence_interval(0.95)
-    others = ~np.eye(len(values), dtype=bool)
-    assert found.low[others] == pytest.approx(expected.low[others])
-    assert found.high[others] == pytest.approx(expected.high[others])
+    for i, j in combinations(range(len(sizes)), 2):
+        difference = values[i].mean() - values[j].mean()
+        ends = (expected.low[i, j], expected.high[i, j])
+        assert (difference - half[i, j], difference + half[i, j]) == pytest.approx(ends)
+        assert half[i, j] == half[j, i]
 
 
-@pytest.mark.parametrize("sizes", [(5,), (2, 2, 2, 2)], ids=["one optimizer", "two runs"])
-def test_one_optimizer_or_two_runs_give_no_simultaneous_interval(sizes):
-    assert np.isnan(statistics.simultaneous(runs(sizes=sizes), 0.95, IMAGE, NOTHING)).all()
-
-
-def test_a_further_error_widens_the_intervals_and_moves_no_mean():
-    found = statistics.simultaneous(runs(), 0.95, IMAGE, np.full((4, 4), 0.001))
-    others = ~np.eye(4, dtype=bool)
-    assert (found.low_other_images[others] < found.low[others]).all()
-    middles = [(found.low_other_images + found.high_other_images)[others], (found.low + found.high)[others]]
-    assert middles[0] == pytest.approx(middles[1])
+def test_two_runs_give_no_simultaneous_interval_and_a_further_error_a_wider_one():
+    assert np.isnan(simultaneous(runs(sizes=(2, 2, 2, 2)))).all()
+    here, elsewhere = simultaneous(runs(), 0.001)
+    assert (elsewhere > here)[~np.eye(4, dtype=bool)].all()
 
 
 def test_error_over_images_is_that_of_the_difference_image_by_image():
@@ -113,12 +99,3 @@ def test_error_over_images_is_that_of_the_difference_image_by_image():
     errors = statistics.images_error([first, second])
     assert errors[0, 1] == errors[1, 0] == pytest.approx(stats.sem(first - second))
     assert errors[0, 0] == 0
-
-
-def test_error_over_images_is_what_drawing_other_images_shows():
-    generator = np.random.default_rng(4)
-    hard = generator.uniform(size=200000)
-    first, second = (1.0 * (generator.uniform(size=200000) < chance) for chance in (hard, np.sqrt(hard)))
-    samples = generator.integers(0, 200000, (2000, 500))
-    drawn = (second[samples].mean(axis=1) - first[samples].mean(axis=1)).std()
-    assert statistics.images_error([first[:500], second[:500]])[0, 1] == pytest.approx(drawn, rel=0.1)

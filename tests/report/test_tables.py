@@ -16,11 +16,6 @@ def histories(**options):
     return {name: training.history for name, training in synthetic.trainings(**options).items()}
 
 
-def ranked(trained, runs=3, **report):
-    """What the tables are made from: final accuracies, trainings and conditions."""
-    return tables.best_first(trained), trained, synthetic.conditions(runs, **report)
-
-
 def ranking(*arguments, **options):
     """Optimizer -> its row."""
     return {row.optimizer: row for row in synthetic.findings(*arguments, **options)[0]}
@@ -33,12 +28,9 @@ def leads(*arguments, **options):
 def test_curves_are_sorted_and_hold_mean_and_interval_of_each_epoch():
     trained = histories()
     rows = tables.curves(trained, 0.95)
-    assert [row[:3] for row in rows] == sorted(
-        (name, split, epoch)
-        for name in synthetic.LEVELS
-        for split in ("train", "val")
-        for epoch in range(1, synthetic.EPOCHS + 1)
-    )
+    epochs = range(1, synthetic.EPOCHS + 1)
+    expected = [(name, split, epoch) for name in synthetic.LEVELS for split in ("train", "val") for epoch in epochs]
+    assert [row[:3] for row in rows] == sorted(expected)
     (row,) = [row for row in rows if row[:3] == ("adam", "val", 3)]
     runs = trained["adam"]["val_accuracy"][2]
     interval = stats.ttest_1samp(runs, 0).confidence_interval(0.95)
@@ -58,13 +50,6 @@ def test_diagnostics_are_means_over_the_runs():
     assert row._asdict() == {"optimizer": "own", "epoch": 2} | means
 
 
-def test_final_accuracies_come_best_first_and_the_diverged_last():
-    trained = synthetic.trainings(diverged="rmsprop")
-    runs = tables.best_first(trained)
-    assert list(runs) == ["adam", "own", "sgd", "rmsprop"]
-    assert runs["adam"] == pytest.approx(trained["adam"].history["val_accuracy"][-2:].mean(axis=0), abs=1e-6)
-
-
 def test_ranking_says_who_may_be_best_and_how_far_each_may_be_behind():
     rows = ranking()
     assert {name: row.may_be_best for name, row in rows.items()} == {
@@ -74,23 +59,26 @@ def test_ranking_says_who_may_be_best_and_how_far_each_may_be_behind():
     assert 0 < rows["adam"].behind_at_most < 0.01 < rows["own"].behind_at_most < rows["sgd"].behind_at_most
     assert rows["sgd"].clearest_rival in ("rmsprop", "adam")
     assert (rows["adam"].test_accuracy, rows["adam"].test_accuracy_sd) == pytest.approx((0.971, 0.001))
+    assert (rows["adam"].reached, rows["adam"].epochs_to_target) == (3, 4)
+    assert (rows["sgd"].reached, rows["sgd"].epochs_to_target, rows["sgd"].runs) == (0, math.inf, 3)
 
 
 def test_optimizers_may_have_unequal_numbers_of_runs():
     trained = synthetic.trainings() | synthetic.trainings(5, names=("adam", "sgd"))
-    rows = {row.optimizer: row for row in tables.ranking(*ranked(trained))}
+    runs, asked = tables.best_first(trained), synthetic.conditions()
+    rows = {row.optimizer: row for row in tables.ranking(runs, trained, asked)}
     assert {name: (row.runs, row.runs_compared) for name, row in rows.items()} == {
         "rmsprop": (3, 3), "adam": (5, 3), "own": (3, 3), "sgd": (5, 3),
     }  # fmt: skip
     first = {name: row.behind_at_least for name, row in ranking().items()}
     assert {name: row.behind_at_least for name, row in rows.items()} == first  # a look compares equal numbers of runs
-    assert all(row.low < row.lead < row.high for row in tables.leads(*ranked(trained)))
+    assert all(row.low < row.lead < row.high for row in tables.leads(runs, trained, asked))
 
 
 def test_a_diverged_run_disqualifies_and_the_rest_is_compared_among_itself_more_strictly():
     rows = ranking(diverged="adam")
+    assert list(rows) == ["rmsprop", "own", "sgd", "adam"]
     diverged, alone = rows.pop("adam"), ranking(names=("sgd", "rmsprop", "own"))
-    assert rows.keys() == alone.keys()
     for name, row in rows.items():
         assert row.behind_at_least < alone[name].behind_at_least  # it was a rival, too, when the race started
         assert row.behind_at_most >= alone[name].behind_at_most
@@ -108,18 +96,12 @@ def test_without_runs_or_rivals_nothing_is_known(options):
     assert np.isnan([row.behind_at_most for row in rows]).all()
 
 
-def test_ranking_counts_the_runs_that_reach_the_target_and_misses_as_infinite():
-    rows = ranking()
-    assert (rows["adam"].reached, rows["adam"].epochs_to_target) == (3, 4)
-    assert (rows["sgd"].reached, rows["sgd"].epochs_to_target, rows["sgd"].runs) == (0, math.inf, 3)
-
-
 def test_optimizers_with_the_same_runs_are_named():
     trained = synthetic.trainings()
     trained |= {"twin": trained["adam"], "another": trained["adam"]}
-    found = {row.optimizer: row.same_as for row in tables.ranking(*ranked(trained))}
+    rows = tables.ranking(tables.best_first(trained), trained, synthetic.conditions())
     twins = {"adam": "another, twin", "another": "adam, twin", "twin": "adam, another"}
-    assert found == dict.fromkeys(trained, "") | twins
+    assert {row.optimizer: row.same_as for row in rows} == dict.fromkeys(trained, "") | twins
 
 
 def test_leads_are_of_every_pair_once_and_surer_here_than_on_other_images():
@@ -129,27 +111,15 @@ def test_leads_are_of_every_pair_once_and_surer_here_than_on_other_images():
     ]
     for row in rows:
         assert row.low_other_images <= row.low < row.lead < row.high <= row.high_other_images
-
-
-def test_other_images_make_leads_less_sure_where_optimizers_differ_on_images():
-    (row,) = [row for row in leads() if (row.ahead, row.behind) == ("rmsprop", "sgd")]
-    assert row.low - row.low_other_images > 0.01  # a tenth of the images is right under one and wrong under the other
+    assert rows[2].low - rows[2].low_other_images > 0.01  # a tenth of the images is right under rmsprop alone
 
 
 def test_two_runs_give_verdicts_and_no_simultaneous_interval():
     assert np.isfinite([row.behind_at_least for row in ranking(2).values()]).all()
-    rows = leads(2)
-    assert np.isnan([(row.low, row.high, row.low_other_images) for row in rows]).all()
+    assert np.isnan([(row.low, row.high, row.low_other_images) for row in leads(2)]).all()
 
 
-def test_levels_are_those_of_the_confidence():
-    trained = synthetic.trainings()
-    usual, sure = (tables.leads(*ranked(trained, confidence=confidence)) for confidence in (0.95, 0.99))
-    for row, other in zip(usual, sure, strict=True):
-        assert other.low < row.low
-
-
-def test_accuracies_in_percent_are_sorted_by_name_and_without_the_diverged():
+def test_scores_for_dvc_are_in_percent_sorted_by_name_and_without_the_diverged():
     rows = ranking(diverged="adam")
     found = json.loads(tables.score_json(list(rows.values())))
     assert list(found) == ["own", "rmsprop", "sgd"]

@@ -13,10 +13,13 @@ from descent.training.settings import TrainingParameters
 NAN = float("nan")
 
 
-def history(val_accuracy):
-    """A history in which every measurement moves like val_accuracy, [epochs][runs]."""
-    values = np.array(val_accuracy, dtype=float)
-    return {"loss": 1 - values, "accuracy": values, "val_loss": 1 - values, "val_accuracy": values}
+def test_final_accuracy_is_the_mean_of_the_last_epochs_counted_in_images():
+    counted = np.array([[2700, 2700], [2850, 2790], [2853, 2793]])
+    written = np.array([[float(f"{hits / 3000:.6g}") for hits in epoch] for epoch in counted])
+    of_runs = metrics.SCORES["accuracy"].of_runs
+    assert of_runs(written, 3000, 2).tolist() == [2851.5 / 3000, 2791.5 / 3000]
+    assert of_runs(written, 3000, 1).tolist() == [0.951, 0.931]
+    assert np.isnan(of_runs([[0.9, 0.9], [0.9, NAN]], 3000, 2)).tolist() == [False, True]
 
 
 def test_first_epoch_at_the_target_counts_and_a_diverged_one_reaches_nothing():
@@ -33,43 +36,7 @@ def test_median_is_the_epoch_by_which_half_of_the_runs_were_there(epochs, median
     assert metrics.median_epochs(np.array(epochs, dtype=float)) == median
 
 
-def settings(last_epochs, target, runs=2):
-    values = {"epochs": 3, "batch_size": 1, "runs": runs, "last_epochs": last_epochs}
-    return TrainingParameters(**values, target_val_accuracy=target)
-
-
-def test_summary_is_of_the_last_epochs_and_its_spread_that_of_the_runs():
-    runs = history([[0.1, 0.2], [0.4, 0.8], [0.6, 0.6]])
-    summary = metrics.summarize(runs, np.array([0.3, 0.5]), np.array([0.8, 0.9]), settings(2, 0.6))
-    assert summary == {
-        "loss": 0.4,
-        "accuracy": 0.6,
-        "val_loss": 0.4,
-        "val_accuracy": 0.6,
-        "val_accuracy_sd": 0.141421,  # of 0.5 and 0.7
-        "test_loss": 0.4,
-        "test_accuracy": 0.85,
-        "epochs_to_target": 2,
-        "diverged": 0,
-    }
-
-
-def test_diverged_run_is_counted_and_never_averaged_away():
-    runs = history([[0.9, 0.2], [0.9, 0.3], [0.9, NAN]])
-    summary = metrics.summarize(runs, np.array([0.3, NAN]), np.array([0.8, NAN]), settings(1, 0.6))
-    assert summary["diverged"] == 1
-    assert summary["val_accuracy"] is summary["test_accuracy"] is summary["val_accuracy_sd"] is None
-    assert summary["epochs_to_target"] == 1
-
-
-def test_one_run_has_no_spread():
-    summary = metrics.summarize(history([[0.5]]), np.array([0.3]), np.array([0.8]), settings(1, 0.6, 1))
-    assert summary["val_accuracy"] == 0.5
-    assert summary["val_accuracy_sd"] is None
-    assert summary["epochs_to_target"] is None
-
-
-def run(seed, accuracies, hits):
+def run(seed, accuracies, hits=((False,) * 3,) * 3):
     """A run whose every measurement is the accuracy of the epoch, and that classified these examples."""
     values = np.array(accuracies, dtype=float)
     history = dict.fromkeys(MEASUREMENTS, values)
@@ -78,9 +45,40 @@ def run(seed, accuracies, hits):
 
 
 def document(*runs, last_epochs=2):
-    parameters = settings(last_epochs, 0.6)
+    values = {"epochs": 3, "batch_size": 1, "runs": 2, "last_epochs": last_epochs}
+    parameters = TrainingParameters(**values, target_val_accuracy=0.6)
     examples = Split(np.zeros((3, 2), "float32"), np.zeros(3, "int32"))
     return json.loads(metrics.document(runs, Dataset(examples, examples, examples, 2), parameters))
+
+
+def test_numbers_are_of_the_last_epochs_and_their_spread_that_of_the_runs():
+    written = document(run(0, [0.1, 0.4, 0.6]), run(1, [0.2, 0.8, 0.6]))
+    del written["details"]
+    assert written == {
+        "loss": 0.6,
+        "accuracy": 0.6,
+        "val_loss": 0.6,
+        "val_accuracy": 0.6,
+        "val_accuracy_sd": 0.141421,  # of 0.5 and 0.7
+        "test_loss": 0.4,
+        "test_accuracy": 0.6,
+        "epochs_to_target": 2,
+        "diverged": 0,
+    }
+
+
+def test_diverged_run_is_counted_and_never_averaged_away():
+    written = document(run(0, [0.9, 0.9, 0.9]), run(1, [0.2, 0.3, NAN]), last_epochs=1)
+    assert (written["diverged"], written["epochs_to_target"]) == (1, 1)
+    assert written["val_accuracy"] is written["test_accuracy"] is written["val_accuracy_sd"] is None
+    [details] = written["details"]
+    assert details["val_hits"] is None
+    assert details["test_accuracy"] == [0.9, None]
+
+
+def test_one_run_has_no_spread():
+    written = document(run(0, [0.5, 0.5]))
+    assert (written["val_accuracy"], written["val_accuracy_sd"], written["epochs_to_target"]) == (0.5, None, None)
 
 
 def test_validation_hits_are_counted_over_all_runs_in_the_last_epochs():
@@ -93,18 +91,9 @@ def test_validation_hits_are_counted_over_all_runs_in_the_last_epochs():
     assert details["environment"] == {"device": "CPU"}
 
 
-def test_nothing_is_told_of_a_diverged_run():
-    [details] = document(run(0, [0.2, 0.2], [[1] * 3] * 2), run(1, [0.3, NAN], [[1] * 3] * 2))["details"]
-    assert details["val_hits"] is None
-    assert details["test_accuracy"] == [0.2, None]
-
-
 def test_history_has_a_row_for_each_epoch_and_seed():
     lines = metrics.history_csv([run(0, [0.123456789, NAN], []), run(7, [1, 0.5], [])]).decode().splitlines()
-    assert (
-        lines[0]
-        == "seed,epoch,loss,accuracy,val_loss,val_accuracy,distance,weight_norm,relative_change,unchanged_weights"
-    )
+    assert lines[0] == ",".join(["seed", "epoch", *MEASUREMENTS])
     assert [line.split(",")[:3] for line in lines[1:]] == [
         ["0", "1", "0.123457"], ["7", "1", "1"], ["0", "2", "nan"], ["7", "2", "0.5"],
     ]  # fmt: skip
