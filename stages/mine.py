@@ -16,8 +16,9 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
@@ -25,14 +26,12 @@ from tabulate import tabulate
 
 from descent.core import parameters, process, user_code
 from descent.core.parameters import InputError
+from descent.core.parameters_file import with_values
 from descent.data import datasets
 from descent.data import settings as data_settings
 from descent.data.settings import DataParameters, DatasetInfo
-from descent.editing import parameters_file
 from descent.training.settings import NetworkEntry, OptimizerEntry, OptimizerName, Optimizers
 
-USAGE = """usage: make mine DATA=data/own.npz [NETWORK=networks/mine.py]
-DATA is an .npz or .csv file (docs/own.md). Without NETWORK, the network of params.yaml stays: first networks/mlp.py"""
 PARAMETERS = Path("params.yaml")
 SECTIONS = {  # that are changed, and as far as their values count here
     "network": NetworkEntry,
@@ -48,115 +47,93 @@ MOST_EXAMPLES = 10_000  # that validate, and that choose learning rates
 TUTORIAL_NOTE, NOTE = "Defaults of 2018, learning rates untuned", "Learning rates untuned"
 MOST_BYTES_IN_GIT = 10 * 2**20
 
-
-class Choice(NamedTuple):
-    """A value for a key of params.yaml, such as data.train_size."""
-
-    key: str
-    value: Any  # None removes the key
-    reason: str
+Choice = tuple[str, Any, str]  # a key of params.yaml, such as data.train_size; its value; the reason
 
 
 @parameters.end_with_message
 def main() -> None:
-    """Choose the values, write them, run `check`; put params.yaml back if anything is refused."""
+    """Choose the values, write them, run `check`; put params.yaml back if anything is rejected."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", nargs="?")
     for name in ("network", "config", "optimizer", "optimizer-config"):
         parser.add_argument(f"--{name}", default="")
     options = parser.parse_args()
     if not options.data:
-        raise InputError(USAGE)
+        raise InputError(__doc__.partition("\n\n")[2])
     sections = {key: parameters.read(PARAMETERS, key, schema) for key, schema in SECTIONS.items()}
     paths = (options.data, options.network or sections["network"].file, options.optimizer)
     data, network, optimizer = (path and os.path.relpath(path) for path in paths)
-    facts = datasets.info(datasets.read(Path(data)))
-    choices = [Choice("download", {}, "your data set is here"), *choose_sizes(data, facts)]
+    choices = choose_sizes(data, datasets.info(datasets.read(Path(data))))
     if sections["report"].get("note") == TUTORIAL_NOTE:
-        choices.append(Choice("report.note", NOTE, "instead of the tutorial's"))
+        choices.append(("report.note", NOTE, "instead of the tutorial's"))
+    for name, entry in sections["optimizers"].items():
+        raced = [key for key in ("runs", "tuned_runs") if getattr(entry, key)]
+        choices += [(f"optimizers.{name}.{key}", None, "a race on other data wrote it") for key in raced]
     process.load_tensorflow("mine")
     choices += choose_network(network, options.config, sections["network"])
     if optimizer:
         choices.append(choose_optimizer(optimizer, options.optimizer_config, sections["optimizers"]))
-    if (data, network) != (sections["data"].get("file"), sections["network"].file):
-        choices += [
-            Choice(f"optimizers.{name}.{key}", None, "of a race with another data set or network")
-            for name, entry in sections["optimizers"].items()
-            for key in ("runs", "tuned_runs")
-            if getattr(entry, key) is not None
-        ]
-    rows = [(choice.key, _shown(choice.value), choice.reason) for choice in choices]
+    rows = [(key, _shown(value), reason) for key, value, reason in choices]
     print(tabulate(rows, headers=("params.yaml", "value", "why"), disable_numparse=True), flush=True)
-    is_new = _write_and_check({choice.key: choice.value for choice in choices})
+    is_new = _write_and_check({key: value for key, value, _ in choices})
     print("params.yaml: written; to undo: git checkout params.yaml" if is_new else "params.yaml: nothing to change")
+    kept = [data]
     if Path(data).stat().st_size > MOST_BYTES_IN_GIT:
         print(f"To keep the data set: dvc add {data}")
         kept = [f"{data}.dvc", str(Path(data).with_name(".gitignore"))]
-    else:
-        kept = [data]
     print("To commit: git add", *filter(None, ("params.yaml", *kept, network, optimizer)))
     print("Next: make repro")
 
 
 def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
     """Choose how many examples train, validate and choose learning rates, for how long they train, and the target."""
-    has_selection, has_validation = "selection" in facts.sizes, "validation" in facts.sizes
-    trainable, evaluable = facts.sizes["train"], facts.sizes["validation" if has_validation else "test"]
-    spared = 0 if has_selection else max(1, min(MOST_EXAMPLES, trainable // 5))
+    sizes = facts.sizes
+    trainable, evaluable = sizes["train"], sizes.get("validation", sizes["test"])
+    spared = 0 if "selection" in sizes else max(1, min(MOST_EXAMPLES, trainable // 5))
     train = min(trainable - spared, STEPS // FEWEST_EPOCHS * LARGEST_BATCH)
     batch = LARGEST_BATCH
     while batch > SMALLEST_BATCH and train < FEWEST_BATCHES * batch:
         batch //= 2
+    fewer = f"{LARGEST_BATCH} gives fewer than {FEWEST_BATCHES} an epoch"
+    reason = "the tutorial's" if batch == LARGEST_BATCH else fewer
     batch = min(batch, train)
     train -= train % batch  # an epoch that ends in a small batch ends in a noisy step
     steps = train // batch
     epochs = max(FEWEST_EPOCHS, round(STEPS / steps))
-    selection = min(MOST_EXAMPLES, facts.sizes["selection"] if has_selection else trainable - train)
-    validation = max(1, min(MOST_EXAMPLES, evaluable if has_validation else evaluable // 2))
-    test = facts.sizes["test"] if has_validation else evaluable - validation
+    selection = min(MOST_EXAMPLES, sizes.get("selection", trainable - train))
+    validation = max(1, min(MOST_EXAMPLES, evaluable if "validation" in sizes else evaluable // 2))
+    test = sizes["test"] if "validation" in sizes else evaluable - validation
 
     values = {"file": file, "train_size": train, "validation_size": validation}
     section = parameters.validate(values, DataParameters, f"{PARAMETERS}: data")
     labels = data_settings.cut(facts.labels(), section)["validation"]
     largest, share = data_settings.largest_class(labels, facts.names())
     target = round((1 + share) / 2, 3)
-    halved = (
-        "the tutorial's" if batch == LARGEST_BATCH else f"{LARGEST_BATCH} gives fewer than {FEWEST_BATCHES} an epoch"
-    )
+    reached = f"always answering {largest} reaches {share:.3f}; halfway from there to 1"
     return [
-        Choice("data.file", file, f"{facts.classes} classes, examples {list(facts.shape)}"),
-        Choice("data.train_size", train, f"of {trainable}: {steps} whole batches"),
-        Choice("data.validation_size", validation, f"of {evaluable}; {test} test"),
-        Choice("tuning.selection_size", selection, "they choose learning rates in the study, and do not train"),
-        Choice("training.batch_size", batch, halved),
-        Choice("training.epochs", epochs, f"{epochs * steps} steps; the tutorial has {STEPS}"),
-        Choice("training.last_epochs", max(1, epochs // 4), "a quarter: their mean is compared"),
-        Choice(
-            "training.target_val_accuracy",
-            target if target > share else 1.0,
-            f"always answering {largest} reaches {share:.3f}; halfway from there to 1",
-        ),
+        ("download", {}, "your data set is here"),
+        ("data.file", file, f"{facts.classes} classes, examples {list(facts.shape)}"),
+        ("data.train_size", train, f"of {trainable}: {steps} whole batches"),
+        ("data.validation_size", validation, f"of {evaluable}; {test} test"),
+        ("tuning.selection_size", selection, "they choose learning rates in the study, and do not train"),
+        ("training.batch_size", batch, reason),
+        ("training.epochs", epochs, f"{epochs * steps} steps; the tutorial has {STEPS}"),
+        ("training.last_epochs", max(1, epochs // 4), "a quarter: their mean is compared"),
+        ("training.target_val_accuracy", target if target > share else 1.0, reached),
     ]
 
 
 def choose_network(file: str, given: str, entry: NetworkEntry) -> list[Choice]:
-    """Choose the file and the config of the network: values that are given, else those of params.yaml, else defaults.
-
-    Raises:
-        InputError: if the file has no function build(input_shape, classes, ...), or an argument has no value.
-    """
+    """Choose file and config of the network: values that are given, else those of params.yaml, else defaults."""
     build = getattr(user_code.load(file, "NETWORK"), "build", None)
-    wanted = f"NETWORK: {file}: expected a function build(input_shape, classes, ...)"
     if not callable(build):
-        raise InputError(f"{wanted}, got none")
-    takes = list(inspect.signature(build).parameters.values())
-    if len(takes) < 2 or any(argument.kind > argument.POSITIONAL_OR_KEYWORD for argument in takes[:2]):
-        raise InputError(f"{wanted}, got build{inspect.signature(build)}")
+        raise InputError(f"NETWORK: {file}: expected a function build(input_shape, classes, ...), got none")
+    takes = list(inspect.signature(build).parameters.values())[2:]
     kept = entry.config if entry.file == file else {}
-    config = _config(takes[2:], given, kept, f"{file}: build", "CONFIG")
+    config = _config(takes, given, kept, f"{file}: build", "CONFIG")
     return [
-        Choice("network.file", file, "its build makes the network"),
-        Choice("network.config", config, "the arguments of build"),
+        ("network.file", file, "its build makes the network"),
+        ("network.config", config, "the arguments of build"),
     ]
 
 
@@ -177,7 +154,7 @@ def choose_optimizer(file: str, given: str, entries: Mapping[str, OptimizerEntry
     takes = [argument for argument in inspect.signature(rule).parameters.values() if argument.name != "name"]
     config = _config(takes, given, entry.config, f"{file}: {rule.__name__}", "OPTIMIZER_CONFIG")
     values = {"file": file, "class_name": rule.__name__} | entry.model_dump(exclude_none=True) | {"config": config}
-    return Choice(f"optimizers.{name}", values, "the arguments of __init__")
+    return f"optimizers.{name}", values, "the arguments of __init__"
 
 
 def _config(
@@ -194,22 +171,18 @@ def _config(
         values = {"": None}
     if not all(str(name).isidentifier() for name in values):
         raise InputError(f"{option}: expected 'NAME: VALUE, ...', got {given!r}")
+    varying = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     takes_any = any(argument.kind is argument.VAR_KEYWORD for argument in takes)
-    takes = [argument for argument in takes if argument.kind not in (argument.VAR_POSITIONAL, argument.VAR_KEYWORD)]
-    named = {argument.name: argument.default for argument in takes}
-    values = {name: value for name, value in kept.items() if name in named or takes_any} | values
-    if missing := [name for name in named if named[name] is inspect.Parameter.empty and name not in values]:
+    defaults = {argument.name: argument.default for argument in takes if argument.kind not in varying}
+    values = {name: value for name, value in kept.items() if name in defaults or takes_any} | values
+    if missing := [name for name, value in defaults.items() if value is inspect.Parameter.empty and name not in values]:
         wanted = ", ".join(f"{name}: VALUE" for name in missing)
         raise InputError(f"{who} has no default for {', '.join(missing)}; add {option}='{wanted}'")
-    defaults = {name: _plain(default) for name, default in named.items() if name not in values}
-    return values | {name: default for name, default in defaults.items() if default is not None}
-
-
-def _plain(default: Any) -> Any:
-    try:
-        return json.loads(json.dumps(default, allow_nan=False))
-    except (TypeError, ValueError):
-        return None
+    for name, default in defaults.items():
+        with suppress(TypeError, ValueError):
+            if name not in values and default is not None:
+                values[name] = json.loads(json.dumps(default, allow_nan=False))
+    return values
 
 
 def _write_and_check(values: Mapping[str, Any]) -> bool:
@@ -219,9 +192,8 @@ def _write_and_check(values: Mapping[str, Any]) -> bool:
         InputError: if `check` rejects something, which it prints; params.yaml is as it was before.
     """
     old = PARAMETERS.read_bytes()
-    new = parameters_file.with_values(old.decode(), values).encode()
-    if new != old:
-        process.write_file(PARAMETERS, new)
+    new = with_values(old.decode(), values).encode()
+    process.write_file(PARAMETERS, new)
     is_accepted = False
     try:
         is_accepted = subprocess.run([sys.executable, "-m", "stages.check"], check=False).returncode == 0
@@ -234,8 +206,6 @@ def _write_and_check(values: Mapping[str, Any]) -> bool:
 
 
 def _shown(value: Any) -> str:
-    if value is None:
-        return "(removed)"
     text = value if isinstance(value, str) else json.dumps(value, default=str).replace('"', "")
     return textwrap.shorten(text, 60, placeholder=" ...")
 

@@ -18,8 +18,8 @@ from descent.analysis.race import next_look
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
+from descent.core.parameters_file import with_values
 from descent.data import datasets
-from descent.editing.parameters_file import with_values
 from descent.parallel import scheduler
 from descent.runs.metrics import SCORES, Score
 from descent.runs.store import Made, Store

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,29 +11,29 @@ from pipeline import ROOT, yaml
 
 from descent.core import parameters, process
 from descent.core.parameters import InputError
+from descent.core.parameters_file import with_values
 from descent.data import datasets
 from descent.data.settings import DataParameters, DatasetInfo, refuse_sizes
-from descent.editing import parameters_file
 from descent.training.settings import NetworkEntry, Optimizers
 from stages import mine
 
 PARAMETERS = (ROOT / "params.yaml").read_text(encoding="utf-8")
-BUILD = "def build(input_shape, classes, {}):\n    return keras.Sequential([keras.Input(input_shape), {}])\n"
+BUILD = """import keras
+def build(input_shape, classes, {}):
+    return keras.Sequential([keras.Input(input_shape), {}])
+"""
 
 
 def network(path, takes, layers="keras.layers.Flatten(), keras.layers.Dense(classes)"):
-    path.write_text(f"import keras\n\n\n{BUILD.format(takes, layers)}")
+    path.write_text(BUILD.format(takes, layers))
     return path
 
 
-def archive(path, examples=900, classes=3, **more):
-    random = np.random.default_rng(0)
-    labels = np.r_[np.arange(classes), random.integers(0, classes, examples)]
-    values = (random.normal(size=(len(labels), 8)) + labels[:, None]).astype("float32")
-    two_thirds = 2 * len(labels) // 3
-    parts = {"train": slice(two_thirds), "test": slice(two_thirds, None)}
-    arrays = {f"{axis}_{kind}": a[part] for kind, part in parts.items() for axis, a in (("x", values), ("y", labels))}
-    np.savez(path, **arrays, **more)
+def archive(path):
+    """900 examples of three classes, most of them for training."""
+    random, labels = np.random.default_rng(0), np.arange(900) % 3
+    values = (random.normal(size=(900, 8)) + labels[:, None]).astype("float32")
+    np.savez(path, x_train=values[:600], y_train=labels[:600], x_test=values[600:], y_test=labels[600:])
 
 
 @pytest.fixture
@@ -58,60 +59,46 @@ def refused(monkeypatch, *arguments):
     """The message of a call that must fail."""
     with pytest.raises(SystemExit) as ended:
         call(monkeypatch, *arguments)
+    assert Path("params.yaml").read_text(encoding="utf-8") == PARAMETERS
     return str(ended.value)
 
 
-# Writing into params.yaml
-
-
-def lines_but(text, words):
-    return [line for line in text.splitlines() if not any(word in line for word in words)]
-
-
-def test_values_change_and_every_other_line_stays():
+def test_values_change_and_every_other_line_and_comment_stays():
     values = {"training.epochs": 7, "data.file": "data/own.npz", "report.note": "Mine"}
-    written = parameters_file.with_values(PARAMETERS, values)
-    words = ("  epochs:", "  file: data/", "  note:")
-    assert lines_but(written, words) == lines_but(PARAMETERS, words)
+    written = with_values(PARAMETERS, values | {"network.config": yaml.load(PARAMETERS)["network"]["config"]})
+    lines = zip(PARAMETERS.splitlines(), written.splitlines(), strict=True)
+    changed = [line.split("  #")[0].strip() for before, line in lines if before != line]
+    assert changed == ["file: data/own.npz", "epochs: 7", "note: Mine"]
     assert "  epochs: 7                               # passes over" in written
 
 
-def test_equal_values_change_no_byte():
-    written = parameters_file.with_values(PARAMETERS, {"network.config": yaml.load(PARAMETERS)["network"]["config"]})
-    assert written == PARAMETERS
+SMALL = "a: # of a\n  b:\n    c: [1] # of c\n    r: 5\n\n# of d\nd: {x: {y: 1}} # one\n"
 
 
-def test_mapping_is_replaced_and_the_lines_behind_it_stay():
-    text = "a: # of a\n  b:\n    c: [1] # of c\n\n# of d\nd: 1 # one\n"
-    assert parameters_file.with_values(text, {"a.b": {"x": [2, 3]}}) == text.replace("c: [1] # of c", "x: [2, 3]")
-    assert parameters_file.with_values(text, {"a": {}}) == "a: {} # of a\n\n# of d\nd: 1 # one\n"
-    in_a_line = "a: {b: {c: 1}} # of a\n\n# of d\nd: 1\n"
-    assert parameters_file.with_values(in_a_line, {"a.b": {"c": 2}}) == in_a_line.replace("c: 1", "c: 2")
-
-
-def test_new_entry_leaves_the_comment_behind_the_last_one_where_it_is():
-    text = "a:\n  b: 1\n\n# of d\nd: 1\n"
-    assert parameters_file.with_values(text, {"a.new": {"x": 2}}) == text.replace("a:\n", "a:\n  new:\n    x: 2\n")
-
-
-def test_removed_key_leaves_the_comment_behind_it():
-    text = "a:\n  x: 1\n  runs: 5 # five\n\n# of b\nb:\n  runs: 3 # three\n  c: 1\n"
-    removed = parameters_file.with_values(text, {"a.runs": None, "b.runs": None, "b.none": None})
-    assert removed == "a:\n  x: 1\n\n# of b\nb:\n  c: 1\n"
-
-
-# Sizes
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({"a.b": {"x": [2, 3]}}, SMALL.replace("c: [1] # of c\n    r: 5", "x: [2, 3]")),
+        ({"a": {}}, "a: {} # of a\n\n# of d\nd: {x: {y: 1}} # one\n"),
+        ({"a.new": {"x": 2}}, SMALL.replace("  b:", "  new:\n    x: 2\n  b:")),
+        ({"d.x": {"y": 2}}, SMALL.replace("y: 1", "y: 2")),
+        ({"d.runs": 5}, SMALL.replace("{y: 1}", "{y: 1}, runs: 5")),
+        ({"d.x": "1e-3"}, SMALL.replace("{y: 1}", "'1e-3'")),
+    ],
+)
+def test_comments_and_neighbours_stay_where_they_are(values, expected):
+    assert with_values(SMALL, values) == expected
 
 
 @pytest.mark.parametrize(
     "more", [{}, {"validation": 150}, {"selection": 90}, {"validation": 40_000, "selection": 40_000}]
 )
-@pytest.mark.parametrize("train", [12, 118, 1198, 60_000, 1_000_000])
+@pytest.mark.parametrize("train", [12, 1198, 1_000_000])
 def test_chosen_sizes_are_accepted_and_give_the_budget_of_the_tutorial(train, more):
     sizes = {"train": train, "test": max(4, train // 2), **more}
     labels = {f"y_{kind}": np.arange(size) % 2 for kind, size in sizes.items()}
     facts = DatasetInfo(sizes, (4,), 2, labels)
-    chosen = {choice.key: choice.value for choice in mine.choose_sizes("data/own.npz", facts)}
+    chosen = {key: value for key, value, _ in mine.choose_sizes("data/own.npz", facts)}
     data = DataParameters(**{key: chosen[f"data.{key}"] for key in ("file", "train_size", "validation_size")})
     refuse_sizes(data, chosen["tuning.selection_size"], facts, "params.yaml")
     epochs, batch_size = chosen["training.epochs"], chosen["training.batch_size"]
@@ -126,18 +113,15 @@ def test_target_lies_above_what_always_answering_the_largest_class_reaches(rare)
     labels = np.r_[np.ones(rare, int), np.zeros(4000 - rare, int)]
     arrays = {"y_train": labels, "y_test": labels, "y_validation": labels}
     facts = DatasetInfo(dict.fromkeys(("train", "test", "validation"), 4000), (4,), 2, arrays)
-    chosen = {choice.key: choice.value for choice in mine.choose_sizes("data/own.npz", facts)}
+    chosen = {key: value for key, value, _ in mine.choose_sizes("data/own.npz", facts)}
     assert 1 - rare / 4000 < chosen["training.target_val_accuracy"] <= 1
-
-
-# The arguments of a network and of an optimizer
 
 
 def config_of(path, given="", kept=None):
     entry = NetworkEntry(file=str(path) if kept else "networks/mlp.py", config=kept or {})
-    [file, config] = mine.choose_network(str(path), given, entry)
-    assert file.value == str(path)
-    return config.value
+    [(_, file, _), (_, config, _)] = mine.choose_network(str(path), given, entry)
+    assert file == str(path)
+    return config
 
 
 def test_config_is_what_is_given_then_what_is_there_then_the_defaults(folder):
@@ -150,33 +134,19 @@ def test_config_is_what_is_given_then_what_is_there_then_the_defaults(folder):
 
 
 @pytest.mark.usefixtures("folder")
-def test_arguments_without_a_default_are_asked_for_by_name():
-    with pytest.raises(
-        InputError, match=r"networks/mlp\.py: build has no default for hidden_units, activation, dropout"
-    ):
-        config_of("networks/mlp.py")
-    with pytest.raises(InputError, match=r"add CONFIG='activation: VALUE, dropout: VALUE'$"):
-        config_of("networks/mlp.py", "hidden_units: [8]")
-    for given in ("units: [", "units:3", "[1]"):
-        with pytest.raises(InputError, match=f"CONFIG: expected 'NAME: VALUE, ...', got {re.escape(repr(given))}$"):
-            config_of("networks/cnn.py", given)
-
-
 @pytest.mark.parametrize(
-    ("text", "got"),
+    ("file", "given", "message"),
     [
-        ("build = 3", "none"),
-        ("def build(input_shape):\n    pass", r"build\(input_shape\)"),
-        ("def build(input_shape, *, classes):\n    pass", r"build\(input_shape, \*, classes\)"),
+        ("mlp", "hidden_units: [8]", "build has no default for activation, dropout; add CONFIG='acti"),
+        ("cnn", "units: [", "CONFIG: expected 'NAME: VALUE, ...', got 'units: ['"),
+        ("cnn", "units:3", "CONFIG: expected 'NAME: VALUE, ...', got 'units:3'"),
+        ("other", "", "NETWORK: networks/other.py: expected a function build("),
     ],
 )
-def test_network_without_its_function_is_refused_in_a_line(folder, text, got):
-    (folder / "networks/own.py").write_text(text)
-    with pytest.raises(InputError) as caught:
-        config_of("networks/own.py")
-    [line] = str(caught.value).splitlines()
-    assert line.startswith("NETWORK: networks/own.py: expected a function build(input_shape, classes, ...), got ")
-    assert got.replace("\\", "") in line
+def test_config_that_lacks_or_misspells_a_value_and_a_file_without_build_are_refused(file, given, message):
+    Path("networks/other.py").write_text("build = 3")
+    with pytest.raises(InputError, match=re.escape(message)):
+        config_of(f"networks/{file}.py", given)
 
 
 RULE = """import keras
@@ -194,60 +164,44 @@ def entry_of(folder, text, file="optimizers/own.py", given=""):
 
 
 def test_optimizer_becomes_an_entry_with_its_defaults_which_stays_once_it_is_there(folder):
-    choice = entry_of(folder, RULE)
+    key, value, _ = entry_of(folder, RULE)
     entry = {"file": "optimizers/own.py", "class_name": "Mine", "config": {"learning_rate": 0.01, "power": 0.5}}
-    assert (choice.key, choice.value) == ("optimizers.own", entry)
-    assert entry_of(folder, RULE, given="power: 2.0, clipnorm: 1.0").value["config"]["clipnorm"] == 1.0
+    assert (key, value) == ("optimizers.own", entry)
+    assert entry_of(folder, RULE, given="power: 2.0, clipnorm: 1.0")[1]["config"]["clipnorm"] == 1.0
     entry["config"]["power"] = 0.7
-    written = parameters_file.with_values(PARAMETERS, {"optimizers.own": entry})
+    written = with_values(PARAMETERS, {"optimizers.own": entry})
     (folder / "params.yaml").write_text(written)
     assert list(yaml.load(written)["optimizers"])[:2] == ["own", "sgd"]
-    assert entry_of(folder, RULE).value == entry
-
-
-def test_optimizer_that_is_not_one_new_rule_is_refused(folder):
-    with pytest.raises(InputError, match=r"expected one subclass of keras.optimizers.Optimizer, got none"):
-        entry_of(folder, "from keras.optimizers import Adam\n")
-    with pytest.raises(InputError, match="got Mine, Other"):
-        entry_of(folder, f"{RULE}\n\nclass Other(Mine):\n    pass\n")
-    with pytest.raises(
-        InputError, match=r"optimizers/adam\.py: params.yaml has another optimizer adam; rename the file"
-    ):
-        entry_of(folder, RULE, "optimizers/adam.py")
-    with pytest.raises(
-        InputError, match=r"own\.py: Mine has no default for power; add OPTIMIZER_CONFIG='power: VALUE'"
-    ):
-        entry_of(
-            folder,
-            RULE.replace("power=0.5", "power").replace("learning_rate=0.01", "learning_rate"),
-            given="learning_rate: 1",
-        )
-    with pytest.raises(InputError, match=r"expected a name of letters, digits, - and _, at most 100, got 'own\.v2'"):
-        entry_of(folder, RULE, "optimizers/own.v2.py")
-
-
-# The command
-
-
-def test_call_without_data_prints_how_to_call(monkeypatch):
-    assert refused(monkeypatch, "").startswith("usage: make mine DATA=data/own.npz [NETWORK=networks/mine.py]")
+    assert entry_of(folder, RULE)[1] == entry
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("text", "file", "message"),
     [
-        (["data/none.npz"], "data/none.npz: no such file"),
-        (["params.yaml"], "params.yaml: not an .npz archive, or damaged: "),
-        (["data/own.npz", "--network", "networks/none.py"], "NETWORK: no such file: 'networks/none.py'"),
-        (["data/own.npz", "--optimizer", "optimizers/none.py"], "OPTIMIZER: no such file: 'optimizers/none.py'"),
-        (["data/empty.npz"], "data/empty.npz: no x_train, y_train, x_test, y_test: expected arrays "),
+        ("import keras\n", "own.py", "expected one subclass of keras.optimizers.Optimizer, got none"),
+        (f"{RULE}\n\nclass Other(Mine):\n    pass\n", "own.py", "got Mine, Other"),
+        (RULE, "adam.py", r"optimizers/adam\.py: params.yaml has another optimizer adam; rename the file"),
+        (RULE, "own.v2.py", r"expected a name of letters, digits, - and _, at most 100, got 'own\.v2'"),
+        (RULE.replace("=0.01, power=0.5", ", power"), "own.py", "no default for power; add OPTIMIZER_CONFIG="),
     ],
 )
-def test_wrong_file_is_refused_in_a_line_and_nothing_is_written(folder, monkeypatch, arguments, message):
-    np.savez("data/empty.npz")
-    [line] = refused(monkeypatch, *arguments).splitlines()
-    assert line.startswith(message)
-    assert (folder / "params.yaml").read_text(encoding="utf-8") == PARAMETERS
+def test_optimizer_that_is_not_one_new_rule_is_refused(folder, text, file, message):
+    with pytest.raises(InputError, match=message):
+        entry_of(folder, text, f"optimizers/{file}", given="learning_rate: 1")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([""], "Usage: make mine DATA=data/own.npz [NETWORK=networks/mine.py]"),
+        (["data/none.npz"], "data/none.npz: no such file"),
+        (["data/own.npz", "--network", "networks/none.py"], "NETWORK: no such file: 'networks/none.py'"),
+        (["data/own.npz", "--optimizer", "optimizers/none.py"], "OPTIMIZER: no such file: 'optimizers/none.py'"),
+    ],
+)
+def test_wrong_argument_is_refused_and_nothing_is_written(monkeypatch, arguments, message):
+    assert refused(monkeypatch, *arguments).startswith(message)
 
 
 @pytest.mark.slow
@@ -256,17 +210,13 @@ def test_what_check_refuses_leaves_params_yaml_as_it_was(folder, monkeypatch, ca
     message = refused(monkeypatch, "data/own.npz", "--network", "networks/soft.py")
     assert message == "params.yaml is as it was: check rejects the values above"
     assert "networks/soft.py: expected logits, got probabilities" in capfd.readouterr().err
-    assert (folder / "params.yaml").read_text(encoding="utf-8") == PARAMETERS
-    assert not (folder / "results").exists()
 
 
 @pytest.mark.slow
 def test_case_is_written_checked_and_the_same_the_second_time(folder, monkeypatch, capfd):
-    few = yaml.load(PARAMETERS)
-    few["optimizers"] = {"adam": {"runs": 20, **few["optimizers"]["adam"]}}  # of a race on the old data set
-    with (folder / "params.yaml").open("w") as file:
-        yaml.dump(few, file)
-    before = yaml.load(folder / "params.yaml")
+    before = yaml.load(PARAMETERS)
+    before["optimizers"] = {"adam": before["optimizers"]["adam"]}
+    yaml.dump(before, folder / "params.yaml")
     network(folder / "networks/own.py", "units", "keras.layers.Dense(units), keras.layers.Dense(classes)")
     (folder / "optimizers/own.py").write_text((ROOT / "optimizers/lion.py").read_text())
     given = "learning_rate: 0.001, beta_1: 0.9, beta_2: 0.99"
@@ -283,7 +233,6 @@ def test_case_is_written_checked_and_the_same_the_second_time(folder, monkeypatc
     assert after["network"] == {"file": "networks/own.py", "config": {"units": 16}}
     assert after["report"].pop("note") == "Learning rates untuned"
     assert after["optimizers"].pop("own")["config"] == {"learning_rate": 0.001, "beta_1": 0.9, "beta_2": 0.99}
-    assert before["optimizers"]["adam"].pop("runs") == 20
     for key in ("optimizers", "trajectories", "race"):
         assert after[key] == before[key]
     assert datasets.info(datasets.read(folder / "data/own.npz")).sizes["train"] > after["data"]["train_size"]

@@ -1,13 +1,9 @@
 """Refuses a network that could not be trained fairly."""
 
 import inspect
-import math
-import re
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
-from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +19,6 @@ from descent.training import networks, traced
 from descent.training.networks import WHERE
 from descent.training.settings import NetworkEntry
 
-_MOST_WEIGHTS = 10**8  # 0.4 GB, of which a training holds some ten copies: weights, gradients, an optimizer's state
 _LARGE = 20  # a value beyond it makes first steps large, unless the network scales or looks it up
 _SCALING = (
     keras.layers.BatchNormalization, keras.layers.Embedding, keras.layers.GroupNormalization,
@@ -41,43 +36,37 @@ def check_network(entry: NetworkEntry, input_shape: tuple[int, ...], classes: in
 
     Raises:
         ParametersError: if the file or its function raises; if `build` does not take the config; if what it returns is
-            no keras.Model, is too large, gives no float logits [batch, classes], starts otherwise when built again at
-            one seed, starts alike at two seeds, or cannot be trained by a compiled step.
+            no keras.Model, gives no float logits [batch, classes], starts otherwise when built again at one seed,
+            starts alike at two seeds, or cannot be trained by a compiled step.
     """
-    _refuse_config(entry)
     build = networks.builder(entry, input_shape, classes)
+    _refuse_config(entry)
     refuse = partial(networks.refusal, entry)
-    if (
-        weights := _count_weights(networks.builder_without_seed(entry, input_shape, classes), input_shape)
-    ) > _MOST_WEIGHTS:
-        raise refuse(f"a network of at most {_MOST_WEIGHTS} weights", f"{weights} of them")
-    with _blamed(entry):
-        models = [build(seed) for seed in (0, 0, 1)]
-    for model in models:
-        if not isinstance(model, keras.Model):
-            raise refuse("a keras.Model from build", repr(type(model).__name__))
-    first, again, other = ([variable.numpy() for variable in model.variables] for model in models)
-    expected = f"a network for examples {list(input_shape)}"
-    with user_code.refused(lambda reason: str(refuse(expected, reason))):
-        logits = models[0](np.zeros((2, *input_shape), "float32"), training=False)
+    models = [build(seed) for seed in (0, 0, 1)]
+    model = models[0]
+    if not isinstance(model, keras.Model):
+        raise refuse("a keras.Model from build", repr(type(model).__name__))
+    first, again, other = ([variable.numpy() for variable in built.variables] for built in models)
+    with user_code.refused(lambda reason: str(refuse(f"a network for examples {list(input_shape)}", reason))):
+        logits = model(np.zeros((2, *input_shape), "float32"), training=False)
     if not (isinstance(logits, tf.Tensor) and logits.dtype.is_floating and logits.shape == (2, classes)):
         got = f"{logits.dtype.name} {list(logits.shape)}" if isinstance(logits, tf.Tensor) else type(logits).__name__
         raise refuse(f"logits [batch, {classes}]", f"for two examples {got}")
     logits = tf.cast(logits, tf.float32)
     if np.allclose(np.sum(logits, axis=-1), 1, atol=1e-3) and np.min(logits) >= 0:
         raise refuse("logits", "probabilities: leave the softmax out, the loss has it")
-    if not models[0].trainable_variables:
+    if not model.trainable_variables:
         raise refuse("a network with trainable weights", "one without")
     if not all(map(np.array_equal, first, again)):
         raise refuse("equal weights whenever it is built at one seed", "other weights the second time")
     if all(map(np.array_equal, first, other)):
         raise refuse("other weights at another seed", "the same: it must draw its weights with Keras, without a seed")
     with user_code.refused(lambda reason: str(refuse("a network that can be trained", reason))):
-        jit_compile = networks.should_jit_compile(models[0], input_shape)
-        step = networks.trace_step(models[0], input_shape, jit_compile)
-        if not networks.is_plain(models[0]):
-            _check_step(entry, models[0], input_shape, step)
-    return models[0]
+        jit_compile = networks.should_jit_compile(model, input_shape)
+        step = networks.trace_step(model, input_shape, jit_compile)
+        if not networks.is_plain(model):
+            _check_step(entry, model, input_shape, step)
+    return model
 
 
 def check_examples(entry: NetworkEntry, model: keras.Model, facts: DatasetInfo) -> None:
@@ -113,65 +102,28 @@ def check_examples(entry: NetworkEntry, model: keras.Model, facts: DatasetInfo) 
 
 def _refuse_config(entry: NetworkEntry) -> None:
     """Refuse arguments that `build` does not take, or that are not of the type of its annotation or default."""
-    function = getattr(user_code.load(entry.file, f"{WHERE}.file"), "build", None)
-    if not callable(function):
-        return  # `networks.builder` tells
-    where, faults = f"{WHERE}.config", []
-    signature = inspect.signature(function).parameters
-    takes_all = any(argument.kind is argument.VAR_KEYWORD for argument in signature.values())
-    known = dict(list(signature.items())[2:])  # behind input_shape and classes
-    named = [
-        name for name, argument in known.items() if argument.kind not in (argument.VAR_KEYWORD, argument.VAR_POSITIONAL)
-    ]
-    listed = f"build of {entry.file} takes {', '.join(named) or 'no more arguments'}"
-    for name in named:
-        if name not in entry.config and known[name].default is inspect.Parameter.empty:
+    build, where, faults = user_code.load(entry.file, f"{WHERE}.file").build, f"{WHERE}.config", []
+    takes = list(inspect.signature(build).parameters.values())[2:]  # behind input_shape and classes
+    takes_all = any(argument.kind is argument.VAR_KEYWORD for argument in takes)
+    takes = {a.name: a.default for a in takes if a.kind not in (a.VAR_KEYWORD, a.VAR_POSITIONAL)}
+    annotations = {}
+    with suppress(Exception):  # of a name that is imported for a type checker alone
+        annotations = typing.get_type_hints(build, include_extras=True)
+    listed = f"build of {entry.file} takes {', '.join(takes) or 'no more arguments'}"
+    for name, default in takes.items():
+        if name not in entry.config and default is inspect.Parameter.empty:
             faults.append(f"{where}.{name}: missing; {listed}")
     for name, value in entry.config.items():
-        if name in named:
-            with gathered(faults):
-                _check_argument(value, known[name], _annotations(function).get(name), f"{where}.{name}")
-        elif not takes_all:
-            faults.append(f"{at(where, name)}: unknown argument; {listed}{did_you_mean(name, named)}")
+        if name not in takes and not takes_all:
+            faults.append(f"{at(where, name)}: unknown argument; {listed}{did_you_mean(name, takes)}")
+        elif name in takes and value != takes[name]:
+            kind = annotations.get(name) or _OF_DEFAULT.get(type(takes[name]), typing.Any)
+            if isinstance(value, list) and (typing.get_origin(kind) or kind) is tuple:
+                value = tuple(value)  # YAML has none
+            with gathered(faults), suppress(PydanticSchemaGenerationError):  # it says nothing of what YAML holds
+                validate(value, kind, f"{where}.{name}")
     if faults:
         raise ParametersError("\n".join(faults))
-
-
-@contextmanager
-def _blamed(entry: NetworkEntry) -> Iterator[None]:
-    """Where `build` raises, name the one key of the config whose value, or a member of it, the reason repeats."""
-    try:
-        yield
-    except ParametersError as error:
-        _, _, reason = str(error).partition(f"{WHERE}: {entry.file}: ")
-        members = {key: [*value, value] if isinstance(value, list) else [value] for key, value in entry.config.items()}
-        named = [key for key, values in members.items() if any(_is_named(value, reason) for value in values)]
-        if not reason or len(named) != 1:
-            raise
-        reason = reason.split("**config), got ", 1)[-1]
-        raise ParametersError(f"{at(f'{WHERE}.config', named[0])}: {entry.file} cannot take it: {reason}") from error
-
-
-def _is_named(value: Any, reason: str) -> bool:
-    """Tell whether a reason speaks of a value: `rate=2`, `: rleu`, or of its type as Python does: 'int' object."""
-    shown = re.escape(str(value))
-    return bool(re.search(rf"[=:] ?'?{shown}(?!\w|\.\d)|'{type(value).__name__}' object", reason))
-
-
-def _annotations(function: Callable[..., Any]) -> Mapping[str, Any]:
-    with suppress(Exception):  # of a name that is imported for a type checker alone
-        return typing.get_type_hints(function, include_extras=True)
-    return {}
-
-
-def _check_argument(value: Any, argument: inspect.Parameter, annotation: Any, where: str) -> None:
-    if argument.default is value or value == argument.default:
-        return
-    kind = annotation or _OF_DEFAULT.get(type(argument.default), Any)
-    if isinstance(value, list) and (typing.get_origin(kind) or kind) is tuple:
-        value = tuple(value)  # YAML has none
-    with suppress(PydanticSchemaGenerationError):  # an annotation that says nothing of what YAML holds
-        validate(value, kind, where)
 
 
 def _check_step(entry: NetworkEntry, model: keras.Model, input_shape: tuple[int, ...], step) -> None:
@@ -185,16 +137,3 @@ def _check_step(entry: NetworkEntry, model: keras.Model, input_shape: tuple[int,
     first, again = (traced.text_of(networks.trace_step(model, input_shape, jit_compile=False).graph) for _ in range(2))
     if first != again:
         raise networks.refusal(entry, "Python code that does the same at every call", "another program the second time")
-
-
-def _count_weights(build: Callable[[], keras.Model], input_shape: tuple[int, ...]) -> int:
-    """Count a network's weights without making one; 0 where it cannot be built in that way, and the trial must tell."""
-    try:
-        with suppress(Exception), keras.StatelessScope(initialize_variables=False):
-            model = build()
-            if not model.built:
-                model(keras.KerasTensor((2, *input_shape)), training=False)
-            return sum(math.prod(variable.shape) for variable in model.variables)
-        return 0
-    finally:
-        keras.utils.clear_session(free_memory=False)  # or Keras would make these weights with those of the next model

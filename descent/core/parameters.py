@@ -1,10 +1,9 @@
-"""Reads a section of params.yaml strictly: what is not understood is refused, by name, before anything runs."""
+"""Reads a section of params.yaml strictly: what is not understood is rejected by name before anything runs."""
 
 import difflib
-import errno
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import lru_cache, wraps
 from pathlib import Path
@@ -16,7 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError
 
 _LONGEST_SHOWN = 200  # letters of a value that a message repeats
-# The words of pydantic and of the YAML reader, and plain ones; the first that fits.
+# Messages of pydantic and of the YAML reader in plain words; the first that fits.
 _PLAIN = {
     "input should be a valid integer.*": "expected an integer",
     "input should be a valid string": "expected text",
@@ -29,12 +28,17 @@ _PLAIN = {
     "(string|list|dictionary) should (have|match) (.*?)( after validation.*)?$": r"expected a \1 to \2 \3",
     "mapping values are not allowed here": "a colon where no key can be; indent as above, quote text with a colon",
     r"found character '\\t'.*": "found a tab; indent with spaces",
-    "found character (.*) that cannot start any token": r"text that begins with \1 needs quotes",
-    r"expected ',' or '(.)', but got .*": r"expected ',' or '\1': a bracket is not closed",
     "expected <block end>, but found .*": "indent as the lines above, and close only brackets that are open",
-    "found unexpected end of stream": "a quote is not closed",
 }
-_DISK_IS_NOT_WRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+_RENAMED = {  # keys and names of earlier editions, and what to write now
+    "own_optimizers": "its entries stand in optimizers now",
+    "seeds": "write runs: N for the seeds 0 to N - 1",
+    "keras2>": "the rules of Keras 2 are files now, such as file: optimizers/keras2_nadam.py, class_name: Nadam",
+    "equivalence_points": "it is equivalence_margin now",
+    "gaps_points": "remove it",
+    "half_width": "it is plot_range now",
+}
 
 
 class InputError(ValueError):
@@ -88,48 +92,43 @@ def read(path: str | Path, key: str, schema: Any) -> Any:
     Raises:
         ParametersError: with one line for each thing that is wrong.
     """
-    return parse(_read(path), path, key, schema)
+    return parse(_text(path), path, key, schema)
 
 
 def parse(text: bytes, path: str | Path, key: str, schema: Any) -> Any:
-    """Do the same with the text of a file that is not on the disk: of another revision; `path`: its name, for messages.
-
-    Raises:
-        ParametersError: with one line for each thing that is wrong.
-    """
+    """Do the same with the text of a file of another revision; `path`: its name, for messages."""
     document = _load(text, path)
     if key not in document:
         raise ParametersError(f"{path}: {key}: missing; the file has {', '.join(at('', key)[1:] for key in document)}")
     return validate(document[key], schema, f"{path}: {key}")
 
 
-def refuse_unknown_sections(path: str | Path, known: Collection[str], moved: Mapping[str, str]) -> None:
-    """Raise ParametersError if a YAML file has a top-level key that nothing reads; `moved` says what became of some."""
-    lines, allowed = [], f"allowed are {', '.join(known)}"
-    for key in _load(_read(path), path):
-        if key in moved:
-            lines.append(f"{path}: {key}: {moved[key]}")
-        elif key not in known:
-            lines.append(f"{path}: unknown section {key!r}; {allowed}{did_you_mean(key, known)}")
+def refuse_unknown_sections(path: str | Path, known: Collection[str]) -> None:
+    """Raise ParametersError if a YAML file has a top-level key that nothing reads."""
+    allowed = f"allowed are {', '.join(known)}"
+    lines = [
+        f"{path}: unknown section {key!r}; {allowed}{did_you_mean(key, known)}"
+        for key in _load(_text(path), path)
+        if key not in known
+    ]
     if lines:
         raise ParametersError("\n".join(lines))
 
 
-def _read(path: str | Path) -> bytes:
+def _text(path: str | Path) -> bytes:
     try:
         return Path(path).read_bytes()
     except FileNotFoundError:
         raise ParametersError(f"{path}: no such file; run this from the root of the repository") from None
-    except OSError as error:
-        raise ParametersError(f"{path}: not readable: {error.strerror}") from None
 
 
+@lru_cache(maxsize=1)  # the sections of a file are read one by one
 def _load(text: bytes, path: str | Path) -> dict[Any, Any]:
     if conflict := re.search(rb"^(<{7}|={7}|>{7})( .*)?$", text, re.MULTILINE):
         line = text.count(b"\n", 0, conflict.start()) + 1
         raise ParametersError(f"{path}: line {line}: unresolved merge conflict; keep one side and remove the markers")
     try:
-        document = _parse(text)
+        document = YAML(typ="safe").load(text)
     except MarkedYAMLError as error:
         problem = _plain(" ".join(str(error.problem).split()))
         raise ParametersError(f"{path}: line {error.problem_mark.line + 1}: {problem}") from None
@@ -140,21 +139,13 @@ def _load(text: bytes, path: str | Path) -> dict[Any, Any]:
     return document
 
 
-@lru_cache(maxsize=1)  # the sections of a file are read one by one
-def _parse(text: bytes) -> Any:
-    return YAML(typ="safe").load(text)
-
-
 def validate(value: Any, schema: Any, where: str) -> Any:
     """Check a value against a schema; `where` (file and key path) opens every line of the error."""
     try:
-        checked = TypeAdapter(schema).validate_python(value, strict=True)
+        return TypeAdapter(schema).validate_python(value, strict=True)
     except ValidationError as error:
         lines = [_line(problem, value, where) for problem in error.errors()]
         raise ParametersError("\n".join(lines)) from None
-    if lines := list(_quoted_numbers(value, where)):  # an optimizer's config may hold any text, and would take them
-        raise ParametersError("\n".join(lines))
-    return checked
 
 
 @contextmanager
@@ -167,10 +158,7 @@ def gathered(faults: list[str]) -> Iterator[None]:
 
 
 def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
-    """Decorate a stage's `main`: an InputError ends the process with its message alone and exit code 1.
-
-    Ctrl-C ends it with one line, and the exit code that shells give it, 130; a full or read-only disk with one and 1.
-    """
+    """Decorate a stage's `main`: an InputError ends the process with its message and exit code 1, Ctrl-C with 130."""
 
     @wraps(main)
     def run(*arguments: Any) -> None:
@@ -181,17 +169,15 @@ def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             print("Stopped", file=sys.stderr)
             raise SystemExit(130) from None
-        except OSError as error:
-            if error.errno not in _DISK_IS_NOT_WRITTEN:
-                raise
-            raise SystemExit(": ".join(filter(None, (error.filename, error.strerror)))) from None
 
     return run
 
 
 def did_you_mean(name: Any, known: Collection[str]) -> str:
-    """Return the end of a message that names the known name nearest to this one, or nothing."""
-    by_lower_case = {other.lower(): other for other in known}
+    """End a message with what an old key is called today, or with the known name that is nearest to an unknown one."""
+    if hint := next((hint for old, hint in _RENAMED.items() if str(name).startswith(old)), ""):
+        return f"; {hint}"
+    by_lower_case = {str(one).lower(): one for one in known}
     near = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
     return f"; did you mean {by_lower_case[near[0]]}?" if near else ""
 
@@ -237,11 +223,3 @@ def _plain(message: str) -> str:
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
-
-
-def _quoted_numbers(value: Any, where: str) -> Iterator[str]:
-    if isinstance(value, dict | list):
-        for key, member in value.items() if isinstance(value, dict) else enumerate(value):
-            yield from _quoted_numbers(member, at(where, key))
-    elif isinstance(value, str) and re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", value):
-        yield f"{where}: expected a number without quotes, got {value!r}"

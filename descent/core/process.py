@@ -6,19 +6,9 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-# What TensorFlow 2.21 says on a machine without a GPU, some of it whatever the log level is.
-_NOISE = (
-    "All log messages before absl::InitializeLog()",
-    "cudart_stub.cc",
-    "cuInit",
-    "cpu_feature_guard.cc",
-    "To enable the following instructions",
-    "oneDNN custom operations are on",
-)
 # What Keras would import where it finds it, for functions that nobody calls here: 0.35 and 1.2 s.
 _NOT_NEEDED = ("matplotlib.pyplot", "sklearn")
 
@@ -26,7 +16,7 @@ _NOT_NEEDED = ("matplotlib.pyplot", "sklearn")
 def load_tensorflow(who: str) -> None:
     """Import TensorFlow and Keras, seconds of work, with a line that says so; `who` opens the line.
 
-    Where there is no NVIDIA driver, the lines about a missing GPU are left out; any other line is shown.
+    Where there is no NVIDIA driver, what C++ code writes about a missing GPU while it loads is left out.
     """
     if "keras" in sys.modules:
         return
@@ -39,11 +29,11 @@ def load_tensorflow(who: str) -> None:
         import keras
     else:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # XLA announces itself when it first compiles
-        with _without_noise():
+        with _silence():
             import keras  # noqa: F401
             import tensorflow as tf
 
-            tf.config.list_physical_devices("GPU")  # the last of the noise comes with the first look
+            tf.config.list_physical_devices("GPU")  # the last of these lines comes with the first look
     for module in _NOT_NEEDED:
         if sys.modules[module] is None:
             del sys.modules[module]
@@ -59,24 +49,16 @@ def fix_threads() -> None:
 
 
 @contextlib.contextmanager
-def _without_noise() -> Iterator[None]:
-    """Hold back what C++ code writes to stderr, and in the end pass on what is no noise; after an error, all of it."""
-    sys.stderr.flush()
+def _silence() -> Iterator[None]:
+    """Drop what is written to stderr, by C++ code too: some lines come whatever TensorFlow's log level is."""
     kept = os.dup(2)
-    with tempfile.TemporaryFile("w+", errors="replace") as file:
-        os.dup2(file.fileno(), 2)
-        noise = _NOISE
-        try:
-            yield
-        except BaseException:
-            noise = ()
-            raise
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, 2)
-            os.close(kept)
-            file.seek(0)
-            sys.stderr.writelines(line for line in file if not any(words in line for words in noise))
+    with Path(os.devnull).open("w") as nothing:
+        os.dup2(nothing.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def die_with_parent() -> Callable[[], None]:
@@ -102,17 +84,11 @@ def die_with_parent() -> Callable[[], None]:
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:
-    """Put content at path, making its folder when missing; a failure on the way leaves the old file as it was.
-
-    Raises:
-        OSError: which names `path` where the disk is full or cannot be written.
-    """
+    """Put content at path, making its folder when missing; a failure on the way leaves the old file as it was."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")  # two processes never write to one
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(content)
         part.replace(path)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
     finally:
         part.unlink(missing_ok=True)

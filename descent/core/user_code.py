@@ -1,6 +1,5 @@
-"""Python files of the user's own, an optimizer's or a network's: how params.yaml may name one, and how it is run."""
+"""Your Python files, of an optimizer or a network: how params.yaml may name one, and how it is run."""
 
-import os
 import re
 import sys
 import traceback
@@ -31,17 +30,16 @@ _ALONE = "a file of your own must stand alone, since DVC does not see what it im
 def load(file: str, where: str, source: Path | None = None) -> ModuleType:
     """Run a Python file as a module; each call runs it anew, as it then is.
 
+    The module's name is the path, so that a file called keras.py stands in nobody's way.
+
     Args:
         file: its path from the root of the repository.
         where: file and key path that name it, for messages.
         source: a copy of the file, to be read in its place.
 
-    Returns:
-        The module. Its name is the path, so that a file called keras.py stands in nobody's way.
-
     Raises:
         ParametersError: if there is no such file; if it raises anything at all, `sys.exit()` included; if it imports
-            another file of the repository, or changes what is everybody's: the current folder, Keras' types.
+            another file of the repository, or changes the types that Keras works with for all others.
     """
     source = source or Path(file)
     if not source.is_file():
@@ -52,39 +50,25 @@ def load(file: str, where: str, source: Path | None = None) -> ModuleType:
     module.__file__ = file
     sys.modules[file] = module  # where dataclasses look up the module of a class
     known = {*sys.modules}
+    config = sys.modules["keras"].config
+    floatx, policy = config.floatx(), config.dtype_policy()
 
     def explain(reason: str) -> str:
         missing = re.search(r"ModuleNotFoundError: No module named '(\w+)'", reason)
         alone = missing and Path(file).with_name(f"{missing[1]}.py").exists()
         return f"{where}: {file!r} cannot be run: {reason}{f'; {_ALONE}' if alone else ''}"
 
-    with refused(explain), _unchanged(lambda change: f"{where}: {file!r} {change}"):
+    with refused(explain):
         exec(compile(source.read_bytes(), file, "exec"), vars(module))
+    if (config.floatx(), config.dtype_policy().name) != (floatx, policy.name):
+        config.set_floatx(floatx)
+        config.set_dtype_policy(policy)
+        raise ParametersError(f"{where}: {file!r} changes keras.config for all others; give each layer its dtype")
     if beside := [name for name in sys.modules.keys() - known if _is_beside(sys.modules[name])]:
         for name in beside:  # or the next file that imports it would find it known
             del sys.modules[name]
         raise ParametersError(f"{where}: {file!r} imports {', '.join(sorted(beside))}: {_ALONE}")
     return module
-
-
-@contextmanager
-def _unchanged(message: Callable[[str], str]) -> Iterator[None]:
-    """Put back the current folder and the types that Keras works with, and raise ParametersError if they changed."""
-    keras = sys.modules["keras"]
-    folder, kind, policy = Path.cwd(), keras.config.floatx(), keras.config.dtype_policy()
-    try:
-        yield
-        changes = {
-            "the current folder": Path.cwd() != folder,
-            "keras.config.floatx": keras.config.floatx() != kind,
-            "keras.config.dtype_policy": keras.config.dtype_policy().name != policy.name,
-        }
-        if changed := [name for name, differs in changes.items() if differs]:
-            raise ParametersError(message(f"changes {' and '.join(changed)}, which is not its own alone"))
-    finally:
-        os.chdir(folder)
-        keras.config.set_floatx(kind)
-        keras.config.set_dtype_policy(policy)
 
 
 def _is_beside(module: ModuleType | None) -> bool:
@@ -96,11 +80,11 @@ def _is_beside(module: ModuleType | None) -> bool:
 
 @contextmanager
 def refused(message: Callable[[str], str]) -> Iterator[None]:
-    """Turn whatever is raised inside, by code of the user's or of Keras, into a ParametersError; Ctrl-C alone stays.
+    """Turn whatever your code or Keras raises inside into a ParametersError; only Ctrl-C stays as it is.
 
     Args:
-        message: makes the message from the reason: one line with the kind of the error, its text, and the line of the
-            user's own file where there is one.
+        message: makes the message from the reason: one line with the kind of the error, its text, and the line of your
+            file where there is one.
     """
     try:
         yield

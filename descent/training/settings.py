@@ -1,7 +1,6 @@
 """The sections `training`, `network` and `optimizers` of params.yaml; without Keras, which the report does not need."""
 
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -27,14 +26,6 @@ class TrainingParameters(Section):
     score: Literal["accuracy", "balanced_accuracy", "loss"] = "accuracy"  # what compares (`metrics.SCORES`)
     target_val_accuracy: Annotated[float, Field(gt=0, le=1)]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _refuse_seeds(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "seeds" in value:
-            context = {"key": "seeds"}
-            raise PydanticCustomError("relation", "expected runs: N in its place, for the seeds 0 to N - 1", context)
-        return value
-
     @model_validator(mode="after")
     def _last_epochs_exist(self) -> "TrainingParameters":
         if self.last_epochs > self.epochs:
@@ -50,17 +41,21 @@ def refuse_large_batches(settings: TrainingParameters, train_size: int, where: s
         raise ParametersError(f"{where}.batch_size: {expected}, got {settings.batch_size}")
 
 
-def _in_networks(file: str) -> str:
-    # The folder is what the stage `check` depends on: a file elsewhere could change without a rerun.
-    if not file.startswith("networks/"):
-        raise PydanticCustomError("network_file", "expected a Python file in the folder networks/")
-    return file
+def _in_folder(folder: str) -> AfterValidator:
+    """Annotate a Python file in the folder on which the stage `check` depends; others could change without a rerun."""
+
+    def check(file: str) -> str:
+        if not file.startswith(f"{folder}/"):
+            raise PydanticCustomError("folder", "expected a Python file in the folder {folder}/", {"folder": folder})
+        return file
+
+    return AfterValidator(check)
 
 
 class NetworkEntry(Section):
     """The section `network`: a Python file with a function `build`, and the arguments that it gets."""
 
-    file: Annotated[PythonFile, AfterValidator(_in_networks)]
+    file: Annotated[PythonFile, _in_folder("networks")]
     config: dict[str, JsonValue]
 
 
@@ -71,21 +66,8 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _in_optimizers(file: str) -> str:
-    # The folder is what the stage `check` depends on: a file elsewhere could change without a rerun.
-    if not file.startswith("optimizers/"):
-        raise PydanticCustomError("rule_file", "expected a Python file in the folder optimizers/")
-    return file
-
-
-RuleFile = Annotated[PythonFile, AfterValidator(_in_optimizers)]
+RuleFile = Annotated[PythonFile, _in_folder("optimizers")]
 OptimizerName = Annotated[str, AfterValidator(_check_name)]
-
-
-def _refuse_nan(value: JsonValue) -> JsonValue:
-    if isinstance(value, float) and math.isnan(value):
-        raise PydanticCustomError("nan", "expected a number")
-    return value
 
 
 class OptimizerEntry(Section):
@@ -94,7 +76,7 @@ class OptimizerEntry(Section):
     model_config = ConfigDict(allow_inf_nan=True)  # a default may be infinite
 
     class_name: str
-    config: dict[str, Annotated[JsonValue, AfterValidator(_refuse_nan)]]
+    config: dict[str, JsonValue]
     file: RuleFile | None = None  # that defines the class, from the repository's root; else it is one of Keras
     runs: Runs | None = None  # where it trains more than training.runs
     tuned_runs: Runs | None = None  # the same at its tuned learning rate, in the study
@@ -211,17 +193,21 @@ def refuse_few_runs(optimizers: Mapping[str, OptimizerEntry], training: Training
 
 
 def refuse_shared_names(names: Iterable[str], where: str) -> None:
-    """Refuse names that differ in case only: some systems keep one file for both.
-
-    Args:
-        names: of all optimizers.
-        where: file and key path of the section, for messages.
-    """
+    """Raise ParametersError for names that differ in case only: some systems keep one file for both."""
     first: dict[str, str] = {}
-    lines = []
     for name in names:
         other = first.setdefault(name.lower(), name)
         if other != name:
-            lines.append(f"{where}: {other} and {name}: expected names that differ, and not by case alone")
-    if lines:
-        raise ParametersError("\n".join(lines))
+            raise ParametersError(f"{where}: {other} and {name}: expected names that differ, and not by case alone")
+
+
+def refuse_values(optimizers: Mapping[str, OptimizerEntry], where: str) -> None:
+    """Raise ParametersError for hyperparameters that no class could take."""
+    faults: list[str] = []
+    for name, entry in optimizers.items():
+        for key, value in entry.config.items():
+            if key in RANGES and not isinstance(value, dict):  # a schedule, which Keras knows
+                with parameters.gathered(faults):
+                    parameters.validate(value, RANGES[key], f"{where}.{name}.config.{key}")
+    if faults:
+        raise ParametersError("\n".join(faults))

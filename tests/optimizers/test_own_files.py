@@ -11,20 +11,17 @@ from descent.core.parameters import ParametersError
 from descent.training import optimizers
 from descent.training.settings import OptimizerEntry
 
-try:
-    compile(b"\0", "a file", "exec")
-except (SyntaxError, ValueError) as error:  # the first patches of Python 3.11 say ValueError
-    NULL_BYTES = type(error).__name__
-
 WHERE = "params.yaml: optimizers.mine"
 MINE = """
-import keras
+from __future__ import annotations
+import dataclasses, keras
 class Mine(keras.optimizers.SGD):
     def __init__(self, learning_rate, push=0.5, **kwargs):
         super().__init__(learning_rate, **kwargs)
         self.push = push
+@dataclasses.dataclass
 class Other:
-    pass
+    push: dataclasses.InitVar[float]  # which dataclasses look up in the module
 """
 
 
@@ -56,27 +53,13 @@ def test_own_class_is_built_from_its_file_with_its_config_and_read_anew_after_an
     assert optimizers.build(mine(MINE.replace("push=0.5", "push=0.6"), learning_rate=0.1), WHERE).push == 0.6
 
 
-def test_own_file_may_have_dataclasses_with_annotations_that_are_text(mine):
-    code = """
-from __future__ import annotations
-import dataclasses, keras
-@dataclasses.dataclass
-class Settings:
-    push: dataclasses.InitVar[float]
-    kept: list[float] = dataclasses.field(default_factory=list)
-"""
-    assert optimizers.build(mine(code + MINE.replace("\nimport keras", ""), learning_rate=0.1), WHERE).push == 0.5
-
-
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
         ("class Mine(:", "SyntaxError: invalid syntax (mine.py, line 1)"),
         ("import nowhere_to_be_found", "ModuleNotFoundError: No module named 'nowhere_to_be_found' ({file}, line 1)"),
         ("\n1 / 0", "ZeroDivisionError: division by zero ({file}, line 2)"),
-        ("raise ValueError('two\\n lines')", "ValueError: two lines ({file}, line 1)"),
         ("import sys\nsys.exit(0)", "SystemExit: 0 ({file}, line 2)"),
-        ("\0", f"{NULL_BYTES}: source code string cannot contain null bytes"),
     ],
 )
 def test_own_file_that_cannot_be_run_is_refused_with_reason_and_line(mine, code, reason):
@@ -87,35 +70,34 @@ def test_own_file_that_cannot_be_run_is_refused_with_reason_and_line(mine, code,
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
-        ("import keras\nkeras.config.set_dtype_policy('mixed_float16')", "changes keras.config.dtype_policy, which"),
-        ("import os\nos.chdir('/')", "changes the current folder"),
-        ("import os\nos.chdir('/')\n1 / 0", "cannot be run: ZeroDivisionError"),
+        ("import keras\nkeras.config.set_dtype_policy('mixed_float16')", "changes keras.config for all"),
         ("from optimizers import beside", "imports optimizers.beside: a file of your own must stand alone"),
         ("import beside", "cannot be run: ModuleNotFoundError: No module named 'beside' ({file}, line 1); a file of"),
     ],
 )
 def test_own_file_that_is_not_alone_is_refused_and_what_it_changed_put_back(mine, monkeypatch, code, reason):
-    entry = mine(code + MINE, learning_rate=0.1)
+    entry = mine(code + MINE.replace("from __future__ import annotations", ""), learning_rate=0.1)
     Path("optimizers/beside.py").write_text("")
     monkeypatch.syspath_prepend(Path.cwd())
     monkeypatch.delitem(sys.modules, "optimizers", raising=False)
-    before = Path.cwd(), keras.config.floatx(), keras.config.dtype_policy()
+    before = keras.config.dtype_policy()
     assert refusal(entry).startswith(f"{WHERE}.file: 'optimizers/mine.py' {reason.format(file=entry.file)}")
-    assert (Path.cwd(), keras.config.floatx(), keras.config.dtype_policy()) == before
+    assert keras.config.dtype_policy() == before
 
 
-@pytest.mark.parametrize("file", ["optimizers/nowhere.py", "folder.py"])
-def test_own_file_that_is_none_is_refused_by_name(mine, file):
-    entry = mine(MINE)
-    Path("folder.py").mkdir()
-    assert refusal(entry.model_copy(update={"file": file})) == f"{WHERE}.file: no such file: '{file}'"
+def test_own_file_that_is_not_there_is_refused_by_name_and_in_an_experiments_folder_with_what_to_do(mine, monkeypatch):
+    entry = mine(MINE).model_copy(update={"file": "optimizers/nowhere.py"})
+    assert refusal(entry) == f"{WHERE}.file: no such file: 'optimizers/nowhere.py'"
+    folder = Path.cwd() / ".dvc/tmp/exps/standalone/one"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert refusal(entry).endswith("an experiment's folder has only what Git knows: git add optimizers/nowhere.py")
 
 
-@pytest.mark.parametrize(("code", "there"), [(MINE, "Mine"), ("", "none")])
 @pytest.mark.parametrize("class_name", ["Yours", "Other"])
-def test_own_file_without_that_optimizer_is_refused_with_those_it_has(mine, code, there, class_name):
-    message = refusal(mine(code, class_name))
-    assert message == f"{WHERE}.class_name: expected one of {there} in optimizers/mine.py, got {class_name!r}"
+def test_own_file_without_that_optimizer_is_refused_with_those_it_has(mine, class_name):
+    message = refusal(mine(MINE, class_name))
+    assert message == f"{WHERE}.class_name: expected one of Mine in optimizers/mine.py, got {class_name!r}"
 
 
 def test_own_hyperparameters_are_checked_by_the_type_of_their_default(mine):
@@ -136,9 +118,7 @@ def method(body):
     ("body", "reason"),
     [
         ("def __init__(self, **kwargs): raise RuntimeError('no\\nway')", "RuntimeError: no way ({file}, line 4)"),
-        ("def __init__(self, **kwargs): sys.exit(0)", "SystemExit: 0 ({file}, line 4)"),
         ("def __init__(self, **kwargs): warnings.warn('careful')", "UserWarning: careful ({file}, line 4)"),
-        ("from_config = classmethod(lambda cls, config: None)", "TypeError: from_config returned None"),
     ],
 )
 def test_own_class_that_cannot_be_made_is_refused_with_reason_and_line(mine, body, reason):
@@ -153,12 +133,8 @@ STEP = "def update_step(self, gradient, variable, rate): "
     ("body", "reason"),
     [
         ("def build(self, variables): raise MemoryError('too large')", "MemoryError: too large ({file}, line 4)"),
-        (STEP + "sys.exit(0)", "SystemExit: 0"),
         (STEP + "variable.assign(numpy.sqrt(gradient))", "NotImplementedError"),
-        (
-            STEP + "\n        if gradient[0] > 0: pass",
-            "ValueError: The truth value of an array with more than one element",
-        ),
+        (STEP + "\n        if gradient[0] > 0: pass", "ValueError: The truth value of an array with more than one"),
         (
             STEP + "variable.assign(tf.py_function(abs, [gradient], tf.float32))",
             "XLA, which compiles trainings, has no EagerPyFunc",

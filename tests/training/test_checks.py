@@ -12,9 +12,8 @@ from descent.core.parameters import ParametersError
 from descent.training import networks
 from descent.training.settings import NetworkEntry, OptimizerEntry
 
-WEIGHTS = networks.builder(NetworkEntry(file="networks/cnn.py", config={"filters": [2]}), (6, 6), 3)(
-    0
-).trainable_variables
+CNN = NetworkEntry(file="networks/cnn.py", config={"filters": [2]})
+WEIGHTS = networks.builder(CNN, (6, 6), 3)(0).trainable_variables
 REFUSED = {
     "counter": "cannot take a step twice: Python code in it counts",
     "numpy_noise": "cannot take a step twice: Python code in it counts",
@@ -39,49 +38,22 @@ def test_optimizer_is_refused_with_the_reason(name):
         optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
-@pytest.mark.parametrize(
-    ("code", "found"),
-    [
-        ("class Mine(Optimizer):\n    def get_updates(self, loss, params): pass\n", "get_updates"),
-        ("class Base(Optimizer):\n    def _prepare(self): pass\nclass Mine(Base): pass\n", "_prepare"),
-        ("from keras.legacy import interfaces\n", "keras.legacy"),
-        ("Mine = tf.keras.optimizers.legacy.Adam\n", "keras.optimizers.legacy"),
-    ],
-)
-def test_file_for_keras_2_is_refused_with_the_signatures_of_today(code, found, tmp_path, monkeypatch):
+def test_method_of_keras_2_in_a_base_class_is_refused_with_the_signatures_of_today(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    code = "import keras\nclass Base(keras.optimizers.SGD):\n    def _prepare(self): pass\nclass Mine(Base): pass\n"
     (tmp_path / "mine.py").write_text(code)
     entry = OptimizerEntry.model_construct(class_name="Mine", config={}, file="mine.py")
-    with pytest.raises(ParametersError) as caught:
-        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
-    assert str(caught.value) == (
-        f"optimizers.mine.file: mine.py has {found}, which Keras 3 never calls: an optimizer of Keras 3 defines"
-        " build(self, variables), update_step(self, gradient, variable, learning_rate) and get_config(self)"
-    )
-
-
-def test_lr_of_keras_2_is_told_its_name_of_today():
-    entry = OptimizerEntry(class_name="Adam", config={"lr": 0.1})
-    with pytest.raises(ParametersError, match=r"^optimizers\.adam\.config\.lr: Keras 3 calls it learning_rate$"):
-        optimizer_check.check_optimizer(entry, "optimizers.adam", WEIGHTS, jit_compile=True)
-
-
-@pytest.mark.parametrize(("name", "file"), [("Nadam", "keras2_nadam"), ("TFOptimizer", "tf1")])
-def test_class_name_of_an_earlier_edition_is_refused_with_what_to_write(name, file):
-    entry = OptimizerEntry(class_name=f"keras2>{name}", config={})
-    expected = f"class_name: expected file: optimizers/{file}.py, class_name: {name}, got"
-    with pytest.raises(ParametersError, match=expected):
+    with pytest.raises(
+        ParametersError, match=r"mine\.py has _prepare, which Keras 3 never calls: .* update_step\(self, "
+    ):
         optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
-def test_infinite_default_is_taken_from_params_yaml_and_nan_is_not():
+def test_infinite_hyperparameter_is_taken_from_params_yaml():
     entry = {"class_name": "Grow", "config": {"growth_rate": float("inf")}, "file": "optimizers/infinite.py"}
-    taken = parameters.validate(entry, OptimizerEntry, "here")
-    read = taken.model_copy(update={"file": "tests/cases/optimizers/infinite.py"})
+    read = parameters.validate(entry, OptimizerEntry, "here")
+    read = read.model_copy(update={"file": "tests/cases/optimizers/infinite.py"})
     optimizer_check.check_optimizer(read, "optimizers.mine", WEIGHTS, jit_compile=True)
-    entry["config"]["growth_rate"] = float("nan")
-    with pytest.raises(ParametersError, match=r"here\.config\.growth_rate: expected a number, got nan"):
-        parameters.validate(entry, OptimizerEntry, "here")
 
 
 @pytest.mark.slow
@@ -102,14 +74,6 @@ def test_state_that_starts_differently_at_one_seed_is_refused(tmp_path, monkeypa
     entry = OptimizerEntry.model_construct(class_name="Mine", config={}, file="mine.py")
     with pytest.raises(ParametersError, match="Mine starts differently at one seed"):
         optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
-
-
-def test_accumulation_is_tried_to_its_end():
-    rates = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.99, "gradient_accumulation_steps": 4}
-    lion = OptimizerEntry(class_name="Lion", config=rates, file="optimizers/lion.py")
-    before = [weight.numpy() for weight in WEIGHTS]
-    optimizer_check.check_optimizer(lion, "optimizers.lion", WEIGHTS, jit_compile=True)
-    assert any((weight.numpy() != old).any() for weight, old in zip(WEIGHTS, before, strict=True))
 
 
 NOISE = """
