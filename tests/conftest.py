@@ -17,7 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # that it is ignored, 
 LONGEST = (
     "test_alone.py", "test_contract.py", "test_reruns.py", "test_runs.py", "test_checks.py", "test_own_case.py",
     "test_end_to_end.py", "test_store.py", "test_run_parallel.py", "test_update_rules.py", "test_repair.py",
-    "test_every_optimizer.py", "test_check.py", "test_cluster.py", "test_readme.py", "test_user_files.py",
+    "test_check.py", "test_cluster.py", "test_readme.py", "test_user_files.py",
     "test_race.py", "test_compare.py", "test_plots_page.py", "test_parent.py",
 )  # fmt: skip
 
