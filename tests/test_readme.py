@@ -1,5 +1,6 @@
 """README and docs are true: every command exists, every link leads somewhere, every quoted figure is committed."""
 
+import json
 import re
 import shlex
 import shutil
@@ -12,9 +13,10 @@ from dvc.cli import parse_args
 from dvc.utils.hydra import apply_overrides
 from pipeline import ROOT, Project, yaml
 
+from descent.analysis import records
 from descent.trajectories import paths
 from stages import check
-from tools import experiments, readme
+from tools import experiments, readme, series
 
 PAGES = [ROOT / "README.md", *ROOT.glob("docs/**/*.md")]
 
@@ -27,22 +29,24 @@ def commands():
     """Every command line that a page shows, once."""
     found = set()
     for page in PAGES:
-        text = page.read_text(encoding="utf-8")
-        for language, block in re.findall(r"```(sh|console)\n(.*?)```", text, re.DOTALL):
+        for language, block in re.findall(r"```(sh|console)\n(.*?)```", read(page), re.DOTALL):
             lines = [line.split("  #")[0].strip() for line in block.splitlines()]
             found |= {line.removeprefix("$ ") for line in lines if line and (language == "sh" or line.startswith("$ "))}
     return sorted(found)
+
+
+TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
 
 @pytest.mark.parametrize("line", commands())
 def test_shown_command_exists(line):
     program, *arguments = shlex.split(line.split(" | ")[0])
     if program == "make":
-        subprocess.run(["make", "--dry-run", *arguments], cwd=ROOT, check=True, capture_output=True)
+        assert {argument for argument in arguments if "=" not in argument} <= TARGETS
     elif program == "dvc":
         parse_args(arguments)  # raises for a command or an option that DVC does not have
     elif program == "python" and arguments[0] != "-m":  # a file that the page has the reader make
-        assert any(f"```python\n# {arguments[0]}\n" in page.read_text(encoding="utf-8") for page in PAGES)
+        assert any(f"```python\n# {arguments[0]}\n" in read(page) for page in PAGES)
     elif program == "python":
         assert (ROOT / Path(*arguments[1].split(".")).with_suffix(".py")).is_file()
     else:
@@ -51,7 +55,7 @@ def test_shown_command_exists(line):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_and_pictures_lead_somewhere(page):
-    for target in re.findall(r"\]\((?!https?://)([^)#]+)", page.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\((?!https?://)([^)#]+)", read(page)):
         assert (page.parent / target).exists(), target
 
 
@@ -71,67 +75,59 @@ def compared(tmp_path_factory, mnist_archive):
     return folder
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if "<!-- begin " in page.read_text(encoding="utf-8")])
+@pytest.mark.parametrize("page", [page for page in PAGES if "<!-- begin " in read(page)])
 def test_quoted_text_is_what_the_committed_results_give(page, compared):
-    text = page.read_text(encoding="utf-8")
-    assert readme.embed(text, compared) == text
-
-
-def test_readme_opens_with_the_answer_that_the_report_gives(compared):
-    answer = (compared / "results/report/ranking.md").read_text(encoding="utf-8").splitlines()[0]
-    first_screen = (ROOT / "README.md").read_text(encoding="utf-8").split("```sh")[0]
-    assert answer in first_screen.splitlines()
+    assert readme.embed(read(page), compared) == read(page)
 
 
 def test_committed_tables_and_figures_are_what_the_committed_histories_give(compared):
-    status = Project(compared).run("git status --porcelain")
-    assert status == ""
+    assert Project(compared).run("git status --porcelain") == ""
 
 
-def experiments_of_readme():
-    """Each `dvc exp run` of README that runs at once, in the order in which they stand, by the experiment's name."""
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"(?:^|`)(dvc exp run [^`\n]*)", text, re.MULTILINE)
-    return {shlex.split(line)[-1]: line for line in lines}
+EXPERIMENTS = re.findall(r"(?:^|`)(dvc exp run [^`\n]*)", read("README.md"), re.MULTILINE)
 
 
-def _flat(tree, path=""):
-    """Map each key path of nested mappings to its value."""
-    if not isinstance(tree, dict):
-        return {path: tree}
-    found = {}
-    for name, part in tree.items():
-        found |= _flat(part, f"{path}.{name}" if path else name)
-    return found
-
-
-@pytest.mark.parametrize("line", experiments_of_readme().values(), ids=experiments_of_readme())
-def test_experiment_of_readme_changes_what_it_says_and_nothing_else_and_is_understood(line, tmp_path, monkeypatch):
+@pytest.mark.parametrize("line", EXPERIMENTS)
+def test_experiment_of_readme_is_understood(line, tmp_path, monkeypatch):
     for name in ("networks", "optimizers"):
         shutil.copytree(ROOT / name, tmp_path / name)
     path = Path(shutil.copy(ROOT / "params.yaml", tmp_path))
-    words = shlex.split(line)
-    options = [word for option, word in pairwise(words) if option == "-S"]
-    before = _flat(yaml.load(path))
-    apply_overrides(path, options)  # as `dvc exp run` does
-    after = _flat(yaml.load(path))
-    changed = {key for key in before.keys() | after.keys() if before.get(key) != after.get(key)}
-    told = [option.lstrip("~+").split("=")[0] for option in options]
-    assert changed
-    for key in changed:
-        assert any(f"{key}.".startswith(f"{path}.") for path in told), f"changed {key}"
-    for path in told:
-        assert any(f"{key}.".startswith(f"{path}.") for key in changed), f"did not change {path}"
+    before = yaml.load(path)
+    apply_overrides(path, [word for option, word in pairwise(shlex.split(line)) if option == "-S"])  # as DVC does
+    assert yaml.load(path) != before
     monkeypatch.chdir(tmp_path)
-    faults, read, _ = check.understand()
-    assert (faults, read.keys()) == ([], check.SECTIONS.keys())
+    faults, understood, _ = check.understand()
+    assert (faults, understood.keys()) == ([], check.SECTIONS.keys())
 
 
 def test_pages_of_experiments_show_their_own_commands():
     for name, lines in experiments.EXPERIMENTS.items():
-        page = (ROOT / experiments.FOLDER / f"{name}.md").read_text(encoding="utf-8")
         shown = [line for line in lines if not line.startswith(("## ", "sed --separate"))]
-        assert re.findall(r"^\$ (.*)$", page, re.MULTILINE) == shown
+        assert re.findall(r"^\$ (.*)$", read(experiments.FOLDER / f"{name}.md"), re.MULTILINE) == shown
+
+
+def tables_with_main():
+    """The tables of the pages of experiments that have a column of the branch main: head and rows of cells."""
+    for page in sorted((ROOT / experiments.FOLDER).glob("*.md")):
+        for block in re.findall(r"(?:^\|.*\n)+", read(page), re.MULTILINE):
+            head, _, *rows = ([cell.strip() for cell in line.strip("|\n").split("|")] for line in block.splitlines())
+            if any(f"{cell} ".startswith("main ") for cell in head):
+                yield pytest.param(head, rows, id=f"{page.stem}-{head[0]}")
+
+
+@pytest.mark.parametrize(("head", "rows"), tables_with_main())
+def test_what_a_page_shows_of_main_is_the_committed_baseline_to_the_digit(head, rows):
+    results = records.read_results(read)
+    means = series.column(results)
+    runs = {name: f"(n = {len(training.final_accuracy)})" for name, training in results.trainings.items()}
+    [place] = [number for number, cell in enumerate(head) if f"{cell} ".startswith("main ")]
+    for row in rows:
+        if head[0] == "Path":  # of dvc metrics diff
+            assert row[place] == str(round(json.loads(read(row[0]))[row[1]], 5)), row
+        elif "(n = " in head[place]:  # of tools.series
+            assert (head[place], row[place]) == (f"main {runs[row[0]]}", means[row[0]])
+        else:  # of stages.diff
+            assert row[place] == f"{means[row[0]].strip('*')} {runs[row[0]]}"
 
 
 def test_python_versions_are_the_same_everywhere():

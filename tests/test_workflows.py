@@ -1,7 +1,7 @@
 """GitHub's workflows: what they call exists, and they may only read."""
 
 import re
-import subprocess
+import tomllib
 
 from pipeline import ROOT, yaml
 
@@ -11,10 +11,10 @@ SCRIPTS = [step["run"] for step in STEPS if "run" in step]
 
 
 def test_targets_and_modules_that_are_called_exist():
-    text = "\n".join(SCRIPTS)
-    for command in set(re.findall(r"\bmake [^|&\n]*", text)):
-        subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
-    modules = re.findall(r"python -m stages\.(\w+)", text)
+    text, makefile = "\n".join(SCRIPTS), (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets, modules = re.findall(r"\bmake ([a-z-]+)", text), re.findall(r"python -m stages\.(\w+)", text)
+    assert targets
+    assert all(re.search(f"^{target}:", makefile, re.MULTILINE) for target in targets)
     assert modules
     assert all((ROOT / f"stages/{name}.py").is_file() for name in modules)
 
@@ -26,8 +26,8 @@ def test_workflows_may_only_read():
 
 
 def test_actions_are_githubs_own_at_a_commit_with_its_version_beside_it():
-    lines = [line for path in WORKFLOWS for line in (ROOT / ".github/workflows" / path).read_text().splitlines()]
-    uses = [line.split("uses: ")[1] for line in lines if "uses: " in line]
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / ".github/workflows").glob("*.yml")]
+    uses = re.findall(r"uses: (.*)", "\n".join(texts))
     assert uses
     assert all(re.fullmatch(r"actions/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", action) for action in uses)
 
@@ -35,3 +35,12 @@ def test_actions_are_githubs_own_at_a_commit_with_its_version_beside_it():
 def test_no_expression_becomes_a_part_of_a_script():
     assert SCRIPTS
     assert not any("${{" in text for text in SCRIPTS)
+
+
+def test_all_tests_run_on_the_oldest_supported_python_and_the_fast_ones_on_the_newest():
+    job = WORKFLOWS["test.yml"]["jobs"]["test"]
+    oldest, newest = job["strategy"]["matrix"]["python"]
+    supported = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert supported == f">={oldest},<3.{int(newest.removeprefix('3.')) + 1}"
+    runs = {step["run"].split()[1]: step.get("if") for step in job["steps"] if step.get("run", "").startswith("make")}
+    assert (runs["test-all"], runs["test"]) == (f"matrix.python == '{oldest}'", f"matrix.python != '{oldest}'")

@@ -1,8 +1,5 @@
 """Claims about building optimizers from entries: what is meant is made, anything else is refused with its key path."""
 
-import copy
-import inspect
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -19,17 +16,12 @@ ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)
 WHERE = "params.yaml: optimizers.mine"
 RATE = f"{WHERE}.config.learning_rate"
 DECAY = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9}
+FILES = {"TFOptimizer": "optimizers/tf1.py"}
 
 
-FILES = {
-    "RMSprop of 2018": ("RMSprop", "optimizers/keras2_rmsprop.py"),
-    "TFOptimizer": ("TFOptimizer", "optimizers/tf1.py"),
-}
-
-
-def build(name, **config):
-    class_name, file = FILES.get(name, (name, None))
-    return optimizers.build(OptimizerEntry(class_name=class_name, config=config, file=file), WHERE)
+def build(class_name, **config):
+    entry = OptimizerEntry(class_name=class_name, config=config, file=FILES.get(class_name))
+    return optimizers.build(entry, WHERE)
 
 
 def schedule(class_name="ExponentialDecay", **config):
@@ -52,14 +44,6 @@ def test_entry_of_params_yaml_becomes_an_optimizer_with_exactly_its_hyperparamet
     assert {key: config[key] for key in entry.config} == pytest.approx(entry.config)
 
 
-def test_every_build_is_a_fresh_optimizer_and_leaves_the_entry_as_it_was():
-    entry = OptimizerEntry(class_name="Adam", config={"learning_rate": schedule(**DECAY), "beta_1": 0.8})
-    before = copy.deepcopy(entry)
-    first, second = optimizers.build(entry, WHERE), optimizers.build(entry, WHERE)
-    assert first is not second
-    assert entry == before
-
-
 @pytest.mark.parametrize(
     ("class_name", "config"),
     [
@@ -76,12 +60,9 @@ def test_whole_numbers_fractions_and_null_do_where_they_mean_something(class_nam
 @pytest.mark.parametrize(
     ("class_name", "start", "end"),
     [
-        ("Adm", "expected one of Ada", "got 'Adm'; did you mean Adam?"),
         ("adam", "expected one of Ada", "got 'adam'; did you mean Adam?"),
-        ("Optimizer", "expected one of Ada", "in keras.optimizers, got 'Optimizer'"),  # abstract
         ("serialize", "expected one of Ada", "in keras.optimizers, got 'serialize'"),  # no class
         ("LossScaleOptimizer", "LossScaleOptimizer cannot be compared: it holds other optimizers", ""),
-        ("MultiOptimizer", "MultiOptimizer cannot be compared: it holds other optimizers", ""),
         ("ScheduleFreeAdamW", "ScheduleFreeAdamW cannot be compared: ", ""),
     ],
 )
@@ -99,14 +80,14 @@ def test_class_that_is_not_there_or_cannot_be_compared_is_refused_with_what_to_w
     [
         ("Adam", {"lr": 0.1}, ["{'lr': 0.1}", "Adam takes learning_rate, beta_1"]),
         ("Adam", {"decay": 0.1}, ["`decay` is no longer supported", "Adam takes learning_rate, beta_1"]),
-        ("RMSprop of 2018", {"momentum": 0.9}, ["{'momentum': 0.9}", "RMSprop takes learning_rate, rho, epsilon;"]),
         ("TFOptimizer", {}, ["missing", "'optimizer'"]),
+        ("TFOptimizer", {"optimizer": "Adam", "learning_rate": 0.1}, ["expected one of AdadeltaOptimizer, ", "'Adam'"]),
+        ("TFOptimizer", {"optimizer": "MomentumOptimizer", "learning_rate": 0.1}, ["momentum: missing"]),
         (
             "TFOptimizer",
             {"optimizer": "MomentumOptimizer", "learning_rate": 0.1, "beta1": 0.9},
             ["beta1: unknown to MomentumOptimizer; it takes learning_rate, momentum"],
         ),
-        ("Adam", {"clipnorm": 1.0, "clipvalue": 1.0}, ["Only one of `clipnorm`, `clipvalue`"]),
         ("Ftrl", {"learning_rate_power": 0.5}, ["`learning_rate_power` needs to be negative or zero"]),
     ],
 )
@@ -118,30 +99,20 @@ def test_hyperparameters_that_a_class_does_not_take_are_refused_by_name(class_na
         assert part in message
 
 
-@pytest.mark.filterwarnings("ignore")
-def test_hyperparameter_that_keras_ignores_with_a_warning_is_refused_whoever_ignores_warnings():
-    assert "`decay` is no longer supported" in refusal("Adam", {"decay": 0.1})
-
-
 @pytest.mark.parametrize(
     ("class_name", "config", "reason"),
     [
         ("SGD", {"momentum": "high"}, "a number, got 'high'"),
         ("SGD", {"momentum": True}, "a number, got True"),
-        ("SGD", {"momentum": None}, "a number, got None"),
         ("SGD", {"momentum": 1.1}, "at most 1, got 1.1"),
         ("SGD", {"learning_rate": 0}, "more than 0, got 0"),
         ("SGD", {"learning_rate": "ExponentialDecay"}, "a number, got 'ExponentialDecay'"),
-        ("SGD", {"learning_rate": [0.1]}, "a number, got [0.1]"),
-        ("SGD", {"nesterov": "yes"}, "true or false, got 'yes'"),
         ("SGD", {"use_ema": 1}, "true or false, got 1"),
-        ("SGD", {"gradient_accumulation_steps": 2.0}, "an integer, got 2.0"),
+        ("SGD", {"gradient_accumulation_steps": 1}, "at least 2, got 1"),
         ("SGD", {"loss_scale_factor": 128.0}, "None, got 128.0"),
         ("Adam", {"beta_1": 1.0}, "less than 1, got 1.0"),
         ("Adam", {"epsilon": -1e-7}, "at least 0, got -1e-07"),
-        ("RMSprop of 2018", {"use_ema": "yes"}, "true or false, got 'yes'"),
         ("TFOptimizer", {"momentum": True, "optimizer": "MomentumOptimizer"}, "a number, got True"),
-        ("Adafactor", {"beta_2_decay": "slow"}, "a number, got 'slow'"),
         ("Muon", {"ns_steps": 5.5}, "an integer, got 5.5"),
         ("Muon", {"exclude_layers": "dense"}, "a list, got 'dense'"),
     ],
@@ -159,52 +130,33 @@ def test_every_wrong_hyperparameter_is_told_at_once():
     ]
 
 
-@pytest.mark.parametrize(
-    "made",
-    [
-        keras.optimizers.schedules.ExponentialDecay(**DECAY),
-        keras.optimizers.schedules.PiecewiseConstantDecay([5], [0.1, 0.0]),
-        keras.optimizers.schedules.CosineDecay(0.0, 100, warmup_target=0.1, warmup_steps=10),
-    ],
-    ids=lambda made: type(made).__name__,
-)
-def test_schedule_is_taken_in_the_form_in_which_keras_serialises_it(made):
+def test_schedule_is_taken_in_the_form_in_which_keras_serialises_it():
+    made = keras.optimizers.schedules.CosineDecay(0.0, 100, warmup_target=0.1, warmup_steps=10)
     optimizer = build("SGD", learning_rate=keras.saving.serialize_keras_object(made))
     assert optimizer.get_config()["learning_rate"]["config"] == made.get_config()
-    assert float(optimizer.learning_rate) == pytest.approx(float(made(0)))
-
-
-PIECES = partial(schedule, "PiecewiseConstantDecay")
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         (schedule("ExponentialDelay"), "class_name: expected one of CosineDecay, CosineDecayRestarts, "),
-        (schedule("LearningRateSchedule"), "class_name: expected one of CosineDecay, CosineDecayRestarts, "),
         ({"config": DECAY}, "class_name: missing"),
-        (schedule(**DECAY) | {"module": "torch"}, "module: expected 'keras.optimizers.schedules'"),
         (schedule(**DECAY, rate=0.9), "config: TypeError: ExponentialDecay.__init__() got an unexpected keyword"),
-        (schedule(initial_learning_rate=0.1), "config: TypeError: ExponentialDecay.__init__() missing 2 required"),
         (schedule(**DECAY | {"decay_steps": 0}), "config.decay_steps: expected at least 1"),
-        (schedule(**DECAY, staircase=1), "config.staircase: expected true or false, got 1"),
-        (PIECES(boundaries=[1, 2], values=[0.1, 0.2]), "config: ValueError: The length of boundaries should be 1 less"),
-        (PIECES(boundaries=[1.5], values=[0.1, 0.2]), "config.boundaries.0: expected an integer, got 1.5"),
+        (
+            schedule("PiecewiseConstantDecay", boundaries=[1, 2], values=[0.1, 0.2]),
+            "config: ValueError: The length of boundaries should be 1 less",
+        ),
     ],
 )
 def test_bad_schedule_is_refused_with_its_key_path(given, message):
     assert refusal("SGD", {"learning_rate": given}).startswith(f"{RATE}.{message}")
 
 
-CLASSES = inspect.getmembers(keras.optimizers, inspect.isclass)
-KERAS = {name for name, cls in CLASSES if issubclass(cls, keras.optimizers.Optimizer)}
-
-
-@pytest.mark.parametrize("name", sorted(KERAS - {"Optimizer", *optimizers.REFUSED}))
-def test_every_class_of_keras_that_an_entry_may_name_takes_its_step(name):
-    optimizer_check.check_optimizer(
-        OptimizerEntry(class_name=name, config={}), WHERE, optimizer_check.SMALL, jit_compile=True
-    )
+@pytest.mark.parametrize("name", ["Adafactor", "Lamb", "Muon"])  # the others step in test_update_rules.py
+def test_class_of_keras_takes_its_step(name):
+    entry = OptimizerEntry(class_name=name, config={})
+    optimizer_check.check_optimizer(entry, WHERE, optimizer_check.SMALL, jit_compile=True)
 
 
 def test_class_of_keras_that_fails_at_its_first_step_is_refused_with_the_reason():

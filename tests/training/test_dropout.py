@@ -11,12 +11,16 @@ from keras import layers
 from descent.training.dropout import ThreefryDropout, drop, use_threefry
 
 
+@tf.function(jit_compile=True)
+def dropped(rate, ones, state):
+    return drop(ones, rate, state)
+
+
 def mask(rate, shape, state):
-    values = tf.ones(shape)
-    return tf.function(lambda: drop(values, rate, tf.constant(state, tf.int64)), jit_compile=True)().numpy()
+    return dropped(rate, tf.ones(shape), tf.constant(state, tf.int64)).numpy()
 
 
-@pytest.mark.parametrize(("rate", "met"), [(1e-6, 0), (0.2, 0.2), (0.5, 0.5), (0.999999, 1 - 2**-16)])
+@pytest.mark.parametrize(("rate", "met"), [(0.2, 0.2), (0.999999, 1 - 2**-16)])
 def test_any_rate_is_met_to_16_bits_and_leaves_the_expectation(rate, met):
     values = mask(rate, (5, 100000), [1, 0])
     assert np.mean(values == 0) == pytest.approx(met, abs=0.01)
@@ -24,16 +28,12 @@ def test_any_rate_is_met_to_16_bits_and_leaves_the_expectation(rate, met):
 
 
 def test_masks_change_with_seed_and_counter_and_nothing_else():
-    one = mask(0.5, (6, 10), [1, 0])
-    assert np.array_equal(one, mask(0.5, (6, 10), [1, 0]))
-    assert not np.array_equal(one, mask(0.5, (6, 10), [1, 1]))
-    assert not np.array_equal(one, mask(0.5, (6, 10), [2, 0]))
-
-
-def test_units_that_share_a_random_number_do_not_share_their_fate():
-    quarters = np.split(mask(0.5, (4, 1000), [1, 0]), 4)
-    for one, other in pairwise(quarters):
-        assert np.mean((one == 0) == (other == 0)) == pytest.approx(0.5, abs=0.07)
+    one, again, next_step, other = (mask(0.5, (4, 1000), state) for state in ([1, 0], [1, 0], [1, 1], [2, 0]))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, next_step)
+    assert not np.array_equal(one, other)
+    for quarter, following in pairwise(np.split(one, 4)):  # units that share a random number do not share their fate
+        assert np.mean((quarter == 0) == (following == 0)) == pytest.approx(0.5, abs=0.07)
 
 
 class OwnDropout(layers.Dropout):
@@ -58,11 +58,8 @@ def test_two_layers_of_a_network_draw_other_masks_and_each_step_new_ones():
     keras.utils.set_random_seed(0)
     stack = [layers.Dropout(0.5), layers.Dropout(0.5)]
     x = np.ones((4, 500), "float32")
-    for layer in stack:
-        layer.build(x.shape)
     model = keras.Sequential([keras.Input((500,)), *stack])
     use_threefry(model)
     draw = tf.function(lambda: [layer(x, training=True) for layer in stack], jit_compile=True)
-    first, second = draw(), draw()
-    drawn = {values.numpy().tobytes() for values in (*first, *second)}
+    drawn = {values.numpy().tobytes() for _ in range(2) for values in draw()}
     assert len(drawn) == 4
