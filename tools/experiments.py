@@ -37,7 +37,6 @@ EXPERIMENTS = {
         "dvc metrics diff main adam-lr3 --md",
         "python -m stages.diff main adam-lr3 --md",
     ],
-    "ten-seeds": ranked("ten-seeds", RUNS.format(10)),
     "keras3-defaults": [
         "dvc exp run --temp -n keras3-defaults -S '~optimizers.rmsprop.file'"
         " -S '~optimizers.adagrad.file' -S optimizers.adagrad.config.learning_rate=0.001"
@@ -72,8 +71,6 @@ EXPERIMENTS = {
         "## The tuned learning rates",
         "python -m stages.race --study",
         "cat results/tuning/report/tuned.md",
-        "## Verdict",
-        "sed --separate --quiet '1s/^/- /p' results/report/ranking.md results/tuning/report/tuned.md",
     ],
     "newer-optimizers": [
         # An eighth of the examples, so that the study takes minutes: a step of Muon takes 13 times as long as Adam's.
@@ -109,11 +106,10 @@ def main(names: list[str]) -> None:
                 if command.startswith("## "):
                     page += f"\n{command}\n"
                     continue
-                printed = f"\n{run(command, clone).strip()}\n"
-                if not command.startswith("sed --separate"):  # its output is a section that README quotes
-                    page += f"\n```console\n$ {command}\n```\n"
+                printed = run(command, clone).strip()
+                page += f"\n```console\n$ {command}\n```\n"
                 if not command.startswith(SILENT):
-                    page += printed
+                    page += f"\n{printed}\n"
             page = page.replace("```\n\n```console\n", "")  # commands that print nothing share a block
             Path(FOLDER, f"{name}.md").write_text(page, encoding="utf-8")
             run("git checkout --quiet . && dvc checkout --quiet dvc.yaml", clone)
