@@ -6,7 +6,7 @@ Usage: python -m stages.trace
 from functools import partial
 from pathlib import Path
 
-from descent.core import parameters, process, style
+from descent.core import parameters, plot_style, process
 from descent.training.settings import read_entries, rule_path
 from descent.trajectories.settings import TrajectoryParameters
 
@@ -30,7 +30,7 @@ def main() -> None:
     followed = {name: both for name, both in found.items() if both}
     traced, sizes = ({name: both[part] for name, both in followed.items()} for part in (0, 1))
 
-    picture = style.svg(figure.trajectories(traced, sizes, settings)).encode()
+    picture = plot_style.svg(figure.trajectories(traced, sizes, settings)).encode()
     refuse_orphans()
     process.write_file(RESULTS / "paths.csv", paths.paths_csv(traced, settings.plot_range).encode())
     process.write_file(RESULTS / "updates.csv", paths.updates_csv(sizes).encode())

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MultipleLocator, NullLocator, StrMethodFormatter
 
-from descent.core import style
+from descent.core import plot_style
 from descent.trajectories.settings import TrajectoryParameters
 from descent.trajectories.surfaces import Map, leaves_at, survey
 
@@ -18,7 +18,7 @@ MARKS = 6  # on each line, so that equal times can be compared
 PLAIN = {"linestyle": "-", "marker": "o", "markersize": 3}  # a line alone in its panel needs no dashes
 
 
-@style.in_house
+@plot_style.in_house
 def trajectories(
     paths: Mapping[str, Mapping[str, np.ndarray]], sizes: Mapping[str, np.ndarray], parameters: TrajectoryParameters
 ) -> Figure:
@@ -42,7 +42,7 @@ def trajectories(
         len(paths), len(maps) + 1, squeeze=False, sharex="col", gridspec_kw=edges | {"wspace": GAP, "hspace": GAP}
     )
 
-    for (optimizer, look), row in zip(style.looks(paths).items(), panels, strict=True):
+    for (optimizer, look), row in zip(plot_style.looks(paths).items(), panels, strict=True):
         for axes, (name, surface) in zip(row, parameters.surfaces.items(), strict=False):
             path = paths[optimizer][name]
             left = leaves_at(path, width)

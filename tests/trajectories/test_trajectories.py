@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from descent.core import parameters, style
+from descent.core import parameters, plot_style
 from descent.core.parameters import ParametersError
 from descent.training import optimizers
 from descent.training.settings import OptimizerEntry
@@ -154,7 +154,7 @@ def test_figure_says_for_each_optimizer_and_surface_at_which_step_the_path_leave
         "adam": [[], []],
         "wild": [["leaves at 1"], ["leaves at 2"]],
     }
-    assert style.png(figure) == style.png(draw())
+    assert plot_style.png(figure) == plot_style.png(draw())
 
 
 @pytest.mark.parametrize(

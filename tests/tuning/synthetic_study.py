@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from descent.analysis.study_tables import BestOfK, SensitivityPoint
-from descent.report.study_figures import Study
+from descent.report.figures import Study
 from descent.trajectories import thinned
 from descent.trajectories.settings import Surface, TrajectoryParameters
 
