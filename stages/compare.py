@@ -26,7 +26,7 @@ def main() -> None:
     printed = records.parse_tutorial(records.read_file(TUTORIAL), str(TUTORIAL))
     trajectories = records.read_file(TRAJECTORIES)
     seen, weights = datasets.describe(SPLITS), parse_network(records.read_file(settings.NETWORK))
-    written = render.comparison(results.conditions, results.trainings, printed, trajectories, seen, weights)
+    written = render.comparison(results, printed, trajectories, seen, weights)
     for name, content in written.items():
         process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

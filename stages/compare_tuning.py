@@ -30,10 +30,7 @@ def main() -> None:
         raise parameters.InputError("params.yaml: optimizers: expected one whose learning rate can be tuned, got none")
     trajectories = parameters.read("params.yaml", "trajectories", TrajectoryParameters)
     traced = paths.parse(read(f"{TUNING}/paths.csv"), f"{TUNING}/paths.csv")
-    defaults = {name: training.final_accuracy for name, training in results.trainings.items()}
-    written = render.study(
-        results.conditions, results.tuning, trajectories, results.studies, defaults, traced, read(PLOTS_PAGE)
-    )
+    written = render.study(results, trajectories, traced, read(PLOTS_PAGE))
     for name, content in written.items():
         process.write_file(TUNING / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

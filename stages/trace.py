@@ -5,7 +5,7 @@ Usage: python -m stages.trace
 
 from pathlib import Path
 
-from descent.core import parameters, process, style
+from descent.core import parameters, plot_style, process
 from descent.training.settings import read_entries
 from descent.trajectories import figure, paths
 
@@ -22,7 +22,7 @@ def main() -> None:
     found = {name: paths.follow_entry(name, entry, settings) for name, entry in entries}
     found = {name: followed for name, followed in found.items() if followed}
 
-    picture = style.svg(figure.trajectories(found, settings)).encode()
+    picture = plot_style.svg(figure.trajectories(found, settings)).encode()
     refuse_orphans()
     process.write_file(RESULTS / "paths.csv", paths.paths_csv(found, settings.plot_range))
     process.write_file(RESULTS / "updates.csv", paths.updates_csv(found))

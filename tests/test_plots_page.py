@@ -12,7 +12,7 @@ import browser
 import pytest
 from pipeline import ROOT, Project, yaml
 
-from descent.core import style
+from descent.core import plot_style
 
 pytestmark = pytest.mark.slow
 
@@ -177,7 +177,7 @@ def test_revisions_are_overlaid_told_apart_by_dashes_and_named_in_their_order(di
 
 
 def test_an_optimizer_has_the_colour_that_it_has_in_the_figures(show):
-    for name, colour in (("adam", style.COLORS["adam"]), ("lion", style.OTHER_COLORS[0])):
+    for name, colour in (("adam", plot_style.COLORS["adam"]), ("lion", plot_style.OTHER_COLORS[0])):
         for drawn in CURVES:
             [(_, tag)] = marks(show, drawn, "line mark", f"optimizer: {name}")
             assert f'stroke="{colour}"' in tag

@@ -186,7 +186,7 @@ def test_study_chooses_the_rate_with_the_lower_loss():
 
 def test_report_of_your_own_case_says_what_the_network_sees_and_nothing_of_the_tutorial():
     found = rare("accuracy")
-    files = render.comparison(found.conditions, found.trainings, synthetic.printed(), "<svg></svg>", SEEN, NETWORK)
+    files = render.comparison(found, synthetic.printed(), "<svg></svg>", SEEN, NETWORK)
     page, said = files["index.html"].decode(), files["ranking.md"].decode()
     for words in ("2: healthy, ill", "[8], float32", "-3 to 4.5", "healthy, 98 % of the validation", "1,234"):
         assert words in page

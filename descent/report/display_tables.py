@@ -92,17 +92,14 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     level, score = percent(conditions.report.confidence), SCORES[conditions.training.score]
     columns = [
         Column("Over", lambda row: row.behind, "words"),
-        Column("Mean", lambda row: accuracy(row.lead, math.nan, score)),
+        Column("Mean", lambda row: accuracy(row.lead, score=score)),
         Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high, score)),
     ]
     if score.column == "val_accuracy":
         head = f"{level} on other examples"
         columns.append(Column(head, lambda row: points(row.low_other_images, row.high_other_images)))
-    caption = (
-        f"By how much {rows[0].ahead} leads, in {score.difference} of {score.title.lower()}"
-        if rows
-        else "Leads: none known"
-    )
+    best = f"{rows[0].ahead} leads" if rows else "the best leads is not known"
+    caption = f"By how much {best}, in {score.difference} of {score.title.lower()}"
     return _filled(caption, columns, [row for row in rows if row.ahead == rows[0].ahead])
 
 
@@ -121,7 +118,7 @@ def tuned(rows: Sequence[Tuned], score: Score = SCORES["accuracy"]) -> Table:
         Column(f"Default, {score.unit}", lambda row: accuracy(row.default, row.default_sd, score)),
         Column(f"Tuned, {score.unit}", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd, score)),
         Column("Gain", gain, "range"),
-        Column("Test, %", lambda row: number(100 * row.test_accuracy, 2)),
+        Column("Test, %", lambda row: accuracy(row.test_accuracy)),
         *_runs_column(rows),
     ]
     return _filled(f"{score.title} at the default and at the tuned learning rate, best tuned first", columns, rows)
@@ -134,7 +131,7 @@ def choices(rows: Sequence[Tuned], score: Score = SCORES["accuracy"]) -> Table:
         Column("Learning rate", _rate),
         Column("Chosen again", lambda row: "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %"),
         Column("Good range, decades", lambda row: "≥ " * row.good_range_open + number(row.good_range_decades, 1)),
-        Column("Sensitivity", lambda row: accuracy(row.sensitivity, math.nan, score)),
+        Column("Sensitivity", lambda row: accuracy(row.sensitivity, score=score)),
         Column("Trials", lambda row: str(row.trials)),
     ]
     return _filled("How the learning rates were chosen", columns, rows)
@@ -148,15 +145,11 @@ def _rate(row: Tuned) -> str:
 
 def sensitivity(rows: Sequence[SensitivityPoint], score: Score = SCORES["accuracy"]) -> Table:
     """The score of every optimizer at every learning rate."""
-
-    def rate(row: SensitivityPoint) -> str:
-        return "schedule" if math.isnan(row.learning_rate) else f"{row.learning_rate:.3g}"
-
     columns = [
         Column("Optimizer", lambda row: row.optimizer, "words"),
         Column("Times its default", lambda row: times(row.factor)),
-        Column("Learning rate", rate),
-        Column(score.heading, lambda row: "–" if row.diverged else accuracy(row.mean, math.nan, score)),
+        Column("Learning rate", lambda row: f"{row.learning_rate:.3g}".replace("nan", "schedule")),
+        Column(score.heading, lambda row: "–" if row.diverged else accuracy(row.mean, score=score)),
         Column("Interval", lambda row: "–" if row.diverged else points(row.low, row.high, score)),
         Column("Diverged", lambda row: f"{row.diverged} of {row.runs}"),
     ]
@@ -167,31 +160,24 @@ def best_of_k(rows: Sequence[BestOfK], score: Score = SCORES["accuracy"]) -> Tab
     """What to expect of the best of k learning rates, a row an optimizer; a dash where fewer were tried."""
     values = {(row.optimizer, row.k): row.val_accuracy for row in rows}
     most = max((row.k for row in rows), default=0)
-    columns = [
-        Column("Optimizer", lambda name: name, "words"),
-        *(
-            Column(str(k), lambda name, k=k: accuracy(values.get((name, k), math.nan), math.nan, score))
-            for k in range(1, most + 1)
-        ),
-    ]
-    names = sorted({row.optimizer for row in rows})
-    return _filled(f"{score.title} to expect of the best of k learning rates, {score.unit}", columns, names)
+    columns = [Column("Optimizer", str, "words")]
+    for k in range(1, most + 1):
+        columns.append(Column(str(k), lambda name, k=k: accuracy(values.get((name, k), math.nan), score=score)))
+    caption = f"{score.title} to expect of the best of k learning rates, {score.unit}"
+    return _filled(caption, columns, sorted({row.optimizer for row in rows}))
 
 
 def replications(rows: Sequence[Replication]) -> Table:
     """The tutorial's printed numbers beside ours."""
-
-    def our_loss(row: Replication) -> str:
-        return number(row.loss_mean, 4) + (f" ± {row.loss_sd:.4f}" if math.isfinite(row.loss_sd) else "")
-
+    loss = SCORES["loss"]
     columns = [
         Column("Optimizer", lambda row: row.optimizer, "words"),
         Column("Epochs", lambda row: row.epochs),
-        Column("Accuracy, %: tutorial", lambda row: number(100 * row.printed, 2)),
+        Column("Accuracy, %: tutorial", lambda row: accuracy(row.printed)),
         Column("ours", lambda row: accuracy(row.mean, row.sd)),
         Column("deviation, sd", lambda row: number(row.deviation, 1)),
-        Column("Loss, nats: tutorial", lambda row: number(row.loss_printed, 4)),
-        Column("ours", our_loss),
+        Column("Loss, nats: tutorial", lambda row: accuracy(row.loss_printed, score=loss)),
+        Column("ours", lambda row: accuracy(row.loss_mean, row.loss_sd, loss)),
     ]
     return _filled("The tutorial's numbers beside ours, on the validation examples", columns, rows)
 
@@ -248,7 +234,7 @@ def environment(environments: Mapping[str, Environment]) -> Table:
     return _of_words("What computed the results", ["Property", "Value"], cells)
 
 
-def accuracy(mean: float, sd: float, score: Score = SCORES["accuracy"]) -> str:
+def accuracy(mean: float, sd: float = math.nan, score: Score = SCORES["accuracy"]) -> str:
     """Write an accuracy in [0, 1] as percent with its sd in points, or another score, as far as they are known."""
     known = f" ± {score.text(sd)}" if math.isfinite(sd) and not math.isnan(mean) else ""
     return "–" if math.isnan(mean) else score.text(mean) + known

@@ -1,10 +1,10 @@
-"""Draws the figures of the comparison, and what those of the study share; never saves.
+"""Draws the figures of both reports; never saves. Equal tables give equal pictures.
 
 Every optimizer has its colour, line and marker, the same in every figure: told apart in colour, in grey and by its
-name. All figures are narrow, so that a phone shows them whole and legible. Equal tables give equal pictures.
+name. All figures are narrow, so that a phone shows them whole and legible.
 
-A new figure is a function from `Findings` to a `Picture` that `FIGURES` names, at the end of this file, and a section
-of comparison.html that places it: $NAME_svg.
+A new figure is a function from `Findings` or `Study` to a `Picture` that `FIGURES` or `STUDY_FIGURES` names, at the end
+of this file, and a place in comparison.html or study.html: $NAME_svg.
 """
 
 import math
@@ -15,21 +15,30 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import Formatter, FuncFormatter, LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import (
+    Formatter,
+    FuncFormatter,
+    LogFormatterSciNotation,
+    LogLocator,
+    MaxNLocator,
+    NullLocator,
+    StrMethodFormatter,
+)
 from scipy.optimize import isotonic_regression
 
+from descent.analysis.study_tables import BestOfK, SensitivityPoint
 from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.analysis.tutorial import TutorialPoint
-from descent.core import style
+from descent.core import plot_style
+from descent.report import text
 from descent.runs.metrics import SCORES, Score
 from descent.training.measurements import DIAGNOSTICS
+from descent.trajectories.paths import Path, TrajectoryParameters
 
 WIDTH = 5.2  # inches
 DPI = 200
-LOSS_CURVES = (  # split, column, title, unit, scale; above these stands an accuracy
-    ("train", "loss", "Training loss", "nats", "log"),
-    ("val", "loss", "Validation loss", "nats", "log"),
-)
 PANELS = {  # of diagnostics: column -> title, scale; a column that is not here has its name for a title
     "distance": ("Distance moved, L2 norm", "log"),
     "weight_norm": ("Weights, L2 norm", "linear"),
@@ -41,13 +50,16 @@ TRAJECTORIES = (  # in words; the stage `trace` draws it
     "among those of the others."
 )
 OF = "optimizer:"  # and its name: the address of what is drawn for it, from which `svg` makes an attribute
-IN_THE_SET = "#E4E4E4"
+INK, OTHERS, IN_THE_SET = "#222222", "#C6C6C6", "#E4E4E4"
 LABEL_GAP = 0.07  # of a panel's height: one line of text in the smallest panel
 STEPS = [1, 2, 5, 10]  # between the labels of an axis
+TICKS = (0.1, 0.5, 0.7, 0.8, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)  # of accuracies, scaled by their error
+LOSS_TICKS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)  # nats
+LEAST_ERROR = 1e-4  # what that scale takes for an error of 0: one image of 10000
 
 
 class Findings(NamedTuple):
-    """What the figures draw: rows of the report's tables, and what they are of."""
+    """What the figures of the comparison draw: rows of its tables, and what they are of."""
 
     ranking: Sequence[Rank]
     runs: Mapping[str, np.ndarray]  # optimizer -> [runs], score of each as measured, nan where it diverged
@@ -60,6 +72,19 @@ class Findings(NamedTuple):
     largest: tuple[str, float] = ("", 0.0)  # the largest class, and its share of the validation examples
 
 
+class Study(NamedTuple):
+    """What the figures and the page of the study draw."""
+
+    sensitivity: Sequence[SensitivityPoint]  # rows of sensitivity.csv
+    chosen: Mapping[str, float]  # optimizer -> its best factor, for those that have one
+    best_of_k: Sequence[BestOfK]  # rows of best_of_k.csv
+    losses: Mapping[tuple[str, float], np.ndarray]  # optimizer, factor -> validation loss, mean over the runs, [epochs]
+    paths: Sequence[Path]
+    trajectories: TrajectoryParameters  # what the paths were computed with
+    confidence: float  # of the intervals, in (0, 1)
+    score: Score = SCORES["accuracy"]
+
+
 class Picture(NamedTuple):
     """A figure, and what it shows in words, for those who cannot see it."""
 
@@ -67,25 +92,47 @@ class Picture(NamedTuple):
     alternative: str
 
 
-@style.in_house
+@plot_style.in_house
 def ranking(found: Findings) -> Picture:
-    """One line an optimizer, best on top; what may be the best stands on grey.
+    """One line an optimizer, best on top; what may be the best stands on grey, who left the race is faded.
 
     An optimizer so far behind that it would press the others together is an arrow at the edge, with its number.
     """
-    rows, level, score = found.ranking, f"{100 * found.confidence:g} %", found.score
-    figure = Figure(figsize=(WIDTH, 1.75 + 0.36 * len(rows)), dpi=DPI, layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(5, 4))
-    colors = {name: look["color"] for name, look in style.looks([row.optimizer for row in rows]).items()}
-    for axes in (left, right):
-        for y, row in enumerate(rows):
-            if row.may_be_best == "yes":
+    rows, level, score = found.ranking, text.percent(found.confidence), found.score
+    figure, (left, right) = _panels(2, 2, 1.75 + 0.36 * len(rows), sharey=True, width_ratios=(5, 4))
+    looks = plot_style.looks([row.optimizer for row in rows])
+    leads = {lead.behind: lead for lead in found.leads if lead.ahead == rows[0].optimizer}
+    # Far behind: three times what three quarters of the rivals stay within.
+    far = 3 * np.quantile([lead.lead for lead in leads.values()], 0.75) if leads else math.inf
+    right.axvline(0, color=INK, linewidth=0.8)
+    for y, row in enumerate(rows):
+        lead, color, opacity = leads.get(row.optimizer), looks[row.optimizer]["color"], 1.0
+        if row.may_be_best == "yes":
+            for axes in (left, right):
                 axes.axhspan(y - 0.5, y + 0.5, color=IN_THE_SET, linewidth=0, zorder=0)
+        elif row.may_be_best == "no":
+            opacity = 0.45
+        if lead and lead.lead > far:
+            interval = f"\n({_short(lead.low, score)} to {_short(lead.high, score)})" if np.isfinite(lead.low) else ""
+            _arrow(left, 0, y, f"\N{LEFTWARDS ARROW} {_short(row.val_accuracy, score)}")
+            _arrow(right, 1, y, f"{_short(lead.lead, score)} \N{RIGHTWARDS ARROW}{interval}")
+            continue
+        bar = {"color": color, "linewidth": 5, "solid_capstyle": "butt"}
+        mark = {"color": color, "alpha": opacity, "markersize": 14, "markeredgewidth": 2}
+        circles = {"color": color, "alpha": opacity, "markerfacecolor": "white", "zorder": 3}
+        left.plot([row.val_accuracy_low, row.val_accuracy_high], [y, y], alpha=0.35 * opacity, **bar)
+        left.plot(row.val_accuracy, y, "|", **mark)
+        left.plot(found.runs[row.optimizer], [y] * row.runs, "o", **circles)
+        if row.diverged:
+            _arrow(left, 0, y, f"diverged: {row.diverged} of {row.runs}")
+        right.plot([max(0, row.behind_at_least), row.behind_at_most], [y, y], alpha=0.5 * opacity, **bar)
+        if lead:
+            right.plot([lead.low, lead.high], [y, y], color=color, alpha=opacity, linewidth=1.2)
+            right.plot(lead.lead, y, "|", **mark)
+    for axes in (left, right):
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=STEPS))
         axes.xaxis.set_major_formatter(ticks(score))
         axes.grid(visible=False, axis="y")
-    _draw_runs(left, rows, found.runs, colors, score)
-    _draw_costs(right, rows, found.leads, colors, score)
     always = _draw_largest(left, found)
     if score.direction < 0:
         left.invert_xaxis()  # the better, the farther right
@@ -108,27 +155,31 @@ def ranking(found: Findings) -> Picture:
     )
 
 
-@style.in_house
+@plot_style.in_house
 def curves(found: Findings) -> Picture:
     """Validation accuracy, training and validation loss of every optimizer, mean and interval over the runs.
 
     The accuracy is the balanced one where that compares the optimizers.
     """
-    figure = Figure(figsize=(WIDTH, 9), dpi=DPI, layout="constrained")
     shown = found.score if found.score.unit == "%" else SCORES["accuracy"]
-    panels = (("val", shown.column.removeprefix("val_"), shown.title, "%", "linear"), *LOSS_CURVES)
-    for axes, (split, column, title, unit, scale) in zip(figure.subplots(3, 1), panels, strict=True):
+    figure, panels = _panels(3, 1, 3)
+    contents = (
+        ("val", shown.column.removeprefix("val_"), shown.title, "linear"),
+        ("train", "loss", "Training loss", "log"),
+        ("val", "loss", "Validation loss", "log"),
+    )
+    for axes, (split, column, title, scale) in zip(panels, contents, strict=True):
         lines = by_optimizer([row for row in found.curves if row.split == split])
-        look = style.looks(lines)
+        look = plot_style.looks(lines)
         for name, line in lines.items():
             band = {"color": look[name]["color"], "alpha": 0.15, "linewidth": 0, "url": OF + name}
             axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
         _draw_lines(axes, lines, column, scale)
         _name_lines(axes, lines, column)
-        axes.set(title=title, xlabel="epoch", ylabel=unit if unit == "%" else f"cross-entropy in {unit}, log scale")
-        if unit == "%":
+        axes.set(title=title, xlabel="epoch", ylabel="%" if scale == "linear" else "cross-entropy in nats, log scale")
+        if scale == "linear":
             axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    level = f"{100 * found.confidence:g} %"
+    level = text.percent(found.confidence)
     figure.supxlabel(f"Lines: means over the runs. Bands: {level} intervals for the mean.", fontsize=9)
     losses = {row.optimizer: row.loss for row in found.curves if row.split == "val"}  # the last epoch comes last
     return Picture(
@@ -139,15 +190,11 @@ def curves(found: Findings) -> Picture:
     )
 
 
-@style.in_house
+@plot_style.in_house
 def diagnostics(found: Findings) -> Picture:
-    """What `DIAGNOSTICS` of descent/training/run.py lists, a panel each, means over the runs."""
-    rows = math.ceil(len(DIAGNOSTICS) / 2)
-    figure = Figure(figsize=(WIDTH, 3 * rows), dpi=DPI, layout="constrained")
+    """What `DIAGNOSTICS` of descent/training/measurements.py lists, a panel each, means over the runs."""
+    figure, panels = _panels(len(DIAGNOSTICS), 2, 3)
     figure.get_layout_engine().set(h_pad=0.08)  # inches
-    panels = list(figure.subplots(rows, 2, squeeze=False).flat)
-    for axes in panels[len(DIAGNOSTICS) :]:
-        axes.set_visible(False)
     lines, titles = by_optimizer(found.diagnostics), []
     for axes, column in zip(panels, DIAGNOSTICS, strict=False):
         title, scale = PANELS.get(column, (column.replace("_", " ").capitalize(), "linear"))
@@ -157,8 +204,7 @@ def diagnostics(found: Findings) -> Picture:
         axes.xaxis.set_major_locator(epochs(4))
         if title.endswith("%"):
             axes.yaxis.set_major_formatter(FuncFormatter(percent))
-    handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=4, frameon=False, handlelength=3)
+    _legend(figure, *panels[0].get_legend_handles_labels(), ncols=4, handlelength=3)
     changes = {row.optimizer: row.relative_change for row in found.diagnostics}
     return Picture(
         figure,
@@ -167,33 +213,31 @@ def diagnostics(found: Findings) -> Picture:
     )
 
 
-@style.in_house
+@plot_style.in_house
 def tutorial(found: Findings) -> Picture:
     """The tutorial's printed run over ours: validation accuracy and loss, a line of panels for each optimizer."""
     lines = by_optimizer(found.tutorial)
-    figure = Figure(figsize=(WIDTH, 1 + 1.35 * max(1, len(lines))), dpi=DPI, layout="constrained")
-    look = style.looks(lines)
-    panels = figure.subplots(max(1, len(lines)), 2, sharex=True, squeeze=False)
-    interval = f"{100 * found.confidence:g} % interval for the mean"
-    for pair, (name, line) in zip(panels, lines.items(), strict=len(lines) > 0):
-        for axes, column in zip(pair, ("val_accuracy", "val_loss"), strict=True):
+    figure, panels = _panels(2 * max(1, len(lines)), 2, 1.35, 1, sharex=True)
+    interval, look = f"{text.percent(found.confidence)} interval for the mean", plot_style.looks(lines)
+    for i, (name, line) in enumerate(lines.items()):
+        for axes, column in zip(panels[2 * i : 2 * i + 2], ("val_accuracy", "val_loss"), strict=True):
             color = look[name]["color"]
             band = {"color": color, "alpha": 0.25, "linewidth": 0, "label": interval}
             axes.fill_between(line["epoch"], line[f"{column}_low"], line[f"{column}_high"], **band)
             axes.plot(line["epoch"], line[column], color=color, label="ours, mean")
-            dots = {"color": "#222222", "markerfacecolor": "none", "markersize": 3, "label": "tutorial"}
+            dots = {"color": INK, "markerfacecolor": "none", "markersize": 3, "label": "tutorial"}
             axes.plot(line["epoch"], line[f"{column}_printed"], "o", **dots)
             axes.yaxis.set_major_locator(MaxNLocator(4))
             axes.ticklabel_format(axis="y", style="plain", useOffset=False)
             axes.xaxis.set_major_locator(epochs(5))
-        pair[0].yaxis.set_major_formatter(FuncFormatter(percent))
-        pair[0].set_ylabel(name)
-    for axes, title in zip(panels[0], ("Validation accuracy, %", "Validation loss, nats"), strict=True):
-        axes.set_title(title)
-    figure.align_ylabels(panels[:, 0])
-    for axes in panels[-1]:
+        panels[2 * i].yaxis.set_major_formatter(FuncFormatter(percent))
+        panels[2 * i].set_ylabel(name)
+    panels[0].set_title("Validation accuracy, %")
+    panels[1].set_title("Validation loss, nats")
+    figure.align_ylabels(panels[::2])
+    for axes in panels[-2:]:
         axes.set_xlabel("epoch")
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    _legend(figure, *panels[0].get_legend_handles_labels(), ncols=3)
     return Picture(
         figure,
         "Validation accuracy and validation loss by epoch, two panels for each optimizer that the tutorial ran too "
@@ -201,21 +245,90 @@ def tutorial(found: Findings) -> Picture:
     )
 
 
+@plot_style.in_house
+def sensitivity(study: Study) -> Picture:
+    """The score against the learning rate: a panel an optimizer, in it all the others in grey.
+
+    A schedule has no one learning rate, and so no panel. Where a run diverged there is no mean: the other runs alone
+    would flatter. Hollow triangles at the foot stand there, with how many did.
+    """
+    rows = sorted(study.sensitivity, key=lambda row: row.factor)
+    curves = {name: curve for name, curve in by_optimizer(rows).items() if np.isfinite(curve["learning_rate"]).all()}
+    converged = {name: np.where(curve["diverged"] == 0, curve["mean"], np.nan) for name, curve in curves.items()}
+    look = plot_style.looks(curves)
+    figure, panels = _panels(len(curves), 2, 1.4, 1.3, sharex=True, sharey=True)
+    _scale_by_error(panels[0], [row.mean for row in rows], study.score, foot=any(row.diverged for row in rows))
+    panels[0].set_xscale("log")
+    panels[0].xaxis.set_major_locator(LogLocator(numticks=5))
+    panels[0].xaxis.set_major_formatter(LogFormatterSciNotation(minor_thresholds=(np.inf, np.inf)))  # label every tick
+    panels[0].xaxis.set_minor_locator(NullLocator())
+    for axes, (name, curve) in zip(panels, curves.items(), strict=False):
+        for other in [other for other in curves if other != name]:
+            axes.plot(curves[other]["learning_rate"], converged[other], color=OTHERS, linewidth=0.9, zorder=1)
+        color, rates, means, diverged = look[name]["color"], curve["learning_rate"], converged[name], curve["diverged"]
+        band = {"where": diverged == 0, "color": color, "alpha": 0.3, "linewidth": 0}
+        axes.fill_between(rates, curve["low"], curve["high"], **band)
+        axes.plot(rates, means, color=color, marker=".", markersize=3)
+        at = np.isclose(curve["factor"], study.chosen.get(name, np.nan))
+        star = {"markersize": 17, "markeredgecolor": "white", "zorder": 3, "clip_on": False}
+        axes.plot(rates[at], means[at], "*", color=color, **star)
+        at = np.isclose(curve["factor"], 1)
+        axes.plot(rates[at], means[at], "o", color=color, markersize=6, markeredgecolor=INK, zorder=4)
+        lost, foot = np.flatnonzero(diverged), axes.get_xaxis_transform()
+        triangles = {"color": color, "markerfacecolor": "none", "markersize": 6, "transform": foot}
+        axes.plot(rates[lost], np.full(len(lost), 0.06), "v", **triangles)
+        if len(lost):
+            counts = " to ".join(f"{count:g}" for count in sorted({diverged[lost].min(), diverged[lost].max()}))
+            middle = math.sqrt(rates[lost[0]] * rates[lost[-1]])
+            axes.text(middle, 0.13, f"{counts} of {curve['runs'][0]:g}", transform=foot, ha="center", fontsize=8)
+        axes.set_title(name, loc="left", fontweight="bold", pad=4)
+    figure.suptitle(f"{study.score.heading}, by learning rate; all else at its default", fontsize=10)
+    marks = {"color": INK, "linestyle": "none"}
+    handles = [
+        Line2D([], [], marker="*", markersize=12, **marks, label="best"),
+        Line2D([], [], marker="o", markersize=6, **marks, label="default"),
+        Line2D([], [], marker="v", markerfacecolor="none", markersize=6, **marks, label="diverged"),
+        Patch(color=INK, alpha=0.3, linewidth=0, label=f"{text.percent(study.confidence)} interval"),
+        Line2D([], [], color=OTHERS, label="the others"),
+    ]
+    _legend(figure, handles=handles, ncols=5, columnspacing=1, handletextpad=0.3, handlelength=1.2)
+    return Picture(
+        figure, f"{study.score.title} by learning rate, a panel for each optimizer. The table below has the numbers."
+    )
+
+
+@plot_style.in_house
+def best_of_k(study: Study) -> Picture:
+    """Expected score of the best of k learning rates tried, over k."""
+    rows = sorted(study.best_of_k, key=lambda row: row.k)
+    lines, title = by_optimizer(rows), study.score.title.lower()
+    look = plot_style.looks(lines)
+    figure, [axes] = _panels(1, 1, 4)
+    _scale_by_error(axes, [row.val_accuracy for row in rows], study.score, foot=False)
+    for name, line in lines.items():
+        axes.plot(line["k"], line["val_accuracy"], **look[name], url=OF + name)
+    axes.margins(x=0.02)
+    axes.xaxis.set_major_locator(MaxNLocator(10, integer=True))
+    axes.set(xlabel="learning rates tried, k", ylabel=f"{title} of the best of k, {study.score.unit}")
+    axes.set_title("What to expect of k trials; all else at its default")
+    name_ends(axes, {name: (line["k"][-1], line["val_accuracy"][-1]) for name, line in lines.items()}, look)
+    return Picture(
+        figure,
+        f"Expected {title} of the best of k learning rates, a line for each optimizer. The table below has the "
+        "numbers.",
+    )
+
+
 def svg(figure: Figure) -> str:
     """Render a figure as an `svg` element in which what is drawn for an optimizer has the attribute data-optimizer."""
     marked = rf'<a xlink:href="{OF}([^"]*)"[^>]*>(.*?)</a>'
-    return re.sub(marked, r'<g data-optimizer="\1">\2</g>', style.svg(figure), flags=re.DOTALL)
+    return re.sub(marked, r'<g data-optimizer="\1">\2</g>', plot_style.svg(figure), flags=re.DOTALL)
 
 
 def label_places(heights: Mapping[str, float], gap: float) -> dict[str, float]:
     """Move labels as little as need be (least squares) so that neighbours are a gap apart and all stay on the axis.
 
-    Args:
-        heights: label -> where it should stand, in [0, 1] of the axis.
-        gap: least distance; it shrinks where the labels would not fit.
-
-    Returns:
-        Label -> where it stands, in [0, 1], from the lowest to the highest.
+    Heights are in [0, 1] of the axis; the result is sorted by them. The gap shrinks where the labels would not fit.
     """
     if not heights:
         return {}
@@ -239,23 +352,6 @@ def ticks(score: Score) -> Formatter:
 def epochs(most: int = 10) -> MaxNLocator:
     """Find the ticks of an axis of epochs, about `most`: each a whole number, and at least one of one epoch."""
     return MaxNLocator(most, steps=STEPS, integer=True, min_n_ticks=1)
-
-
-def enough(ticks: Sequence[float], low: float, high: float) -> np.ndarray:
-    """Take the ticks from low to high; where fewer than two are there, round numbers at equal distances instead."""
-    within = [tick for tick in ticks if low <= tick <= high]
-    if len(within) > 1:
-        return np.array(within)
-    ticks = MaxNLocator(4, steps=STEPS).tick_values(low, high)
-    return ticks[(low <= ticks) & (ticks <= high)]
-
-
-class LogTicks(LogLocator):
-    """Finds the ticks of a log axis, of which at least two can be seen, however short it is."""
-
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
-        """Find the ticks from vmin to vmax."""
-        return enough(super().tick_values(vmin, vmax), *sorted([vmin, vmax]))
 
 
 def name_ends(
@@ -284,9 +380,23 @@ def by_optimizer(rows: Sequence[Any]) -> dict[str, dict[str, np.ndarray]]:
     }
 
 
+def _panels(count: int, columns: int, height: float, margin: float = 0, **options: Any) -> tuple[Figure, list[Axes]]:
+    """Make a figure of panels, of which those beyond `count` are hidden; height of a line of panels, in inches."""
+    lines = max(1, math.ceil(count / columns))
+    figure = Figure(figsize=(WIDTH, margin + height * lines), dpi=DPI, layout="constrained")
+    panels = list(figure.subplots(lines, columns, squeeze=False, **options).flat)
+    for axes in panels[count:]:
+        axes.set_visible(False)
+    return figure, panels
+
+
+def _legend(figure: Figure, *entries: Any, **options: Any) -> None:
+    figure.legend(*entries, loc="outside lower center", frameon=False, **options)
+
+
 def _draw_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], column: str, scale: str) -> None:
     """Draw one line an optimizer; where a run diverged it ends with a cross."""
-    look = style.looks(lines)
+    look = plot_style.looks(lines)
     for name, line in lines.items():
         marks = max(1, len(line["epoch"]) // 5)
         axes.plot(line["epoch"], line[column], **look[name], markevery=marks, label=name, url=OF + name)
@@ -296,7 +406,7 @@ def _draw_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], colum
             axes.plot(line["epoch"][drawn[-1]], line[column][drawn[-1]], "x", **cross)
     if scale == "log":
         axes.set_yscale(scale)
-        axes.yaxis.set_major_locator(LogTicks(subs=(1, 2, 5)))
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
@@ -311,7 +421,6 @@ def _draw_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], colum
 
 def _name_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], column: str) -> None:
     """Write the names at the ends of the lines, and the names of those that have none below."""
-    look = style.looks(lines)
     values = np.concatenate([line[column] for line in lines.values()])
     values = values[np.isfinite(values)]
     if len(set(values)) > 1:  # the means alone set the range, not the bands
@@ -321,53 +430,10 @@ def _name_lines(axes: Axes, lines: Mapping[str, Mapping[str, np.ndarray]], colum
         axes.set_ylim(*scale.inverted().transform([low - margin, high + margin]))
     drawn = {name: np.flatnonzero(np.isfinite(line[column])) for name, line in lines.items()}
     ends = {name: (lines[name]["epoch"][i[-1]], lines[name][column][i[-1]]) for name, i in drawn.items() if len(i)}
-    name_ends(axes, ends, look, {name for name in ends if len(drawn[name]) < len(lines[name]["epoch"])})
+    diverged = {name for name in ends if len(drawn[name]) < len(lines[name]["epoch"])}
+    name_ends(axes, ends, plot_style.looks(lines), diverged)
     if absent := sorted(set(lines) - set(ends)):
         axes.text(0.5, 0.02, f"diverged in the first epoch: {', '.join(absent)}", transform=axes.transAxes, ha="center")
-
-
-def _far_behind(leads: Sequence[float]) -> float:
-    """Find the lead beyond which a rival is far behind: three times what three quarters of the rivals stay within."""
-    return 3 * float(np.quantile(leads, 0.75)) if len(leads) else np.inf
-
-
-def _draw_runs(
-    axes: Axes, rows: Sequence[Rank], runs: Mapping[str, np.ndarray], colors: Mapping[str, str], score: Score
-) -> None:
-    means = np.array([score.turned(row.val_accuracy) for row in rows if np.isfinite(row.val_accuracy)])
-    limit = means[0] - _far_behind(means[0] - means[1:]) if len(means) else -np.inf
-    for y, row in enumerate(rows):
-        color = colors[row.optimizer]
-        if score.turned(row.val_accuracy) < limit:
-            _arrow(axes, 0, y, f"\N{LEFTWARDS ARROW} {_short(row.val_accuracy, score)}")
-            continue
-        interval, opacity = [row.val_accuracy_low, row.val_accuracy_high], _opacity(row)
-        axes.plot(interval, [y, y], color=color, linewidth=5, alpha=0.35 * opacity, solid_capstyle="butt")
-        axes.plot(row.val_accuracy, y, "|", color=color, markersize=14, markeredgewidth=2, alpha=opacity)
-        circles = {"color": color, "markerfacecolor": "white", "zorder": 3, "alpha": opacity}
-        axes.plot(runs[row.optimizer], np.full(row.runs, y), "o", **circles)
-        if row.diverged:
-            _arrow(axes, 0, y, f"diverged: {row.diverged} of {row.runs}")
-
-
-def _draw_costs(
-    axes: Axes, rows: Sequence[Rank], leads: Sequence[Lead], colors: Mapping[str, str], score: Score
-) -> None:
-    of_best = {lead.behind: lead for lead in leads if lead.ahead == rows[0].optimizer}
-    limit = _far_behind([lead.lead for lead in of_best.values()])
-    axes.axvline(0, color="#222222", linewidth=0.8)
-    for y, row in enumerate(rows):
-        color, lead = colors[row.optimizer], of_best.get(row.optimizer)
-        if lead and lead.lead > limit:
-            interval = f"\n({_short(lead.low, score)} to {_short(lead.high, score)})" if np.isfinite(lead.low) else ""
-            _arrow(axes, 1, y, f"{_short(lead.lead, score)} \N{RIGHTWARDS ARROW}{interval}")
-            continue
-        bar = [max(0, row.behind_at_least), row.behind_at_most]
-        opacity = _opacity(row)
-        axes.plot(bar, [y, y], color=color, linewidth=5, alpha=0.5 * opacity, solid_capstyle="butt")
-        if lead:
-            axes.plot([lead.low, lead.high], [y, y], color=color, linewidth=1.2, alpha=opacity)
-            axes.plot(lead.lead, y, "|", color=color, markersize=14, markeredgewidth=2, alpha=opacity)
 
 
 def _draw_largest(axes: Axes, found: Findings) -> str:
@@ -376,22 +442,44 @@ def _draw_largest(axes: Axes, found: Findings) -> str:
     is_near = axes.has_data() and share >= low - (high - low) / 2
     if found.score.column != "val_accuracy" or not is_near:
         return ""
-    axes.axvline(share, color="#222222", linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.axvline(share, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
     return f"Dashed: always answering {name}, the largest class, {percent(round(share, 4))} %."
+
+
+def _scale_by_error(axes: Axes, values: Sequence[float], score: Score, foot: bool) -> None:
+    """Scale the axis of a score by its error: half the error is one step up, from 80 to 90 % as from 90 to 95 %.
+
+    So one picture shows the collapse at a wrong rate and the last half point at the right one. The axis reaches over
+    the values that are known; a foot is for what diverged. A loss is an error, so small ones stand on top.
+    """
+
+    def height(values: Any) -> np.ndarray:
+        return -score.direction * np.log(np.maximum(score.error(np.asarray(values)), LEAST_ERROR))
+
+    def value(height: Any) -> np.ndarray:
+        return score.error(np.exp(-score.direction * np.asarray(height)))
+
+    axes.set_yscale("function", functions=(height, value))
+    heights = height(np.array([value for value in values if math.isfinite(value)] or [0.1, 0.9]))
+    low, high = sorted([heights.min(), heights.max()], reverse=score.direction < 0)
+    room = score.direction * max(0.05, abs(high - low))
+    axes.set_ylim(value(low - (0.22 if foot else 0.06) * room), value(high + 0.1 * room))
+    least, most = sorted([value(low - 0.06 * room), value(high + 0.06 * room)])
+    marks = [tick for tick in (TICKS if score.unit == "%" else LOSS_TICKS) if least <= tick <= most]
+    if len(marks) < 2:  # too short an axis for these: round numbers at equal distances
+        marks = [tick for tick in MaxNLocator(4, steps=STEPS).tick_values(least, most) if least <= tick <= most]
+    axes.set_yticks(marks)
+    axes.yaxis.set_major_formatter(ticks(score))
+    axes.yaxis.set_minor_locator(NullLocator())
 
 
 def _short(value: float, score: Score) -> str:
     return f"{score.factor * value:.{score.digits - 1}f}"
 
 
-def _opacity(row: Rank) -> float:
-    """Whoever left the race is faded."""
-    return 0.45 if row.may_be_best == "no" else 1.0
-
-
-def _arrow(axes: Axes, x: float, y: float, text: str) -> None:
+def _arrow(axes: Axes, x: float, y: float, words: str) -> None:
     place = {"ha": "right" if x else "left", "xytext": (-3 if x else 3, 0), "textcoords": "offset points"}
-    axes.annotate(text, (x, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, **place)
+    axes.annotate(words, (x, y), xycoords=("axes fraction", "data"), va="center", fontsize=8, **place)
 
 
 def _extremes(values: Mapping[str, float]) -> str:
@@ -408,3 +496,4 @@ FIGURES: dict[str, Callable[[Findings], Picture]] = {
     "ranking": ranking,
     "tutorial": tutorial,
 }
+STUDY_FIGURES: dict[str, Callable[[Study], Picture]] = {"sensitivity": sensitivity, "best_of_k": best_of_k}

@@ -8,16 +8,15 @@ from html import escape
 from pathlib import Path
 from string import Template
 from typing import Any
-from xml.etree.ElementTree import Element, SubElement, tostring
 
 import contourpy
 import numpy as np
 
-from descent.core import style
+from descent.core import plot_style
 from descent.core.parameters import InputError
 from descent.report.display_tables import Table, times
-from descent.report.study_figures import Study
-from descent.trajectories.paths import Surface, leaves_at, survey
+from descent.report.figures import Study
+from descent.trajectories.paths import leaves_at, survey
 
 # What the figures draw in -> the pages' own colours, so that they turn dark with them; sgd's black does, too.
 THEME = {
@@ -48,47 +47,36 @@ def html(
     """Fill a body and put it into the base page; every text and every cell is escaped on its way.
 
     Args:
-        body: HTML with $names for `string.Template`; what stands between `<!-- NAME -->` and `<!-- end -->` is left out
-            without a picture of that name.
+        body: name of a file beside this module, in which $NAME is a text, $NAME_table a table and $NAME_svg a picture;
+            what stands between `<!-- NAME -->` and `<!-- end -->` is left out without a picture of that name.
         title: of the page.
-        texts: name -> what is said; sentences in a sequence become items of a list.
-        tables: name -> table, of which the body has $name_table.
-        pictures: name -> `svg` element, of which the body has $name_svg, and what it shows in words.
-        further: $name -> what comes in as it is.
+        texts: what is said; sentences in a sequence become items of a list.
+        tables: those of the body.
+        pictures: `svg` elements, each with what it shows in words.
+        further: $NAME -> what comes in as it is.
     """
-    body = re.sub(
-        r"<!-- (\w+) -->\n?(.*?)<!-- end -->\n?",
-        lambda found: found[2] if found[1] in pictures else "",
-        body,
-        flags=re.DOTALL,
-    )
+    optional = r"<!-- (\w+) -->\n?(.*?)<!-- end -->\n?"
+    content = re.sub(optional, lambda found: found[2] * (found[1] in pictures), read(body), flags=re.DOTALL)
     parts = {"title": escape(title), "styles": read("page.css"), "eval": "", "scripts": ""} | further
     for name, said in texts.items():
         parts[name] = escape(said) if isinstance(said, str) else "".join(f"<li>{escape(each)}</li>" for each in said)
-    parts |= {f"{name}_table": tostring(table(content), "unicode", method="html") for name, content in tables.items()}
+    parts |= {f"{name}_table": table(shown) for name, shown in tables.items()}
     parts |= {f"{name}_svg": picture(name, *drawn) for name, drawn in pictures.items()}
-    heads = re.findall(r'<h2 id="(\w+)">([^<:]*)', body)  # what stands before a colon
+    heads = re.findall(r'<h2 id="(\w+)">([^<:]*)', content)  # what stands before a colon
     parts["contents"] = "".join(f'<li><a href="#{name}">{head}</a></li>\n' for name, head in heads)
-    parts["body"] = Template(body).substitute(parts)
+    parts["body"] = Template(content).substitute(parts)
     return Template(read("base.html")).substitute(parts)
 
 
 def study_scripts(study: Study, plots_page: str) -> dict[str, str]:
     """Make what lets the page of the study draw: names of `html` -> numbers and scripts, licences, the right to run.
 
-    Args:
-        study: what is drawn.
-        plots_page: .dvc/plots_page/page.html, which holds the drawing libraries and their licences.
-
     Raises:
-        InputError: if plots_page holds no libraries.
+        InputError: if plots_page, which is .dvc/plots_page/page.html, holds no drawing libraries.
     """
-    found = {}
-    for name in ("libraries", "licences"):
-        part = re.search(f"<!-- {name} -->(.*)<!-- end of {name} -->", plots_page, re.DOTALL)
-        if not part:
-            raise InputError(f".dvc/plots_page/page.html: no {name} in it: run python -m tools.plots_page")
-        found[name] = part[1]
+    found = dict(re.findall(r"<!-- (libraries|licences) -->(.*?)<!-- end of \1 -->", plots_page, re.DOTALL))
+    if len(found) < 2:
+        raise InputError(".dvc/plots_page/page.html: no libraries in it: run python -m tools.plots_page")
     # In a script element of JSON only "<" could be taken for markup.
     data = json.dumps(study_data(study), separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
     numbers = f'<script type="application/json" id="numbers">{data}</script>'
@@ -109,45 +97,48 @@ def picture(name: str, drawn: str, alternative: str) -> str:
     return drawn.replace("<svg", f'<svg role="img" aria-label="{escape(alternative)}"', 1)
 
 
-def table(content: Table) -> Element:
-    """Make an HTML table in a box of its own; each cell has the kind of its column for a class."""
+def table(content: Table) -> str:
+    """Write a table in a box of its own; each cell has the kind of its column for a class."""
+
+    def line(cells: Sequence[str], tags: Sequence[str]) -> str:
+        marked = [f"<{tag}>{escape(cell, False)}</{tag[:2]}>" for tag, cell in zip(tags, cells, strict=True)]
+        return f"<tr>{''.join(marked)}</tr>"
+
+    tags = ['th scope="row"', *(f'td class="{kind}"' for kind in content.kinds[1:])]
+    head = line(content.heads, ['th scope="col"'] * len(content.heads))
+    rows = "".join(line(row, tags) for row in content.rows)
     # Wide tables scroll in their own box, which the keyboard must be able to reach.
-    box = Element("div", {"class": "wide", "role": "group", "tabindex": "0", "aria-label": content.caption})
-    made = SubElement(box, "table")
-    SubElement(made, "caption").text = content.caption
-    line = SubElement(SubElement(made, "thead"), "tr")
-    for head in content.heads:
-        SubElement(line, "th", scope="col").text = head
-    body = SubElement(made, "tbody")
-    for first, *rest in content.rows:
-        line = SubElement(body, "tr")
-        SubElement(line, "th", scope="row").text = first
-        for kind, cell in zip(content.kinds[1:], rest, strict=True):
-            SubElement(line, "td", {"class": kind}).text = cell
-    return box
+    return (
+        f'<div class="wide" role="group" tabindex="0" aria-label="{escape(content.caption)}"><table>'
+        f"<caption>{escape(content.caption, False)}</caption><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+    )
 
 
 def study_data(study: Study) -> dict[str, Any]:
     """Collect what study.js draws, as JSON takes it; a number that is not known is null."""
     factors = sorted({row.factor for row in study.sensitivity})
     place = {factor: i for i, factor in enumerate(factors)}
-    looks = style.looks([row.optimizer for row in study.sensitivity])
+    looks = plot_style.looks([row.optimizer for row in study.sensitivity])
     points, score = [], study.score
     for row in study.sensitivity:
         best, known = study.chosen.get(row.optimizer), row.diverged == 0
-        point = {
-            "optimizer": row.optimizer,
-            "place": place[row.factor],
-            "offset": None if best is None else place[row.factor] - place[best],
-            "rate": _rounded(row.learning_rate),
-            "best": None if best is None else _rounded(row.factor / best),
-            "off": None if best is None else times(row.factor / best),
-            "times": times(row.factor),
-            "score": f"{score.text(row.mean)} {score.unit}" if known else f"diverged, {row.diverged} of {row.runs}",
-        }
-        least, most = sorted([score.error(row.low), score.error(row.high)])
-        errors = {"error": score.error(row.mean), "least": least, "most": most}
-        points.append(point | {name: _rounded(error) if known else None for name, error in errors.items()})
+        errors = [score.error(row.mean), *sorted([score.error(row.low), score.error(row.high)])]
+        error, least, most = [_rounded(error) if known else None for error in errors]
+        points.append(
+            {
+                "optimizer": row.optimizer,
+                "place": place[row.factor],
+                "offset": None if best is None else place[row.factor] - place[best],
+                "rate": _rounded(row.learning_rate),
+                "best": None if best is None else _rounded(row.factor / best),
+                "off": None if best is None else times(row.factor / best),
+                "times": times(row.factor),
+                "score": f"{score.text(row.mean)} {score.unit}" if known else f"diverged, {row.diverged} of {row.runs}",
+                "error": error,
+                "least": least,
+                "most": most,
+            }
+        )
     return {
         "optimizers": [
             {
@@ -168,34 +159,35 @@ def study_data(study: Study) -> dict[str, Any]:
             for (name, factor), curve in study.losses.items()
         ],
         "plot_range": study.trajectories.plot_range,
-        "surfaces": [_surface(*item, study, place) for item in study.trajectories.surfaces.items()],
+        "surfaces": [_surface(name, study, place) for name in study.trajectories.surfaces],
     }
 
 
-def _surface(name: str, surface: Surface, study: Study, place: Mapping[float, int]) -> dict[str, Any]:
+def _surface(name: str, study: Study, place: Mapping[float, int]) -> dict[str, Any]:
     """Contour lines and paths, each as x, y, x, y, ..., and the step at which a path leaves the picture."""
-    plot_range = study.trajectories.plot_range
+    surface, plot_range, paths = study.trajectories.surfaces[name], study.trajectories.plot_range, []
     line, heights, levels = survey(surface, plot_range, 61)
     contours = contourpy.contour_generator(line, line, heights)
-    paths = []
-    for path in study.paths:
-        if path.surface == name:
-            left = leaves_at(path.points, plot_range)
-            known = path.points[np.isfinite(path.points).all(axis=1)]
-            paths.append(
-                {
-                    "optimizer": path.optimizer,
-                    "place": place.get(path.factor),
-                    "points": np.round(known, 4).ravel().tolist(),
-                    "left": None if left is None else int(path.steps[left]),
-                }
-            )
+    for path in [path for path in study.paths if path.surface == name]:
+        left = leaves_at(path.points, plot_range)
+        paths.append(
+            {
+                "optimizer": path.optimizer,
+                "place": place.get(path.factor),
+                "points": _flat(path.points[np.isfinite(path.points).all(axis=1)]),
+                "left": None if left is None else int(path.steps[left]),
+            }
+        )
     return {
         "name": name.replace("_", " "),
         "start": surface.start,
-        "contours": [np.round(part, 4).ravel().tolist() for level in levels for part in contours.lines(level)],
+        "contours": [_flat(part) for level in levels for part in contours.lines(level)],
         "paths": paths,
     }
+
+
+def _flat(points: np.ndarray) -> list[float]:
+    return np.round(points, 4).ravel().tolist()
 
 
 def _rounded(value: float) -> float | None:

@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from descent.analysis import study_tables, tables, tutorial
-from descent.analysis.records import Study, Training
-from descent.analysis.settings import Conditions
+from descent.analysis.records import Results
 from descent.analysis.tables import csv_text
-from descent.core import style
+from descent.core import plot_style
 from descent.data.datasets import Description
-from descent.report import display_tables, figures, page, study_figures, text
+from descent.report import display_tables, figures, page, text
 from descent.runs.metrics import SCORES
-from descent.study.grid import TuningParameters
 from descent.trajectories.paths import Path, TrajectoryParameters
 
 COMPARISON = "Which optimizer trains this network best, and by how much beyond noise?"
@@ -20,8 +18,7 @@ STUDY = "Which optimizer wins when every learning rate is tuned, and how wrong m
 
 
 def comparison(
-    conditions: Conditions,
-    trainings: Mapping[str, Training],
+    results: Results,
     printed: Mapping[str, Mapping[str, np.ndarray]],
     trajectories: str,
     seen: Description,
@@ -30,8 +27,7 @@ def comparison(
     """Compute the tables, the figures and the page of the comparison.
 
     Args:
-        conditions: of the comparison.
-        trainings: of exactly the optimizers that the conditions list.
+        results: the trainings of exactly the optimizers that its conditions list.
         printed: what the tutorial printed: optimizer in lower case -> column -> [epochs].
         trajectories: the picture of the paths, an `svg` element.
         seen: what the network sees.
@@ -40,10 +36,11 @@ def comparison(
     Returns:
         Name in results/report -> content; equal arguments give equal bytes, whatever the order of the optimizers.
     """
-    report, with_tutorial, score = conditions.report, tutorial.applies(conditions), SCORES[conditions.training.score]
-    trainings = dict(sorted(trainings.items()))
+    conditions, trainings = results.conditions, dict(sorted(results.trainings.items()))
+    report, score = conditions.report, SCORES[conditions.training.score]
     histories = {name: training.history for name, training in trainings.items()}
     test_size = max((training.test_size for training in trainings.values()), default=0)
+    with_tutorial = tutorial.applies(conditions)
     printed = printed if with_tutorial else {}
     runs = tables.best_first(trainings)
     found = figures.Findings(
@@ -87,45 +84,38 @@ def comparison(
         "tutorial.csv": csv_text(tutorial.TutorialPoint._fields, found.tutorial).encode(),
         "ranking.md": _answer(texts, shown["ranking"]),
         "summary.md": "".join(f"- {sentence}\n" for sentence in texts["summary"]).encode(),
-        "index.html": page.html(page.read("comparison.html"), COMPARISON, texts, shown, on_page).encode(),
+        "index.html": page.html("comparison.html", COMPARISON, texts, shown, on_page).encode(),
         **{f"figures/{name}.svg": picture.encode() for name, (picture, _) in pictures.items()},
     }
 
 
 def study(
-    conditions: Conditions,
-    parameters: TuningParameters,
-    trajectories: TrajectoryParameters,
-    tunings: Mapping[str, Study],
-    defaults: Mapping[str, np.ndarray],
-    paths: Sequence[Path],
-    plots_page: str,
+    results: Results, trajectories: TrajectoryParameters, paths: Sequence[Path], plots_page: str
 ) -> dict[str, bytes]:
     """Compute the tables, the figures and the page of the study.
 
     Args:
-        conditions: of the comparison.
-        parameters: of the study.
+        results: the trainings and the studies of the optimizers that its conditions list.
         trajectories: what the paths were computed with.
-        tunings: of exactly the optimizers that the conditions list.
-        defaults: turned scores of the comparison's runs, optimizer -> [seeds].
         paths: on the surfaces.
         plots_page: .dvc/plots_page/page.html, which holds the drawing libraries.
 
     Returns:
         Name in results/tuning -> content.
     """
-    rows, score = study_tables.tuned(tunings, defaults, conditions), SCORES[conditions.training.score]
-    losses = {
-        (name, float(factor)): curves.mean(axis=0)
-        for name, tuning in sorted(tunings.items())
-        for factor, curves in zip(tuning.factors, tuning.val_loss, strict=True)
-    }
-    found = study_figures.Study(
-        sensitivity=study_tables.sensitivity(tunings, conditions, parameters),
+    conditions, studies, parameters = results.conditions, results.studies, results.tuning
+    score = SCORES[conditions.training.score]
+    defaults = {name: training.final_accuracy for name, training in results.trainings.items()}
+    rows = study_tables.tuned(studies, defaults, conditions)
+    found = figures.Study(
+        sensitivity=study_tables.sensitivity(studies, conditions, parameters),
         chosen={row.optimizer: row.factor for row in rows if not np.isnan(row.factor)},
-        best_of_k=study_tables.best_of_k(tunings, parameters, score),
-        losses=losses,
+        best_of_k=study_tables.best_of_k(studies, parameters, score),
+        losses={
+            (name, float(factor)): curves.mean(axis=0)
+            for name, one in sorted(studies.items())
+            for factor, curves in zip(one.factors, one.val_loss, strict=True)
+        },
         paths=paths,
         trajectories=trajectories,
         confidence=conditions.report.confidence,
@@ -145,16 +135,16 @@ def study(
         "sensitivity": display_tables.sensitivity(found.sensitivity, score),
         "best_of_k": display_tables.best_of_k(found.best_of_k, score),
     }
-    drawn = {name: draw(found) for name, draw in study_figures.FIGURES.items()}
-    scripts = page.study_scripts(found, plots_page)
-    files = {f"report/figures/{name}.png": style.png(figure) for name, (figure, _) in drawn.items()}
+    drawn = {name: draw(found) for name, draw in figures.STUDY_FIGURES.items()}
+    files = {f"report/figures/{name}.png": plot_style.png(figure) for name, (figure, _) in drawn.items()}
     pictures = {name: (figures.svg(figure), alternative) for name, (figure, alternative) in drawn.items()}
+    scripts = page.study_scripts(found, plots_page)
     return {
         "report/tuned.md": _answer(texts, shown["tuned"]),
         "report/tuned.csv": csv_text(study_tables.Tuned._fields, rows, score).encode(),
         "report/sensitivity.csv": csv_text(study_tables.SensitivityPoint._fields, found.sensitivity).encode(),
         "report/best_of_k.csv": csv_text(study_tables.BestOfK._fields, found.best_of_k, score).encode(),
-        "index.html": page.html(page.read("study.html"), STUDY, texts, shown, pictures, **scripts).encode(),
+        "index.html": page.html("study.html", STUDY, texts, shown, pictures, **scripts).encode(),
         **files,
     }
 

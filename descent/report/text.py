@@ -1,4 +1,4 @@
-"""What the report says, in sentences: the answer, the conditions that it holds under, and further findings."""
+"""What the reports say, in sentences: the answer, the conditions that it holds under, and further findings."""
 
 import json
 import math
@@ -20,18 +20,14 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Conditions) -> str:
     """Name the winner, or those that could be the best and what choosing each gives up; and how far the last is behind.
 
-    Args:
-        ranking: best first, diverged last.
-        leads: of the same optimizers.
-        conditions: of the comparison.
+    Rows are sorted: best first, diverged last.
     """
     compared = [row for row in ranking if row.may_be_best != "diverged"]
     if not compared:
         return "Every optimizer had a run that diverged, so none can be called the best."
-    best, last = compared[0], compared[-1]
+    best, last, score = compared[0], compared[-1], SCORES[conditions.training.score]
     if len(compared) == 1:
         return f"There is nothing that {best.optimizer} could be compared with."
-    score = SCORES[conditions.training.score]
     if min(row.runs for row in compared) == 1:
         highest = "highest" if score.direction > 0 else "lowest"
         return f"One run shows no spread, so nothing can be told apart; {best.optimizer} ended {highest}."
@@ -48,15 +44,15 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
     """Say who won the race, or who remains in it and what choosing each of these gives up at most."""
     compared = [row for row in rows if row.may_be_best in ("yes", "no")]
     remaining = [row for row in compared if row.may_be_best == "yes"]
-    level, looks = percent(conditions.report.confidence), conditions.race.looks
-    score = SCORES[conditions.training.score]
+    level, score = percent(conditions.report.confidence), SCORES[conditions.training.score]
     all_of_them = f"{_word(len(compared))} optimizers" + (" that never diverged" if len(compared) < len(rows) else "")
     most = max((row.runs_compared for row in compared), default=0)
     if not most:
-        return f"{looks[0]} runs of each are needed to tell which optimizer is the best."
+        return f"{conditions.race.looks[0]} runs of each are needed to tell which optimizer is the best."
     if len(remaining) == 1:
         [best] = remaining
-        second = min((row for row in compared if row.runs_compared == most and row is not best), key=_behind_at_least)
+        left_last = [row for row in compared if row.runs_compared == most and row is not best]
+        second = min(left_last, key=lambda row: row.behind_at_least)
         leads = "It leads" if second.clearest_rival == best.optimizer else f"{second.clearest_rival} leads"
         text = (
             f"{best.optimizer} is the best of the {all_of_them} ({level} confidence). {leads} {second.optimizer}, the "
@@ -64,11 +60,11 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
             f"{most} runs of each."
         )
     else:
-        names = listed([row.optimizer for row in remaining], "and")
-        share = f"{_word(len(remaining)).capitalize()} of the {all_of_them}"
+        names = listed([row.optimizer for row in remaining])
+        share = _word(len(remaining)).capitalize()
         if len(remaining) == len(compared):
-            share = f"{'Either' if len(compared) == 2 else 'Any'} of the {all_of_them}"
-        text = f"{share} could be the best ({level} confidence, {most} runs of each): {names}."
+            share = "Either" if len(compared) == 2 else "Any"
+        text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
         if not any(math.isnan(row.behind_at_most) for row in remaining):
             given_up = [f"{row.optimizer} at most {score.text(row.behind_at_most)}" for row in remaining]
             text += f" Choosing one of them gives up, in {score.difference}: {', '.join(given_up)}."
@@ -81,18 +77,14 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
 def stated_conditions(conditions: Conditions, test_size: int, largest: tuple[str, float]) -> str:
     """State under what the ranking holds, beginning with what matters most.
 
-    Args:
-        conditions: of the comparison.
-        test_size: examples.
-        largest: the largest class, and its share of the validation examples.
+    `largest` is the largest class with its share of the validation examples.
     """
     data, network, training = conditions.data, conditions.network, conditions.training
     over = f"the last {training.last_epochs} of" if training.last_epochs > 1 else "the last of"
     config = ", ".join(f"{key} {json.dumps(value)}" for key, value in network.config.items())
-    title = SCORES[training.score].title
+    title, classes = SCORES[training.score].title, ""
     if training.score == "balanced_accuracy":
         title += " (the mean over the classes of the share that is right)"
-    classes = ""
     if training.score == "accuracy":
         name, share = largest
         classes = f"The largest class, {name}, has {percent(round(share, 3))} of the validation examples. "
@@ -107,10 +99,7 @@ def stated_conditions(conditions: Conditions, test_size: int, largest: tuple[str
 def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditions) -> str:
     """Say how to read the ranking, and what is the same in all of its rows.
 
-    Args:
-        ranking: the rows.
-        gaps: for each optimizer test accuracy minus validation accuracy after the last epoch, means in [0, 1].
-        conditions: of the comparison.
+    `gaps` are the optimizers' test accuracies minus validation accuracies after the last epoch, means in [0, 1].
     """
     score = SCORES[conditions.training.score]
     parts = [
@@ -124,14 +113,15 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditio
         harder = f"by {min(known):.1f} to {max(known):.1f} percentage points after the last epoch"
         other = f"the validation examples are harder than the test examples, {harder}"
     parts.append(f"Compare numbers within a column only: {other}.")
-    parts += [
-        f"{name} is {wrapped}." for name in sorted(conditions.optimizers) if (wrapped := _wrapped(name, conditions))
-    ]
+    for name, entry in sorted(conditions.optimizers.items()):
+        if entry.class_name == "TFOptimizer":  # its name tells nothing of what it wraps
+            further = [
+                f"{key} {entry.config[key]}" for key in sorted(entry.config.keys() - {"optimizer", "learning_rate"})
+            ]
+            parts.append(f"{name} is TensorFlow's {', '.join([entry.config['optimizer'], *further])}.")
     twins = {tuple(sorted([row.optimizer, *row.same_as.split(", ")])) for row in ranking if row.same_as}
-    parts += [f"{listed(names, 'and')} had the same runs to the last digit: this is no tie." for names in sorted(twins)]
-    diverged = [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in ranking if row.diverged]
-    parts.append(f"Runs that diverged: {listed(diverged, 'and')}." if diverged else "No run diverged.")
-    return " ".join(parts)
+    parts += [f"{listed(names)} had the same runs to the last digit: this is no tie." for names in sorted(twins)]
+    return " ".join([*parts, *(_diverged(ranking, "diverged") or ["No run diverged."])])
 
 
 def summary(
@@ -142,11 +132,8 @@ def summary(
     test_size: int,
 ) -> list[str]:
     """Tell the further findings, a sentence each; of the tutorial's numbers only where it trained on the same data."""
-    return [
-        *_leads(leads, ranking, conditions),
-        *(_agreements(agreements, conditions) if tutorial.applies(conditions) else []),
-        _test_set(ranking, test_size),
-    ]
+    of_tutorial = _agreements(agreements, conditions) if tutorial.applies(conditions) else []
+    return [*_leads(leads, ranking, conditions), *of_tutorial, _test_set(ranking, test_size)]
 
 
 def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
@@ -154,15 +141,15 @@ def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     if not any(row.may_be_best in ("yes", "no") for row in rows):
         return "These runs cannot tell which optimizer is the best with its learning rate tuned."
     text, score = f"Every learning rate is tuned. {verdict(rows, conditions)}", SCORES[conditions.training.score]
-    gained = max((row for row in rows if not math.isnan(row.gain)), key=lambda row: row.gain, default=None)
-    if gained is not None and gained.gain > 0:
+    gained = max((row for row in rows if row.gain > 0), key=lambda row: row.gain, default=None)
+    if gained:
         text += f" Tuning gained {gained.optimizer} most: {score.text(gained.gain)} {score.difference}."
     return text
 
 
 def study_conditions(conditions: Conditions, parameters: TuningParameters) -> str:
     """State how the rates were chosen."""
-    seeds = listed(list(map(str, sorted(parameters.seeds))), "and")
+    seeds = listed(sorted(parameters.seeds))
     return (
         f"Only the learning rate is tuned. Every optimizer tries {parameters.grid_size} factors on its own rate, "
         f"{parameters.step_decades:g} decades apart, and up to {parameters.max_extra} more where the best is at an end "
@@ -182,11 +169,10 @@ def study_reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
     ]
     parts += _scatter(rows, score)
     if edges := [row.optimizer for row in rows if row.at_edge]:
-        parts.append(f"Best at the end of the grid, so another rate may be better: {listed(edges, 'and')}.")
-    if diverged := [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in rows if row.diverged]:
-        parts.append(f"Runs that diverged at the tuned rate: {listed(diverged, 'and')}.")
+        parts.append(f"Best at the end of the grid, so another rate may be better: {listed(edges)}.")
+    parts += _diverged(rows, "diverged at the tuned rate")
     if left_out := sorted(conditions.optimizers.keys() - {row.optimizer for row in rows}):
-        parts.append(f"Left out, since their steps do not follow a learning rate: {listed(left_out, 'and')}.")
+        parts.append(f"Left out, since their steps do not follow a learning rate: {listed(left_out)}.")
     return " ".join(parts)
 
 
@@ -195,43 +181,40 @@ def percent(share: float) -> str:
     return f"{100 * share:g} %"
 
 
-def listed(words: Sequence[str], last: str) -> str:
-    """Write words in a row, with commas and before the end the word `last`."""
-    *most, end = words
-    return f"{', '.join(most)} {last} {end}" if most else end
+def listed(words: Sequence[str | int]) -> str:
+    """Write words in a row, with commas and before the last one "and"."""
+    *most, end = map(str, words)
+    return f"{', '.join(most)} and {end}" if most else end
 
 
 def _leads(leads: Sequence[Lead], ranking: Sequence[Rank], conditions: Conditions) -> list[str]:
     of_best = [lead for lead in leads if lead.ahead == leads[0].ahead]
     if not of_best or math.isnan(of_best[-1].low):
         return ["By how much the best leads cannot be bounded: that takes two optimizers and three runs of each."]
-    best, level = of_best[0].ahead, percent(conditions.report.confidence)
-    score = SCORES[conditions.training.score]
-    here = [_lead(lead, lead.low, lead.high, score) for lead in of_best if lead.low > 0]
-    elsewhere = [
-        _lead(lead, lead.low_other_images, lead.high_other_images, score)
-        for lead in of_best
-        if lead.low_other_images > 0
-    ]
+    best, score = of_best[0].ahead, SCORES[conditions.training.score]
+
+    def ahead_of(low: str, high: str) -> str:
+        sure = [
+            f"{lead.behind} by {score.text(lead.lead)} {score.difference} "
+            f"({score.text(getattr(lead, low))} to {score.text(getattr(lead, high))})"
+            for lead in of_best
+            if getattr(lead, low) > 0
+        ]
+        return listed(sure or ["no other for certain"])
+
     few = min(row.runs for row in ranking if row.may_be_best != "diverged") < 5
     caution = " With fewer than five runs they do so less often." if few else ""
-    ahead = (
-        f"{best} is ahead of {listed(here, 'and') if here else 'no other for certain'}. In parentheses: {level} "
+    sentences = [
+        f"{best} is ahead of {ahead_of('low', 'high')}. In parentheses: {percent(conditions.report.confidence)} "
         f"intervals that hold for all pairs at once (Games-Howell).{caution}"
-    )
-    if score.column != "val_accuracy":  # for single examples only that is known
-        return [ahead]
-    return [
-        ahead,
-        f"On other examples of the same kind, {best} would be ahead of "
-        f"{listed(elsewhere, 'and') if elsewhere else 'no other for certain'}. These intervals also count the luck of "
-        f"the {conditions.data.validation_size} validation examples.",
     ]
-
-
-def _lead(lead: Lead, low: float, high: float, score: Score) -> str:
-    by = f"{score.text(lead.lead)} {score.difference}"
-    return f"{lead.behind} by {by} ({score.text(low)} to {score.text(high)})"
+    if score.column == "val_accuracy":  # for other scores nothing is known of single examples
+        sentences.append(
+            f"On other examples of the same kind, {best} would be ahead of "
+            f"{ahead_of('low_other_images', 'high_other_images')}. These intervals also count the luck of the "
+            f"{conditions.data.validation_size} validation examples."
+        )
+    return sentences
 
 
 def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list[str]:
@@ -278,17 +261,8 @@ def _runs(conditions: Conditions, key: str) -> str:
 
 
 def _looks(conditions: Conditions) -> str:
-    looks = list(map(str, conditions.race.looks))
-    return f"The race has looks at {listed(looks, 'and')} runs. " if len(looks) > 1 else ""
-
-
-def _wrapped(name: str, conditions: Conditions) -> str:
-    """Describe what an entry wraps, whose own name tells nothing of it; empty for others."""
-    entry = conditions.optimizers[name]
-    if entry.class_name != "TFOptimizer":
-        return ""
-    further = sorted(entry.config.keys() - {"optimizer", "learning_rate"})
-    return f"TensorFlow's {', '.join([entry.config['optimizer'], *(f'{key} {entry.config[key]}' for key in further)])}"
+    looks = conditions.race.looks
+    return f"The race has looks at {listed(looks)} runs. " if len(looks) > 1 else ""
 
 
 def _scatter(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]:
@@ -298,12 +272,13 @@ def _scatter(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]:
     above = [row.optimizer for row in better if row.may_be_best == "no" and row.val_accuracy != lowest.val_accuracy]
     if not above:
         return []
-    left = f"{listed(above, 'and')} left with a {'higher' if score.direction > 0 else 'lower'} mean"
+    left = f"{listed(above)} left with a {'higher' if score.direction > 0 else 'lower'} mean"
     return [f"{lowest.optimizer} remains although {left}: its runs scatter more, so less is certain about it."]
 
 
-def _behind_at_least(row: Rank | Tuned) -> float:
-    return row.behind_at_least
+def _diverged(rows: Sequence[Rank] | Sequence[Tuned], how: str) -> list[str]:
+    diverged = [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in rows if row.diverged]
+    return [f"Runs that {how}: {listed(diverged)}."] if diverged else []
 
 
 def _word(number: int) -> str:

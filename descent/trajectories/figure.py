@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MultipleLocator, NullLocator, StrMethodFormatter
 
-from descent.core import style
+from descent.core import plot_style
 from descent.trajectories.paths import Followed, TrajectoryParameters, leaves_at, survey
 
 PANEL, LEFT, RIGHT, TOP, BOTTOM, DPI = 1.0, 0.85, 0.55, 0.95, 0.45, 200  # inches, pixels per inch
@@ -18,7 +18,7 @@ PLAIN = {"linestyle": "-", "marker": "o", "markersize": 3}  # a line alone in it
 GROUND = {"facecolor": "white", "linewidth": 0, "pad": 1}  # below a text
 
 
-@style.in_house
+@plot_style.in_house
 def trajectories(found: Mapping[str, Followed], parameters: TrajectoryParameters) -> Figure:
     """Draw a row of panels for each optimizer: its path over each surface, and the sizes of its updates.
 
@@ -39,7 +39,7 @@ def trajectories(found: Mapping[str, Followed], parameters: TrajectoryParameters
         len(found), len(surfaces) + 1, squeeze=False, sharex="col", gridspec_kw=edges | {"wspace": GAP, "hspace": GAP}
     )
 
-    for (optimizer, look), row in zip(style.looks(found).items(), panels, strict=True):
+    for (optimizer, look), row in zip(plot_style.looks(found).items(), panels, strict=True):
         for axes, (name, surface) in zip(row, surfaces.items(), strict=False):
             path = found[optimizer].paths[name]
             left = leaves_at(path, width)

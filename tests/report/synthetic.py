@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 
 from descent.analysis import records, tables
 from descent.analysis.settings import Conditions
-from descent.core import parameters, style
+from descent.core import parameters, plot_style
 from descent.data.datasets import write_archive
 from descent.training.measurements import HISTORY
 from descent.training.settings import OptimizerEntry
@@ -102,7 +102,7 @@ def project(folder, names=tuple(LEVELS), runs=3):
     shutil.copytree(ROOT / "data/reference", folder / "data/reference")
     for kind in ("history", "metrics", "trajectories"):
         (folder / "results" / kind).mkdir(parents=True)
-    (folder / "results/trajectories/trajectories.svg").write_text(style.svg(Figure()), encoding="utf-8")
+    (folder / "results/trajectories/trajectories.svg").write_text(plot_style.svg(Figure()), encoding="utf-8")
     (folder / "results/network.json").write_text('{"parameters": 1234}')
     arrays = {f"x_{kind}": np.zeros((IMAGES, 2), "float32") for kind in ("train", "validation", "test")}
     labels = {f"y_{kind}": np.arange(IMAGES, dtype="int32") % 10 for kind in ("train", "validation", "test")}

@@ -12,7 +12,7 @@ from matplotlib.text import Text
 
 from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.analysis.tutorial import TutorialPoint
-from descent.core import style
+from descent.core import plot_style
 from descent.report import figures
 from descent.training.measurements import DIAGNOSTICS
 
@@ -98,9 +98,9 @@ every_figure = pytest.mark.parametrize("draw", figures.FIGURES.values(), ids=fig
 
 @every_figure
 def test_equal_tables_give_equal_bytes_whatever_the_users_settings(draw):
-    usual = style.png(draw(found()).figure)
+    usual = plot_style.png(draw(found()).figure)
     with matplotlib.rc_context({"font.size": 20, "axes.grid": False, "figure.dpi": 40, "lines.linewidth": 9}):
-        assert style.png(draw(found()).figure) == usual
+        assert plot_style.png(draw(found()).figure) == usual
     assert b"Software" not in usual  # matplotlib's version: it would change the bytes with the library
 
 
@@ -167,15 +167,15 @@ def test_label_places_are_a_gap_apart_and_never_leave_the_axis():
 
 
 def test_an_optimizer_keeps_its_look_whoever_runs_with_it_and_the_eight_differ_without_colour():
-    assert style.looks(["adam", "lion"])["adam"] == style.looks(["adam"])["adam"]
-    assert len({(look["linestyle"], look["marker"]) for look in style.looks(EIGHT).values()}) == 8
+    assert plot_style.looks(["adam", "lion"])["adam"] == plot_style.looks(["adam"])["adam"]
+    assert len({(look["linestyle"], look["marker"]) for look in plot_style.looks(EIGHT).values()}) == 8
 
 
 def test_curves_draw_every_mean_and_its_interval():
     accuracy, *losses = figures.curves(found(names=("adam", "sgd"))).figure.axes
-    drawn = [line.get_ydata().tolist() for line in losses[1].lines if line.get_marker() in style.MARKERS]
+    drawn = [line.get_ydata().tolist() for line in losses[1].lines if line.get_marker() in plot_style.MARKERS]
     assert drawn == [[(1 + 0.01 * i) / epoch for epoch in range(1, EPOCHS + 1)] for i in range(2)]
-    drawn = [line.get_ydata().tolist() for line in accuracy.lines if line.get_marker() in style.MARKERS]
+    drawn = [line.get_ydata().tolist() for line in accuracy.lines if line.get_marker() in plot_style.MARKERS]
     assert drawn[0] == [1 / (1 + 1 / epoch) for epoch in range(1, EPOCHS + 1)]
     band = losses[1].collections[1].get_paths()[0].vertices
     assert (band[:, 1].min(), band[:, 1].max()) == pytest.approx((0.9 * 1.01 / EPOCHS, 1.1 * 1.01))
@@ -217,11 +217,11 @@ def test_figures_of_one_run_of_diverged_runs_alone_and_without_the_tutorial_can_
     unknown = {"val_accuracy_low": math.nan, "behind_at_most": math.nan, "behind_at_least": math.nan}
     single = [row._replace(runs=1, may_be_best="unknown", **unknown) for row in whole.ranking[:2]]
     runs = {name: values[:1] for name, values in whole.runs.items()}
-    style.png(figures.ranking(whole._replace(ranking=single, runs=runs, leads=[])).figure)
+    plot_style.png(figures.ranking(whole._replace(ranking=single, runs=runs, leads=[])).figure)
     lost = figures.ranking(whole._replace(ranking=whole.ranking[-1:]))
-    style.png(lost.figure)
+    plot_style.png(lost.figure)
     assert "unknown, since every optimizer had a run that diverged" in lost.alternative
-    style.png(figures.tutorial(whole._replace(tutorial=[])).figure)
+    plot_style.png(figures.tutorial(whole._replace(tutorial=[])).figure)
 
 
 def test_every_diagnostic_has_a_panel_one_without_a_title_of_its_own_too(monkeypatch):

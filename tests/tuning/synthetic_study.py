@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from descent.analysis.study_tables import BestOfK, SensitivityPoint
-from descent.report.study_figures import Study
+from descent.report.figures import Study
 from descent.trajectories.paths import Path, Surface, TrajectoryParameters, thin
 
 FACTORS = [10 ** (0.5 * step) for step in range(-4, 5)]

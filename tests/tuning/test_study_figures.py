@@ -7,11 +7,11 @@ import pytest
 import synthetic_study
 from matplotlib.text import Text
 
-from descent.core import style
+from descent.core import plot_style
 from descent.report import display_tables
 from descent.report import study_figures as figures
 
-EIGHT = list(style.COLORS)
+EIGHT = list(plot_style.COLORS)
 
 
 def many(mean=0.9):
