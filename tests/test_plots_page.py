@@ -121,14 +121,6 @@ def marks(visit, name, kind, row=""):
     return [found for found in re.findall(tag, chart(visit, name)) if f"{row};" in f"{found[0]};"]
 
 
-def axes(visit, name):
-    """Each axis in words, and the labels of its ticks."""
-    found = re.findall(
-        r'aria-roledescription="axis" aria-label="([^"]*)"(.*?)role-axis-title', chart(visit, name), re.DOTALL
-    )
-    return [(words, re.findall(r"<text [^>]*>([^<]*)</text>", drawn)) for words, drawn in found]
-
-
 def test_every_chart_is_drawn_whole_though_intervals_reach_below_0_and_a_run_diverged(show):
     for name in CURVES:
         drawn = {re.search(r"optimizer: (\w+)", words)[1]: tag for words, tag in marks(show, name, "line mark")}
@@ -136,29 +128,11 @@ def test_every_chart_is_drawn_whole_though_intervals_reach_below_0_and_a_run_div
         assert not any("NaN" in tag for tag in drawn.values()), name
     assert len(marks(show, HISTORY, "line mark")) == 2 * len(SEEDS)
     assert [len(marks(show, name, "point")) for name in POINTS] == [len(OPTIMIZERS), len(OPTIMIZERS) - 1, len(EPOCHS)]
-    for name in (*CURVES, *POINTS, HISTORY):
-        for words, labels in axes(show, name):
-            assert len({label for label in labels if label}) > 1, (name, words)
 
 
 def test_page_asks_no_host_and_reports_no_error(show, diff):
     for visit in (show, diff):
         assert (visit.requests, visit.console) == ([], [])
-
-
-def test_accuracies_stay_between_0_and_100_percent(show):
-    for name in ("results_report_curves_csv", "results_report_ranking_csv", "results_report_tutorial_csv"):
-        [words] = [words for words, _ in axes(show, name) if "validation accuracy" in words or "our runs, %" in words]
-        low, high = re.search(r"linear scale with values from (\S+) to (\S+)", words.replace("−", "-")).groups()
-        assert (float(low), float(high)) == (0, 100), name
-
-
-def test_losses_have_a_log_scale_and_epochs_are_whole_and_each_stands_once(show):
-    for name in ("loss", "val_loss", HISTORY):
-        assert any(words.startswith("Y-axis") and "for a log scale" in words for words, _ in axes(show, name)), name
-    for name in (*CURVES, HISTORY):
-        [labels] = [labels for words, labels in axes(show, name) if "'epoch'" in words.replace("&#39;", "'")]
-        assert [label for label in labels if label] == [str(epoch) for epoch in EPOCHS], name
 
 
 @pytest.mark.parametrize(("name", "times"), [("loss", len("train")), ("val_loss", len("val"))])
@@ -183,9 +157,8 @@ def test_an_optimizer_has_the_colour_that_it_has_in_the_figures(show):
             assert f'stroke="{colour}"' in tag
 
 
-@pytest.mark.parametrize("command", ["show", "diff before after"])
-def test_editor_can_fill_every_anchor_that_dvc_leaves_open(project, command):
-    plots = json.loads(project.run(f"dvc plots {command} --json --split"))
+def test_editor_can_fill_every_anchor_that_dvc_leaves_open(project):
+    plots = json.loads(project.run("dvc plots diff before after --json --split"))
     assert "errors" not in plots
     assert {re.sub(r"\W", "_", name) for name in plots["data"]} == {*CURVES, *POINTS, HISTORY}
     for [plot] in plots["data"].values():

@@ -13,7 +13,6 @@ import contourpy
 import numpy as np
 
 from descent.core import plot_style
-from descent.core.parameters import InputError
 from descent.report.display_tables import Table, times
 from descent.report.figures import Study
 from descent.trajectories.paths import leaves_at, survey
@@ -71,12 +70,9 @@ def html(
 def study_scripts(study: Study, plots_page: str) -> dict[str, str]:
     """Make what lets the page of the study draw: names of `html` -> numbers and scripts, licences, the right to run.
 
-    Raises:
-        InputError: if plots_page, which is .dvc/plots_page/page.html, holds no drawing libraries.
+    The drawing libraries and their licences come out of plots_page, .dvc/plots_page/page.html.
     """
     found = dict(re.findall(r"<!-- (libraries|licences) -->(.*?)<!-- end of \1 -->", plots_page, re.DOTALL))
-    if len(found) < 2:
-        raise InputError(".dvc/plots_page/page.html: no libraries in it: run python -m tools.plots_page")
     # In a script element of JSON only "<" could be taken for markup.
     data = json.dumps(study_data(study), separators=(",", ":"), allow_nan=False).replace("<", r"\u003c")
     numbers = f'<script type="application/json" id="numbers">{data}</script>'

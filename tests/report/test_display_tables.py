@@ -5,7 +5,6 @@ import math
 import pytest
 import synthetic
 
-from descent.analysis import tutorial
 from descent.analysis.study_tables import Tuned
 from descent.report import display_tables
 from descent.training.settings import OptimizerEntry
@@ -13,17 +12,6 @@ from descent.training.settings import OptimizerEntry
 
 def cells(table):
     return {row[0]: dict(zip(table.heads, row, strict=True)) for row in table.rows}
-
-
-def test_markdown_is_a_table_of_equal_lines_with_numbers_at_the_right():
-    ranking, _, conditions = synthetic.findings()
-    table = display_tables.ranking(ranking, conditions)
-    lines = display_tables.markdown(table).splitlines()
-    assert len({len(line) for line in lines}) == 1
-    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
-    assert rows[0] == list(table.heads)
-    assert [cell.endswith(":") for cell in rows[1]] == [False, False, True, True, True, True]
-    assert [row[0] for row in rows[2:]] == ["rmsprop", "adam", "own", "sgd"]
 
 
 def test_ranking_says_who_could_be_best_and_how_far_each_is_behind():
@@ -56,15 +44,6 @@ def test_what_is_not_known_is_a_dash():
     assert display_tables.leads([], conditions).rows == []
 
 
-def test_leads_are_those_of_the_best_in_points():
-    _, leads, conditions = synthetic.findings()
-    table = display_tables.leads(leads, conditions)
-    assert table.caption.startswith("By how much rmsprop leads")
-    rows = cells(table)
-    assert list(rows) == ["adam", "own", "sgd"]
-    assert rows["sgd"]["95 % for all pairs at once"] == f"{100 * leads[2].low:.2f} to {100 * leads[2].high:.2f}"
-
-
 def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
     row = Tuned(
         optimizer="sgd", factor=10.0, learning_rate=0.1, trials=27, certainty=0.8, default=0.85, default_sd=0.001,
@@ -84,13 +63,6 @@ def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
     assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00", "27"]]
 
 
-def test_tutorials_numbers_stand_beside_ours():
-    row = tutorial.Replication("sgd", "16 to 20", 0.8733, 0.8706, 0.0006, 3.9, 0.4436, 0.44, 0.001)
-    assert display_tables.replications([row]).rows == [
-        ["sgd", "16 to 20", "87.33", "87.06 ± 0.06", "3.9", "0.4436", "0.4400 ± 0.0010"]
-    ]
-
-
 def test_conditions_are_every_key_that_holds_for_all_and_every_optimizer_with_its_class_and_file():
     rows = dict(display_tables.settings(synthetic.conditions()).rows)
     assert (rows["training.runs"], rows["race.looks"]) == ("3", "[3]")
@@ -105,17 +77,17 @@ def test_conditions_are_every_key_that_holds_for_all_and_every_optimizer_with_it
     ]
 
 
-def test_environments_that_differ_say_who_has_what():
-    other = {"sgd": {"device": "GPU"}, "adam": {"device": "CPU", "python": "3"}, "own": {"device": "CPU"}}
-    assert display_tables.environment(other).rows == [
-        ["device", "CPU (adam, own); GPU (sgd)"],
-        ["python", "3 (adam); not recorded (own, sgd)"],
-    ]
-
-
 @pytest.mark.parametrize(
     ("mean", "sd", "written"),
     [(0.95063, 0.00238, "95.06 ± 0.24"), (0.9, math.nan, "90.00"), (math.nan, math.nan, "–"), (math.nan, 0.1, "–")],
 )
 def test_accuracy_is_percent_with_its_spread_as_far_as_known(mean, sd, written):
     assert display_tables.accuracy(mean, sd) == written
+
+
+def test_environments_that_differ_say_who_has_what():
+    other = {"sgd": {"device": "GPU"}, "adam": {"device": "CPU", "python": "3"}, "own": {"device": "CPU"}}
+    assert display_tables.environment(other).rows == [
+        ["device", "CPU (adam, own); GPU (sgd)"],
+        ["python", "3 (adam); not recorded (own, sgd)"],
+    ]

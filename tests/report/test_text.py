@@ -79,24 +79,6 @@ def test_conditions_begin_with_the_note_and_end_with_the_network():
     assert said.endswith('Network: networks/mlp.py (hidden_units [512, 512], activation "relu", dropout 0.2).')
 
 
-def test_conditions_of_a_race_name_its_looks_and_the_fewest_and_most_runs():
-    conditions = synthetic.conditions()
-    adam = conditions.optimizers["adam"].model_copy(update={"runs": 6})
-    race = conditions.race.model_copy(update={"looks": [3, 6, 12]})
-    said = text.stated_conditions(
-        conditions._replace(optimizers=conditions.optimizers | {"adam": adam}, race=race), 7, ("1", 0.113)
-    )
-    assert "over 3 to 6 runs (seeds from 0 on). The race has looks at 3, 6 and 12 runs. " in said
-
-
-def test_reading_says_which_examples_are_harder_only_where_they_are():
-    ranking, _, conditions = synthetic.findings()
-    harder = "the validation examples are harder than the test examples, by 1.5 to 4.0 percentage points"
-    assert harder in text.reading(ranking, [0.015, 0.04, math.nan], conditions)
-    assert "harder" not in text.reading(ranking, [0.015, -0.001], conditions)
-    assert "harder" not in text.reading(ranking, [math.nan], conditions)
-
-
 def test_reading_names_what_diverged_what_ran_alike_and_what_a_wrapper_wraps():
     ranking, _, conditions = synthetic.findings(diverged="adam")
     ranking = [row._replace(same_as="own" if row.optimizer == "sgd" else row.same_as) for row in ranking]
@@ -154,6 +136,7 @@ def test_error_of_the_test_accuracy_is_binomial_and_over_the_runs():
     assert f"the runs make {over_runs:.2f} to {over_runs:.2f}." in said
 
 
-@pytest.mark.parametrize(("share", "written"), [(0.95, "95 %"), (0.975, "97.5 %"), (1 - 0.95, "5 %")])
-def test_percent_has_no_more_digits_than_it_needs(share, written):
-    assert text.percent(share) == written
+def test_reading_says_which_examples_are_harder_only_where_they_are():
+    ranking, _, conditions = synthetic.findings()
+    assert "harder than the test examples, by 1.5 to 4.0 " in text.reading(ranking, [0.015, 0.04, math.nan], conditions)
+    assert "harder" not in text.reading(ranking, [0.015, -0.001], conditions)

@@ -8,8 +8,7 @@ import synthetic_study
 from matplotlib.text import Text
 
 from descent.core import plot_style
-from descent.report import display_tables
-from descent.report import study_figures as figures
+from descent.report import display_tables, figures
 
 EIGHT = list(plot_style.COLORS)
 
@@ -30,7 +29,7 @@ def points(axes, marker):
     return [tuple(map(float, xy)) for line in axes.lines if line.get_marker() == marker for xy in line.get_xydata()]
 
 
-every_figure = pytest.mark.parametrize("draw", figures.FIGURES.values(), ids=figures.FIGURES)
+every_figure = pytest.mark.parametrize("draw", figures.STUDY_FIGURES.values(), ids=figures.STUDY_FIGURES)
 
 
 @every_figure
@@ -43,14 +42,6 @@ def test_names_of_eight_optimizers_are_all_there_do_not_overlap_and_leave_no_pic
     assert not any(first.overlaps(second) for first, second in combinations(boxes, 2))
     box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
     assert min(box.x0, box.y0, width - box.x1, height - box.y1) >= -0.01
-
-
-@pytest.mark.parametrize("mean", [0.1, 0.5, 0.9, 0.9991, 1.0])
-def test_accuracies_have_two_labels_wherever_they_lie(mean):
-    axes = figures.sensitivity(many(mean)).figure.axes[0]
-    low, high = axes.get_ylim()
-    ticks = [tick for tick in axes.get_yticks() if low <= tick <= high]
-    assert len(ticks) >= (1 if mean == 1 else 2)  # of 100 % alone
 
 
 def test_sensitivity_stars_the_best_rate_and_dots_the_default():
@@ -66,17 +57,6 @@ def test_rate_at_which_runs_diverged_is_a_hollow_triangle_with_their_number_and_
     assert "2 of 3" in [text.get_text() for text in axes.texts]
     [line] = [line for line in axes.lines if line.get_marker() == "."]
     assert np.isnan(line.get_ydata()).tolist() == [False] * 8 + [True]
-
-
-def test_neighbours_that_diverged_share_one_count():
-    rows = [row._replace(diverged=max(0, i - 5)) for i, row in enumerate(synthetic_study.sensitivity(["adam"]))]
-    axes = figures.sensitivity(synthetic_study.study(["adam"], sensitivity=rows, chosen={})).figure.axes[0]
-    assert [text.get_text() for text in axes.texts] == ["1 to 3 of 3"]
-
-
-def test_schedule_has_no_panel():
-    figure = figures.sensitivity(synthetic_study.study()).figure
-    assert [axes.get_title("left") for axes in figure.axes if axes.get_visible()] == ["adam", "sgd"]
 
 
 @pytest.mark.parametrize(
