@@ -108,7 +108,7 @@ def test_winner_is_that_of_the_score_and_told_in_its_unit(score, winner, unit):
     first, last = ranked(found)
     assert (first.optimizer, first.may_be_best, last.may_be_best) == (winner, "yes", "no")
     assert last.behind_at_least > 0
-    files = render.comparison(found.conditions, found.trainings, {}, "<svg></svg>", SEEN, NETWORK)
+    files = render.comparison(found, {}, "<svg></svg>", SEEN, NETWORK)
     text = files["ranking.md"].decode()
     assert f"**{winner} is the best of the two optimizers" in text
     assert f" {unit} after 3 runs of each" in text
