@@ -9,7 +9,7 @@ import toy
 
 from descent.checks import network_check
 from descent.core.parameters import ParametersError
-from descent.data import datasets, ids, settings
+from descent.data import datasets, ids
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 
@@ -94,9 +94,7 @@ UNITS = DENSE.format(units="units", more="")
         ("units, rate=0.1", {"unit": 3}, ".units: missing; build of networks/mine.py takes units, rate"),
         ("units=3", {"unit": 3}, ".unit: unknown argument; build of networks/mine.py takes units; did you mean units?"),
         ("units: int", {"units": "x"}, ".units: expected an integer, got 'x'"),
-        ("units=3", {"units": 2.5}, ".units: expected an integer, got 2.5"),
         ("units=(3, 4)", {"units": 3}, ".units: expected a list, got 3"),
-        ("units: tuple[int, ...]", {"units": [3, "x"]}, ".units.1: expected an integer, got 'x'"),
         ("units: typing.Literal[3, 10]", {"units": 4}, ".units: expected 3 or 10, got 4"),
     ],
 )
@@ -111,9 +109,7 @@ def test_fault_in_the_config_is_refused_with_its_key_and_what_is_allowed(argumen
     [
         ("units: tuple[int, ...] | int = 10", {"units": 10}),
         ("units=10, rates=(0.1, 0.2)", {"rates": [0.3]}),
-        ("*more, units=10", {}),
         ("units=10, **more", {"x": 1}),
-        ("units: 'Unknown' = 10", {"units": 10}),
         ("units=10, scale=1.0", {"scale": 2}),
     ],
 )
@@ -147,15 +143,13 @@ def facts(examples):
     ("examples", "message"),
     [
         (IDS + 1, "embedding: expected whole numbers from 0 to 499 as ids, got 500"),
-        (IDS - 1, "embedding: expected whole numbers from 0 to 499 as ids, got -1"),
         ((IDS % 256).astype("uint8"), "uint8 is divided by 255: save ids as another type, x.astype('int32')"),
-        (None, "uint8 is divided by 255: save ids as another type"),
     ],
-    ids=["beyond", "negative", "uint8", "MNIST"],
+    ids=["beyond", "uint8"],
 )
 def test_ids_that_an_embedding_cannot_look_up_are_refused(examples, message, entry):
     made = entry(LOOKUP)
-    seen = settings.FETCHED["mnist"] if examples is None else facts(examples)
+    seen = facts(examples)
     model = networks.builder(made, seen.shape, seen.classes)(0)
     with pytest.raises(ParametersError, match=f"^params.yaml: network: networks/mine.py: .*{re.escape(message)}"):
         network_check.check_examples(made, model, seen)
@@ -201,39 +195,24 @@ def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, 
     assert printed.startswith(f"params.yaml: network: networks/mine.py: {line}") if line else printed == ""
 
 
-def test_unknown_activation_is_told_which_there_are_and_which_is_meant():
-    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [3], "activation": "rleu", "dropout": 0})
-    with pytest.raises(ParametersError, match=r"rleu .*; activations are celu, .*; did you mean relu\?$"):
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        ("rleu", r"rleu .*; activations are celu, .*; did you mean relu\?$"),
+        ("glu", r"mlp\.py: expected a network for examples \[28, 28\].*expected axis -1"),
+    ],
+)
+def test_activation_that_is_unknown_or_changes_the_shape_is_refused_in_plain_text(activation, message):
+    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [3], "activation": activation, "dropout": 0})
+    with pytest.raises(ParametersError, match=message) as caught:
         network_check.check_network(entry, (28, 28), 10)
-
-
-def test_activation_that_changes_the_shape_is_refused_in_plain_text():
-    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [8], "activation": "glu", "dropout": 0})
-    with pytest.raises(
-        ParametersError, match=r"mlp\.py: expected a network for examples \[28, 28\].*expected axis -1"
-    ) as e:
-        network_check.check_network(entry, (28, 28), 10)
-    assert str(e.value).isprintable()  # Keras prints parts of its messages in bold
+    assert str(caught.value).isprintable()  # Keras prints parts of its messages in bold
 
 
 def test_file_without_the_function_is_refused(own):
     message = "network.file: expected a file with a function build, got 'networks/mine.py'"
     with pytest.raises(ParametersError, match=message):
         networks.builder(own("x = 1\n"), (4, 3), 10)
-
-
-OWN = """
-class Mine(keras.layers.Layer):
-    def call(self, x):
-        return keras.ops.max_pool(x[..., None], 2)
-def build(shape, classes):
-    return keras.Sequential([keras.Input(shape), Mine(), keras.layers.Flatten(), keras.layers.Dense(classes)])
-"""
-
-
-def test_max_pooling_is_found_in_a_layer_of_yours_too(own):
-    model = networks.builder(own(OWN), (28, 28), 10)(0)
-    assert not networks.should_jit_compile(model, (28, 28))
 
 
 def test_network_that_xla_compiles_outside_of_a_loop_alone_is_trained_without_it(entry):

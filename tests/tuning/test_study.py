@@ -98,16 +98,9 @@ def test_grid_goes_on_beyond_an_end_as_long_as_the_best_is_there_and_as_far_as_i
     assert len(factors) <= 5
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"step_decades": 2.0, "grid_size": 61}, "expected at most 0.938, so that the farthest"),
-        ({"seeds": [7, 7]}, "expected distinct seeds"),
-    ],
-)
-def test_impossible_study_is_refused_by_its_key_path(change, message):
-    with pytest.raises(ParametersError, match=rf"^params\.yaml: tuning\.{next(iter(change))}: {message}"):
-        tuning(**change)
+def test_impossible_study_is_refused_by_its_key_path():
+    with pytest.raises(ParametersError, match=r"^params\.yaml: tuning\.seeds: expected distinct seeds"):
+        tuning(seeds=[7, 7])
 
 
 def written():
