@@ -70,21 +70,6 @@ def test_values_change_and_every_other_line_and_comment_stays():
     assert "  epochs: 7                               # passes over" in written
 
 
-SMALL = "a: # of a\n  b:\n    c: [1] # of c\n    r: 5\n\n# of d\nd: {x: {y: 1}} # one\n"
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        ({"a.b": {"x": [2, 3]}}, SMALL.replace("c: [1] # of c\n    r: 5", "x: [2, 3]")),
-        ({"a.new": {"x": 2}}, SMALL.replace("  b:", "  new:\n    x: 2\n  b:")),
-        ({"d.runs": 5}, SMALL.replace("{y: 1}", "{y: 1}, runs: 5")),
-    ],
-)
-def test_comments_and_neighbours_stay_where_they_are(values, expected):
-    assert with_values(SMALL, values) == expected
-
-
 @pytest.mark.parametrize("more", [{}, {"validation": 150, "selection": 90}])
 @pytest.mark.parametrize("train", [12, 1198, 1_000_000])
 @pytest.mark.parametrize("rarity", [2, 3])
@@ -158,7 +143,10 @@ def test_optimizer_becomes_an_entry_with_its_defaults_which_stays_once_it_is_the
         (["data/own.npz", "--optimizer", "networks/empty.py"], "expected one subclass of keras.optimizers.Optimizer"),
         (["data/own.npz", "--optimizer", "optimizers/adam.py"], "params.yaml has another optimizer adam"),
         (["data/own.npz", "--optimizer", "optimizers/own.v2.py"], "expected a name of letters, digits, - and _"),
-        (["data/own.npz", "--optimizer", "optimizers/own.py"], "no default for learning_rate, power; add OPTIMIZER_CONFIG="),
+        (
+            ["data/own.npz", "--optimizer", "optimizers/own.py"],
+            "no default for learning_rate, power; add OPTIMIZER_CONFIG=",
+        ),
     ],
 )
 def test_wrong_argument_is_refused_and_nothing_is_written(monkeypatch, arguments, message):

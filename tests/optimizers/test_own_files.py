@@ -136,8 +136,3 @@ def test_own_class_that_cannot_take_a_step_is_refused_where_it_is_tried(mine, bo
     optimizers.build(entry, WHERE)
     expected = f"{WHERE}: Mine cannot take a step: {reason.format(file='optimizers/mine.py')}"
     assert refusal(entry, try_out).startswith(expected)
-
-
-def test_step_of_an_own_class_that_can_is_tried_without_a_word(mine, capsys):
-    try_out(mine(MINE, learning_rate=0.1), WHERE)
-    assert capsys.readouterr() == ("", "")

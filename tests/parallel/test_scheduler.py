@@ -68,9 +68,9 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-def start(project, *command, output=subprocess.PIPE, **environment):
-    """Start a program whose output can be read: `-m stages.repro` unless another is given."""
-    command = [sys.executable, *(command or ["-m", "stages.repro"])]
+def start(project, *arguments, output=subprocess.PIPE, **environment):
+    """Start `stages.repro`; its output can be read."""
+    command = [sys.executable, "-m", "stages.repro", *arguments]
     return subprocess.Popen(
         command, cwd=project.folder, env=ENVIRONMENT | environment, stdout=output, stderr=subprocess.STDOUT, text=True
     )
@@ -144,7 +144,7 @@ def test_ctrl_c_leaves_no_process_and_loses_nothing(project):
     stubborn = "trap '' TERM; sleep 61 & echo $! $$ > slow.pid; while true; do sleep 1; done"
     do(project, other="", slow=stubborn, quick="echo $$ > quick.pid; sleep 61; exit 1")
     project.run("dvc repro --single-item middle@other")
-    process = start(project, "-m", "stages.repro", "--jobs", "2")
+    process = start(project, "--jobs", "2")
     pids = [project.folder / "slow.pid", project.folder / "quick.pid"]
     wait_for(lambda: all(path.exists() and path.read_text().endswith("\n") for path in pids))
     family = {*psutil.Process(process.pid).children(recursive=True)}

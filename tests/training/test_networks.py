@@ -37,7 +37,7 @@ def own(tmp_path, monkeypatch):
 @pytest.fixture
 def entry(own):
     """Makes an entry whose function returns the given expression of shape and classes."""
-    return lambda expression, before="": own(f"{before}def build(shape, classes):\n    return {expression}\n")
+    return lambda expression: own(f"def build(shape, classes):\n    return {expression}\n")
 
 
 def dense(units="classes", more=""):
@@ -104,33 +104,16 @@ def test_fault_in_the_config_is_refused_with_its_key_and_what_is_allowed(argumen
         network_check.check_network(own(f"import typing\n{code}", **config), (4, 3), 10)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "config"),
-    [
-        ("units: tuple[int, ...] | int = 10", {"units": 10}),
-        ("units=10, rates=(0.1, 0.2)", {"rates": [0.3]}),
-        ("units=10, **more", {"x": 1}),
-        ("units=10, scale=1.0", {"scale": 2}),
-    ],
-)
-def test_config_that_build_takes_is_taken(arguments, config, own):
-    code = BUILD.format(arguments=f"shape, classes, {arguments}", expression=UNITS)
-    network_check.check_network(own(code, **config), (4, 3), 10)
+def test_config_that_build_takes_is_taken(own):
+    arguments = "shape, classes, units: tuple[int, ...] | int = 9, rates=(0.1, 0.2), scale=1.0, **more"
+    entry = own(BUILD.format(arguments=arguments, expression=UNITS), units=10, rates=[0.3], scale=2, x=1)
+    network_check.check_network(entry, (4, 3), 10)
 
 
 RANDOM = np.random.default_rng(0)
-IDS = RANDOM.integers(0, 500, (300, 20))
 PIXELS = RANDOM.integers(0, 256, (300, 6, 6))
+IDS = RANDOM.integers(0, 500, (300, 20))
 LOOKUP = "keras.Sequential([keras.Input(shape), layers.Embedding(500, 4), layers.Flatten(), layers.Dense(classes)])"
-WITH_POSITIONS = "keras.Sequential([keras.Input(shape), Positions(), layers.Flatten(), layers.Dense(classes)])"
-POSITIONS = """
-class Positions(layers.Layer):
-    def build(self, shape):
-        self.table = layers.Embedding(6, 6)
-        self.table.build()
-    def call(self, x):
-        return x + self.table(keras.ops.arange(6))
-"""
 
 
 def facts(examples):
@@ -151,6 +134,7 @@ def test_ids_that_an_embedding_cannot_look_up_are_refused(examples, message, ent
     made = entry(LOOKUP)
     seen = facts(examples)
     model = networks.builder(made, seen.shape, seen.classes)(0)
+    network_check.check_examples(made, model, facts(IDS))
     with pytest.raises(ParametersError, match=f"^params.yaml: network: networks/mine.py: .*{re.escape(message)}"):
         network_check.check_examples(made, model, seen)
 
@@ -165,15 +149,6 @@ def test_one_id_beyond_the_vocabulary_is_found_in_any_split_before_a_run(entry):
         ParametersError, match=r"^here: embedding: expected whole numbers from 0 to 499 as ids, got 500"
     ):
         ids.try_splits(build, splits, "here")
-
-
-@pytest.mark.parametrize(
-    ("expression", "before", "examples"), [(LOOKUP, "", IDS), (WITH_POSITIONS, POSITIONS, PIXELS.astype("uint8"))]
-)
-def test_vocabulary_that_is_large_enough_and_positions_are_taken(expression, before, examples, entry, capsys):
-    made = entry(expression, before)
-    network_check.check_examples(made, networks.builder(made, examples.shape[1:], 2)(0), facts(examples))
-    assert capsys.readouterr().out == ""
 
 
 RESCALED = dense().replace("layers.Flatten()", "layers.Rescaling(1 / 255), layers.Flatten()")
@@ -203,7 +178,7 @@ def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, 
     ],
 )
 def test_activation_that_is_unknown_or_changes_the_shape_is_refused_in_plain_text(activation, message):
-    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [3], "activation": activation, "dropout": 0})
+    entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [8], "activation": activation, "dropout": 0})
     with pytest.raises(ParametersError, match=message) as caught:
         network_check.check_network(entry, (28, 28), 10)
     assert str(caught.value).isprintable()  # Keras prints parts of its messages in bold

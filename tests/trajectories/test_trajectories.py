@@ -74,21 +74,6 @@ def test_rule_that_fails_on_two_weights_is_left_out_with_the_reason(capsys):
     assert "ValueError: no matrix" in line
 
 
-def test_optimizer_with_noise_of_its_own_takes_the_same_path_again():
-    class Noisy(keras.optimizers.SGD):
-        def __init__(self):
-            super().__init__(0.1)
-            self.generator = keras.random.SeedGenerator()
-
-        def update_step(self, gradient, variable, learning_rate):
-            noise = keras.random.normal(variable.shape, seed=self.generator)
-            super().update_step(gradient + noise, variable, learning_rate)
-
-    first, second = (follow(Noisy, settings()).paths["valley"] for _ in range(2))
-    assert np.array_equal(first, second)
-    assert not np.allclose(first, follow(partial(sgd, 0.1), settings()).paths["valley"])
-
-
 def test_update_sizes_under_a_constant_gradient_are_those_of_the_equations():
     momentum = built("SGD", learning_rate=0.1, momentum=0.9)
     expected = 0.1 * 0.5 * (1 - 0.9 ** np.arange(1, 21)) / (1 - 0.9)
@@ -154,22 +139,6 @@ def test_thinned_path_keeps_all_that_looks_apart_in_a_picture_and_its_end():
     assert len(steps) < 150
     assert steps[-1] == 299
     assert np.abs(path - kept).max() <= HALF / trajectories.PARTS
-
-
-@pytest.mark.parametrize(
-    ("path", "steps", "is_known"),
-    [
-        ([[0.1, 0.1], [1e6, 2e6], [0, 0]], [0, 1], True),
-        ([[0, 0], [np.nan, 0], [0, 0]], [0, 1], False),
-        ([[1, 0], [0, 0]], [0], True),  # it starts outside
-    ],
-)
-def test_thinned_path_ends_where_it_leaves_near_the_picture(path, steps, is_known):
-    found, points = trajectories.thin(np.array(path), HALF)
-    assert found.tolist() == steps
-    assert np.isfinite(points[-1]).all() == is_known
-    assert not np.abs(points[-1]).max() <= HALF
-    assert not np.abs(points[-1]).max() > 4 * HALF
 
 
 def test_table_of_thinned_paths_is_read_as_it_was_written():
