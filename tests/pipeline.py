@@ -87,7 +87,19 @@ class Project:
 
     def attempt(self, command: str) -> subprocess.CompletedProcess:
         """Run a command line that may fail; those of DVC and of stages, where they need no shell, by `run_forked`."""
-        environment = {
+        environment = self._environment()
+        if re.match(r"dvc |python -m (?!stages\.repro)", command) and not re.search("[|&;<>$\n]", command):
+            return run_forked(shlex.split(command)[1:], self.folder, environment)
+        return subprocess.run(
+            command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
+        )
+
+    def start(self, *command: str, **settings: Any) -> subprocess.Popen:
+        """Start a command in the background, in the same environment."""
+        return subprocess.Popen(command, cwd=self.folder, env=self._environment(), text=True, **settings)
+
+    def _environment(self) -> dict[str, str]:
+        return {
             "PATH": f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin",
             "HOME": str(self.folder.parent),
             "PYTHONPATH": str(HIDING),
@@ -96,11 +108,12 @@ class Project:
             **{f"GIT_{who}_NAME": "A tester" for who in ("AUTHOR", "COMMITTER")},
             **{f"GIT_{who}_EMAIL": "tester@example.org" for who in ("AUTHOR", "COMMITTER")},
         }
-        if re.match(r"dvc |python -m (?!stages\.repro)", command) and not re.search("[|&;<>$\n]", command):
-            return run_forked(shlex.split(command)[1:], self.folder, environment)
-        return subprocess.run(
-            command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, check=False
-        )
+
+    def made(self) -> dict[Path, bytes]:
+        """Return the content of params.yaml, of what the stages made, and of what DVC recorded."""
+        paths = [*(self.folder / "results").rglob("*"), *self.folder.glob("data/**/*.npz")]
+        paths += [self.folder / name for name in ("params.yaml", "dvc.lock")]
+        return {path.relative_to(self.folder): path.read_bytes() for path in paths if path.is_file()}
 
     def repro(self, options: str = "") -> list[str]:
         """Run `dvc repro`; returns the stages whose commands ran, sorted."""

@@ -75,15 +75,6 @@ def test_inits_hold_a_docstring_and_no_code():
         assert all(isinstance(node, ast.Expr) for node in ast.parse(path.read_text(encoding="utf-8")).body), path
 
 
-def test_rooms_keep_their_direction():
-    for path in [*ROOT.glob("descent/**/*.py"), *ROOT.glob("stages/*.py")]:
-        assert not any(name.split(".")[0] == "stages" for name in imports(path)), path
-    for room, above in {"analysis": {"report"}, "study": {"analysis", "report"}}.items():
-        for path in ROOT.glob(f"descent/{room}/*.py"):
-            found = {name.split(".")[1] for name in imports(path) if name.startswith("descent.")}
-            assert not found & above, path
-
-
 def test_what_neither_trains_nor_draws_paths_does_not_wait_for_keras():
     modules = "stages.download, stages.prepare, stages.train, stages.compare, stages.compare_tuning, stages.diff"
     code = f"import sys, {modules}; assert not {{'keras', 'tensorflow'}} & sys.modules.keys()"

@@ -2,14 +2,12 @@
 
 import json
 import math
-from typing import get_args
 
 import numpy as np
 import pytest
 from report import synthetic
 
 from descent.analysis import records, study_tables, tables
-from descent.core.parameters import ParametersError, validate
 from descent.data.datasets import Dataset, Description, Split
 from descent.report import changes, figures, render
 from descent.runs import metrics
@@ -17,13 +15,11 @@ from descent.runs.metrics import BALANCED, SCORES
 from descent.study import grid, selection
 from descent.study.grid import TuningParameters
 from descent.training.measurements import DIAGNOSTICS, Run
-from descent.training.settings import TrainingParameters
 
 EPOCHS, LAST = synthetic.EPOCHS, synthetic.LAST_EPOCHS
 LABELS = np.array([0] * 980 + [1] * 20, "int32")  # a class of 2 %
 EXAMPLES = len(LABELS)
 SEEN = Description("float32", (8,), False, -3.0, 4.5, ["healthy", "ill"], "healthy", 0.98, {})
-NETWORK = 1234
 
 
 def run(seed, right, loss=0.1, factor=1.0):
@@ -71,14 +67,6 @@ def rare(score):
     return results(score, by_name)
 
 
-def test_every_score_that_the_parameters_allow_is_known_and_another_is_refused_by_its_key_path():
-    allowed = get_args(TrainingParameters.model_fields["score"].annotation)
-    assert {name: score.column for name, score in SCORES.items()} == {name: f"val_{name}" for name in allowed}
-    training = synthetic.conditions().training.model_dump() | {"score": "f1"}
-    with pytest.raises(ParametersError, match=r"^params\.yaml: training\.score: expected .*'loss', got 'f1'"):
-        validate(training, TrainingParameters, "params.yaml: training")
-
-
 def test_balanced_accuracy_is_the_mean_over_the_classes_that_are_there():
     hits = np.array([[1, 1, 1, 0, 1, 0], [1, 1, 1, 1, 0, 0], [1, 1, 1, 1, 1, 1]], bool)
     history = {"val_loss": np.array([0.5, 0.4, math.nan])}
@@ -86,16 +74,6 @@ def test_balanced_accuracy_is_the_mean_over_the_classes_that_are_there():
     found = metrics.with_balanced_accuracy(measured, np.array([0, 0, 0, 0, 3, 3]))
     assert found.history[BALANCED][:2].tolist() == [(3 / 4 + 1 / 2) / 2, (1 + 0) / 2]
     assert math.isnan(found.history[BALANCED][2])  # the run diverged
-
-
-def test_history_and_metrics_hold_the_balanced_accuracy_too():
-    runs = [run(seed, (0.95, 0.9)) for seed in range(3)]
-    split = Split(np.zeros((EXAMPLES, 8)), LABELS)
-    header, first, *_ = metrics.history_csv(runs).decode().splitlines()
-    assert header.endswith(f"unchanged_weights,{BALANCED}")
-    assert float(first.split(",")[-1]) == pytest.approx((931 / 980 + 18 / 20) / 2, rel=1e-5)
-    written = json.loads(metrics.document(runs, Dataset(split, split, split, 2), asked("accuracy", ("a",)).training))
-    assert written[BALANCED] == pytest.approx(np.mean([run.history[BALANCED][-1] for run in runs]), abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -108,8 +86,15 @@ def test_winner_is_that_of_the_score_and_told_in_its_unit(score, winner, unit):
     first, last = ranked(found)
     assert (first.optimizer, first.may_be_best, last.may_be_best) == (winner, "yes", "no")
     assert last.behind_at_least > 0
+<<<<<<< HEAD
     files = render.comparison(found, {}, "<svg></svg>", SEEN, NETWORK)
     text = files["ranking.md"].decode()
+=======
+    files = render.comparison(found.conditions, found.trainings, {}, "<svg></svg>", SEEN, 1234)
+    page, text = files["index.html"].decode(), files["ranking.md"].decode()
+    for words in ("2: healthy, ill", "[8], float32", "-3 to 4.5", "healthy, 98 % of the validation", "1,234"):
+        assert words in page
+>>>>>>> h-tests2
     assert f"**{winner} is the best of the two optimizers" in text
     assert f" {unit} after 3 runs of each" in text
     assert SCORES[score].heading in text
@@ -177,13 +162,11 @@ def test_study_chooses_the_rate_with_the_lower_loss():
     assert study.chance == pytest.approx(-math.log(2), abs=1e-5)
     [row] = study_tables.tuned({"a": study}, {"a": np.array([-0.4, -0.401, -0.402])}, conditions)
     assert (row.default, row.val_accuracy, row.gain) == pytest.approx((0.401, 0.251, 0.15))
-    points = study_tables.sensitivity({"a": study}, conditions, parameters)
-    assert [point.mean for point in points] == pytest.approx([0.301, 0.601, 1.001])
-    assert all(point.low <= point.mean <= point.high for point in points)
     expected = [row.val_accuracy for row in study_tables.best_of_k({"a": study}, parameters, score)]
     assert expected == sorted(expected, reverse=True)  # the more are tried, the lower the loss of the best
 
 
+<<<<<<< HEAD
 def test_report_of_your_own_case_says_what_the_network_sees_and_nothing_of_the_tutorial():
     found = rare("accuracy")
     files = render.comparison(found, synthetic.printed(), "<svg></svg>", SEEN, NETWORK)
@@ -196,23 +179,16 @@ def test_report_of_your_own_case_says_what_the_network_sees_and_nothing_of_the_t
 
 def drawn(score, **options):
     """The ranking's figure of `rare`, and its rows."""
+=======
+@pytest.mark.parametrize(("score", "is_near"), [("accuracy", True), ("balanced_accuracy", False), ("loss", False)])
+def test_better_is_on_the_right_of_the_figure_and_the_largest_class_is_a_line_near_accuracies(score, is_near):
+>>>>>>> h-tests2
     found = rare(score)
     runs = {name: SCORES[score].turned(values) for name, values in tables.best_first(found.trainings).items()}
-    findings = figures.Findings(ranked(found), runs, [], [], [], [], 0.95, SCORES[score], **options)
-    return figures.ranking(findings), findings.ranking
-
-
-@pytest.mark.parametrize(
-    ("score", "share", "is_drawn"), [("accuracy", 0.98, True), ("accuracy", 0.5, False), ("loss", 0.98, False)]
-)
-def test_largest_class_is_a_line_where_it_is_near_the_accuracies_shown(score, share, is_drawn):
-    picture, _ = drawn(score, largest=("healthy", share))
-    assert ("always answering healthy" in picture.alternative) == is_drawn
-
-
-@pytest.mark.parametrize("score", SCORES)
-def test_better_is_on_the_right_of_the_ranking_whatever_the_score(score):
-    picture, rows = drawn(score)
-    left = picture.figure.axes[0]
-    first, last = (left.transData.transform((row.val_accuracy, 0))[0] for row in rows)
+    findings = figures.Findings(
+        ranked(found), runs, [], [], [], [], 0.95, SCORES[score], largest=("healthy", 0.98 if is_near else 0.5)
+    )
+    picture = figures.ranking(findings)
+    assert ("always answering healthy" in picture.alternative) == is_near
+    first, last = (picture.figure.axes[0].transData.transform((row.val_accuracy, 0))[0] for row in findings.ranking)
     assert first > last

@@ -46,7 +46,6 @@ def test_task_has_its_files_alone_its_errors_arrive_and_it_ends_when_nobody_wait
     Path("networks").mkdir()
     Path("networks/mine.py").write_text("text")
     cluster.worker()
-
     at_once, with_the_result = client.run(light_tasks.read, [("networks/mine.py",)], ["networks/mine.py"])
     assert at_once == with_the_result == (["networks/mine.py"], "text")
     with pytest.raises(InputError, match=r"^params.yaml: it does not train$"):
@@ -131,12 +130,6 @@ def test_worker_with_other_code_or_packages_refuses_and_says_which(cluster, tmp_
         assert name in message
 
 
-def test_worker_without_descent_says_so(cluster, tmp_path):
-    cluster.worker(root=tmp_path)
-    with pytest.raises(InputError, match="a worker reports: No module named 'descent'; give it the same packages"):
-        list(client.run(light_tasks.count, [(1, 0)], []))
-
-
 def test_cluster_that_is_not_there_is_waited_for_a_while(cluster, monkeypatch):
     monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "15")
     with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no worker within 15 s$"):
@@ -151,14 +144,10 @@ def test_cluster_that_is_not_there_is_waited_for_a_while(cluster, monkeypatch):
     ("address", "refusal"),
     [
         ("tls://far:8786", None),
-        ("tcp://127.0.0.1:8786", None),
         ("tcp://localhost:8786", None),
-        ("tcp://[::1]:8786", None),
         ("tcp://10.0.0.1:8786", "DESCENT_CLUSTER_INSECURE=1"),
-        ("tcp://localhost.far:8786", "DESCENT_CLUSTER_INSECURE=1"),
         ("tcp://127.0.0.1.far:8786", "DESCENT_CLUSTER_INSECURE=1"),
         ("far:8786", "expected tls://host:port"),
-        ("tls://far", "expected tls://host:port"),
     ],
 )
 def test_address_is_one_and_unencrypted_traffic_stays_on_this_machine(address, refusal):
@@ -174,19 +163,11 @@ def test_runs_of_a_share_that_began_anew_count_once(tmp_path, monkeypatch, capsy
     monkeypatch.chdir(synthetic_runs.folder(tmp_path))
     monkeypatch.setenv("DESCENT_CLUSTER", "tls://far:8786")
     monkeypatch.setattr(client, "workers", lambda: 1)
-    first, second = (synthetic_runs.run(seed, environment={"cpu": "another"}) for seed in (0, 1))
-    first = first._replace(weights=b"weights")
-
-    def made(*events):
-        shutil.rmtree(".dvc", ignore_errors=True)
-        monkeypatch.setattr(client, "run", lambda *_: iter(events))
-        train.main("adam")
-        return [(path, path.read_bytes()) for path in sorted(tmp_path.rglob("results/*/adam.*"))]
-
-    expected = made(first, second)
-    # Of the machine that trained, not of this one.
-    assert any(b'"cpu": "another"' in content for _, content in expected)
-    capsys.readouterr()
-    assert made(first, first, second) == expected  # lost after a run
+    first = synthetic_runs.run(0, weights=b"weights", environment={"cpu": "another"})
+    second = synthetic_runs.run(1, environment={"cpu": "another"})
+    monkeypatch.setattr(client, "run", lambda *_: iter([first, first, second]))  # lost after a run
+    train.main("adam")
     shown = [line.split("  seed")[0] for line in capsys.readouterr().out.splitlines()]
     assert shown == ["adam  run 1/2", "adam  run 2/2"]
+    # Of the machine that trained, not of this one.
+    assert '"cpu": "another"' in Path("results/metrics/adam.json").read_text()

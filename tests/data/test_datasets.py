@@ -1,9 +1,6 @@
 """What is taken for a data set, how it is cut, what is refused, and the archives between the stages."""
 
 import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +12,6 @@ from descent.data.datasets import ArchiveError, read_archive, write_archive
 from descent.data.settings import DataParameters, refuse_sizes
 from stages import prepare
 
-ROOT = Path(__file__).parents[2]
 # Three classes, examples [2].
 X = np.arange(12, dtype=np.float64).reshape(6, 2)
 TRAIN, TEST = np.array([0, 1, 2, 0, 1, 2]), np.array([2, 1, 0, 1])
@@ -41,9 +37,6 @@ def prepared(folder, data, **changes):
     return folder / "splits.npz"
 
 
-# Archives
-
-
 def test_equal_arrays_give_equal_bytes_whatever_python_writes_them(tmp_path):
     arrays = {"x": np.arange(6, dtype="<f4").reshape(2, 3), "y": np.int32(7)}
     for x in (arrays["x"], np.asfortranarray(arrays["x"])):
@@ -57,13 +50,11 @@ def test_equal_arrays_give_equal_bytes_whatever_python_writes_them(tmp_path):
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda _: b"", "not an .npz archive, or damaged"),
-        (lambda _: b"not an archive", "not an .npz archive, or damaged"),
         (lambda content: content[:-9], "not an .npz archive, or damaged"),
         (lambda content: content.replace(b"\5\6\7", b"\5\6\6"), "not an .npz archive, or damaged"),
         (None, "no such file"),
     ],
-    ids=["empty", "text", "cut off", "a pixel", "missing"],
+    ids=["cut off", "a pixel", "missing"],
 )
 def test_missing_or_damaged_archive_is_named(damage, message, tmp_path):
     path = tmp_path / "small.npz"
@@ -72,9 +63,6 @@ def test_missing_or_damaged_archive_is_named(damage, message, tmp_path):
         path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(ArchiveError, match=rf"small\.npz: {message}"):
         read_archive(path, ["x"])
-
-
-# The cut
 
 
 def test_first_examples_train_and_validate_the_other_test_examples_test_and_the_last_select(mnist_archive):
@@ -102,22 +90,17 @@ def test_validation_and_selection_of_ones_own_leave_the_others_whole(name, tmp_p
     write_archive(tmp_path / "selection.npz", selection)
     np.testing.assert_array_equal(datasets.load_selection(tmp_path / "selection.npz").examples, X[:5] + 2)
     refuse_sizes(sizes(6, 2), 6, info, "params.yaml")
-    with pytest.raises(parameters.ParametersError) as refusal:
+    with pytest.raises(
+        parameters.ParametersError, match=r"train_size: expected 1 to 6, .*\n.* 1 to 2, .*\n.* 1 to 6, "
+    ):
         refuse_sizes(sizes(7, 3), 7, info, "params.yaml")
-    assert str(refusal.value).splitlines() == [
-        "params.yaml: data.train_size: expected 1 to 6, got 7",
-        "params.yaml: data.validation_size: expected 1 to 2, got 3",
-        "params.yaml: tuning.selection_size: expected 1 to 6, got 7",
-    ]
 
 
 @pytest.mark.parametrize(
     ("train_size", "validation_size", "selection_size", "message"),
     [
         (50001, 3000, 10000, "data.train_size: expected 1 to 50000, got 50001: the last 10000 training examples"),
-        (2, 3000, 59999, "data.train_size: expected 1 to 1, got 2: the last 59999 training examples"),
         (1, 3000, 60000, "tuning.selection_size: expected 1 to 59999, got 60000"),
-        (8192, 10000, 100, "data.validation_size: expected 1 to 9999, got 10000"),
     ],
 )
 def test_impossible_size_is_refused_with_the_allowed_range(train_size, validation_size, selection_size, message):
@@ -150,23 +133,18 @@ def test_target_below_the_share_of_the_largest_class_is_noted(capsys):
     assert printed.startswith("params.yaml: training.target_val_accuracy: 0.93 is reached by always answering 0: 97.5%")
 
 
-# What is taken
-
-
 @pytest.mark.parametrize(
     ("change", "names"),
     [
         (lambda y: y[:, None], "012"),
         (lambda y: np.eye(3)[y], "012"),
-        (lambda y: np.eye(3, dtype=bool)[y], "012"),
         (lambda y: y.astype(float), "012"),
         (lambda y: y > 1, ["False", "True"]),
-        (lambda y: y + 1, "123"),
         (lambda y: 1000 * y - 1, ["-1", "999", "1999"]),
         (lambda y: TEXT[y], TEXT),
         (lambda y: TEXT.astype("S")[y], TEXT),
     ],
-    ids=["one column", "one-hot", "one-hot bool", "float", "bool", "from 1", "gaps", "text", "bytes"],
+    ids=["one column", "one-hot", "float", "bool", "gaps", "text", "bytes"],
 )
 def test_labels_that_can_mean_one_thing_only_are_taken(change, names, tmp_path):
     path = prepared(tmp_path, sizes(6, 2), y_train=change(TRAIN), y_test=change(TEST))
@@ -177,7 +155,7 @@ def test_labels_that_can_mean_one_thing_only_are_taken(change, names, tmp_path):
     assert datasets.describe(path).names == list(names)
 
 
-@pytest.mark.parametrize("dtype", ["bool", "int8", "int64", "uint16", "float16", "float32", "float64", "uint8"])
+@pytest.mark.parametrize("dtype", ["bool", "int64", "float64", "uint8"])
 def test_examples_are_seen_as_they_are_but_for_uint8(dtype, tmp_path):
     x = X.astype(dtype)
     path = prepared(tmp_path, sizes(6, 2), x_train=x, x_test=x[:4])
@@ -188,23 +166,17 @@ def test_examples_are_seen_as_they_are_but_for_uint8(dtype, tmp_path):
     assert (seen.is_divided, seen.low, seen.high) == (dtype == "uint8", train.min(), train.max())
 
 
-# What is refused, and the lines of NumPy that mend it
-
-
 @pytest.mark.parametrize(
     ("changes", "message", "lines"),
     [
         ({"x_train": X.astype(str)}, "x_train: expected numbers [examples, ...], got <U32 [6, 2]", 0),
         ({"x_train": X[:, 0], "x_test": X[:4, 0]}, "x_train: expected numbers [examples, ...], got float64 [6]", 2),
-        ({"x_test": X[:4, :1]}, "x_test: expected at least one example [2] as in x_train, got [4, 1]", 0),
         ({"x_test": X[:4, :, None]}, "x_test: expected at least one example [2] as in x_train, got [4, 2, 1]", 1),
         ({"x_test": X[:0], "y_test": []}, "x_test: expected at least one example [2] as in x_train, got [0, 2]", 0),
         ({"x_train": NAN}, "x_train: expected finite float32, got nan at [3, 1]", 1),
-        ({"x_test": np.where(X == 7, np.inf, X)[:4]}, "x_test: expected finite float32, got inf at [3, 1]", 1),
         ({"x_train": X * 1e300, "x_test": X[:4] * 1e300}, "x_train: expected finite float32, got 1e+300 at [0, 1]", 0),
         ({"x_test": X[:4].astype("float32")}, "x_test: expected float64 as in x_train, got float32", 1),
         ({"x_train": X.astype("uint8")}, "x_test: expected uint8 as in x_train, got float64", 1),
-        ({"x_train": X.astype("uint8"), "x_test": X[:4] / 12}, "x_test: expected uint8 as in x_train, got float64", 1),
         ({"x_train": X / 12, "x_test": X[:4].astype("uint8")}, "x_test: expected float64 as in x_train, got uint8", 1),
         (
             {"x_train": X + 1e9, "x_test": X[:4] + 1e9},
@@ -218,13 +190,10 @@ def test_examples_are_seen_as_they_are_but_for_uint8(dtype, tmp_path):
             "y_train: expected whole numbers or text [6], or one-hot, got float64",
             1,
         ),
-        ({"y_train": TRAIN[:5]}, "y_train: expected whole numbers or text [6], or one-hot, got int64 [5]", 0),
         ({"x_train": np.zeros((500, 2)), "y_train": np.arange(500) % 250}, "y_train: expected classes of ten", 1),
         ({"y_train": 0 * TRAIN}, "y_train: expected at least two classes, got 0 alone", 0),
         ({"y_test": np.array([0, 1, 3, 2])}, "y_test: expected classes of y_train, 0, 1, 2, got 3 at [2]", 1),
-        ({"y_test": TEXT[TEST]}, "y_test: expected classes of y_train, 0, 1, 2, got owl at [0]", 0),
         ({"y_train": TRAIN.astype(object)}, "y_train: expected numbers or text, got Python objects", 1),
-        ({"x_val": X, "y_val": TRAIN, "x_validation": X, "y_validation": TRAIN}, "expected x_val or x_validation", 0),
         ({"x_validation": X}, "no y_validation: expected x_ and y_ of each split", 0),
         ({"y_test": None}, "no y_test: expected arrays x_train, y_train, x_test, y_test, got x_train, y_train, x_", 0),
     ],
@@ -250,8 +219,6 @@ def test_data_file_is_inside_the_repository(file):
     assert [sizes(1, 1, file).fetched for file in ("data/raw/mnist.npz", "data/mnist.npz")] == ["mnist", None]
 
 
-# CSV
-
 TABLE = ["age,label,height", *(f"{row},{'ab'[row % 2]},{row / 2}" for row in range(10))]
 
 
@@ -272,14 +239,8 @@ def test_csv_file_is_shuffled_and_cut_alike_whenever_it_is_read(tmp_path):
     [
         ([*TABLE, "1,a"], "row 12: expected 3 values, got 2"),
         ([*TABLE, "old,a,3"], "row 12, column age: expected a number, got 'old'"),
-        ([*TABLE, "1,a,"], "row 12, column height: expected a number, got ''"),
         (TABLE[:3], "expected a header of at least 2 columns with commas between, and 10 rows, got 3 columns (age, "),
         ([line.replace(",", ";") for line in TABLE], "expected a header of at least 2 columns with commas between"),
-        (
-            ["1,0,2"] * 20,
-            "expected a header of at least 2 columns with commas between, and 10 rows, got 3 columns (1, ",
-        ),
-        ([], "expected a header of at least 2 columns with commas between"),
     ],
 )
 def test_csv_file_of_no_use_is_refused_with_row_and_column(lines, message, tmp_path):
@@ -287,9 +248,6 @@ def test_csv_file_of_no_use_is_refused_with_row_and_column(lines, message, tmp_p
     with pytest.raises(ArchiveError) as refusal:
         datasets.read(tmp_path / "own.csv")
     assert str(refusal.value).startswith(f"{tmp_path}/own.csv: {message}")
-
-
-# The stage
 
 
 def write_parameters(folder, data, selection_size):
@@ -316,15 +274,13 @@ def test_stage_states_range_classes_largest_share_and_what_a_split_lacks(tmp_pat
     assert contents == [path.read_bytes() for path in sorted(Path("data/prepared").iterdir())]
 
 
-def test_stage_ends_with_the_message_alone_and_leaves_nothing(tmp_path):
+def test_stage_ends_with_the_message_alone_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     write_own(tmp_path)
     write_parameters(tmp_path, "{file: own.npz, train_size: 7, validation_size: 30}", 1)
-    command, environment = [sys.executable, "-m", "stages.prepare"], os.environ | {"PYTHONPATH": str(ROOT)}
-    run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-    assert (run.returncode, run.stdout) == (1, "")
-    assert run.stderr.splitlines() == [
-        "params.yaml: data.train_size: expected 1 to 5, got 7: the last 1 training examples choose learning rates, "
-        "see tuning.selection_size",
-        "params.yaml: data.validation_size: expected 1 to 3, got 30",
-    ]
+    with pytest.raises(SystemExit) as ended:
+        prepare.main()
+    train, validation = str(ended.value).splitlines()
+    assert train.startswith("params.yaml: data.train_size: expected 1 to 5, got 7: the last 1 training examples ")
+    assert validation == "params.yaml: data.validation_size: expected 1 to 3, got 30"
     assert not (tmp_path / "data").exists()

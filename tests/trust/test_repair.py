@@ -1,17 +1,16 @@
 """What a kill leaves is taken back by `make repair` and made again by `make repro`, down to the bytes."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 import pytest
 
 pytestmark = pytest.mark.slow
+
+REPAIR = "make repair STAMP="  # with this environment in the place of .venv
 
 
 @pytest.fixture
@@ -19,41 +18,28 @@ def project(light, tmp_path):
     return light.duplicate(tmp_path / "project")
 
 
-def made(project):
-    """Content of what the stages made and of what DVC recorded."""
-    paths = [*(project.folder / "results").rglob("*"), *project.folder.glob("data/**/*.npz")]
-    paths = [path for path in [*paths, project.folder / "dvc.lock"] if path.is_file()]
-    return {path.relative_to(project.folder): path.read_bytes() for path in paths}
-
-
-def repair(project):
-    """Run `make repair` with this environment in the place of .venv."""
-    return project.attempt("make repair STAMP=")
-
-
 def test_cut_off_files_are_taken_back(project):
-    before, path = made(project), project.folder / "dvc.lock"
+    before, path = project.made(), project.folder / "dvc.lock"
     path.write_bytes(path.read_bytes()[:1000] + b"\n  - : [")
     (project.folder / "results/metrics/.adam.json.999999999.part").write_bytes(b"{")
     (project.folder / ".dvc/tmp/rwlock").write_bytes(b'{"results": {"wri')
-    assert repair(project).returncode == 0
+    assert project.attempt(REPAIR).returncode == 0
     assert project.repro() == []
-    assert made(project) == before
+    assert project.made() == before
 
 
 def test_nothing_is_touched_while_dvc_works(project):
     graph, lock = project.folder / "dvc.yaml", project.folder / "dvc.lock"
     stage = "  slow:\n    cmd: touch begun; sleep 60\n    outs: [begun]\n"
     graph.write_text(graph.read_text().replace("stages:\n", f"stages:\n{stage}", 1))
-    command = [sys.executable, "-m", "stages.repro", "slow"]
-    working = subprocess.Popen(command, cwd=project.folder, stdout=subprocess.DEVNULL)
+    working = project.start("python", "-m", "stages.repro", "slow", stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 60
         while not (project.folder / "begun").exists():
             assert time.monotonic() < deadline
             time.sleep(0.1)
         lock.write_text("cut off")
-        done = repair(project)
+        done = project.attempt(REPAIR)
         assert done.returncode
         assert "DVC is working here, so nothing was changed. Wait for it, or stop it:\nprocess " in done.stderr
         assert f"process {working.pid}: " in done.stderr
@@ -66,14 +52,11 @@ def test_nothing_is_touched_while_dvc_works(project):
 
 def test_killed_repaired_and_reproduced_everything_is_as_if_nothing_had_been(project):
     """A power cut kills every process of `make repro`, SIGTERM stops the next; the parameters change each time."""
-    before = made(project)
-    command = [sys.executable, "-m", "stages.repro", "--jobs", "2"]
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    before = project.made()
+    command, silent = ["python", "-m", "stages.repro", "--jobs", "2"], subprocess.DEVNULL
     for epochs, seconds, kill in [(3, 4, signal.SIGKILL), (4, 3, signal.SIGTERM)]:
         project.edit(lambda of, epochs=epochs: of["training"].update(epochs=epochs))
-        running = subprocess.Popen(
-            command, cwd=project.folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        running = project.start(*command, stdout=silent, stderr=silent)
         time.sleep(seconds)
         others = psutil.Process(running.pid).children(recursive=True) if kill == signal.SIGKILL else []
         for process in (running, *others):
@@ -82,7 +65,7 @@ def test_killed_repaired_and_reproduced_everything_is_as_if_nothing_had_been(pro
         running.wait()
     project.run("git checkout params.yaml")
     deadline = time.monotonic() + 30  # for what the killed runs started
-    while repair(project).returncode and time.monotonic() < deadline:
+    while project.attempt(REPAIR).returncode and time.monotonic() < deadline:
         time.sleep(0.5)
     project.run("python -m stages.repro")
-    assert made(project) == before
+    assert project.made() == before
