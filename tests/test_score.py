@@ -86,15 +86,10 @@ def test_winner_is_that_of_the_score_and_told_in_its_unit(score, winner, unit):
     first, last = ranked(found)
     assert (first.optimizer, first.may_be_best, last.may_be_best) == (winner, "yes", "no")
     assert last.behind_at_least > 0
-<<<<<<< HEAD
-    files = render.comparison(found, {}, "<svg></svg>", SEEN, NETWORK)
-    text = files["ranking.md"].decode()
-=======
-    files = render.comparison(found.conditions, found.trainings, {}, "<svg></svg>", SEEN, 1234)
+    files = render.comparison(found, {}, "<svg></svg>", SEEN, 1234)
     page, text = files["index.html"].decode(), files["ranking.md"].decode()
     for words in ("2: healthy, ill", "[8], float32", "-3 to 4.5", "healthy, 98 % of the validation", "1,234"):
         assert words in page
->>>>>>> h-tests2
     assert f"**{winner} is the best of the two optimizers" in text
     assert f" {unit} after 3 runs of each" in text
     assert SCORES[score].heading in text
@@ -166,23 +161,13 @@ def test_study_chooses_the_rate_with_the_lower_loss():
     assert expected == sorted(expected, reverse=True)  # the more are tried, the lower the loss of the best
 
 
-<<<<<<< HEAD
-def test_report_of_your_own_case_says_what_the_network_sees_and_nothing_of_the_tutorial():
-    found = rare("accuracy")
-    files = render.comparison(found, synthetic.printed(), "<svg></svg>", SEEN, NETWORK)
-    page, said = files["index.html"].decode(), files["ranking.md"].decode()
-    for words in ("2: healthy, ill", "[8], float32", "-3 to 4.5", "healthy, 98 % of the validation", "1,234"):
-        assert words in page
-    assert "The largest class, healthy, has 98 % of the validation examples." in said
+def test_report_of_your_own_case_says_nothing_of_the_tutorial():
+    page = render.comparison(rare("accuracy"), synthetic.printed(), "<svg></svg>", SEEN, 1234)["index.html"].decode()
     assert not any(word in page for word in ("MNIST", "utorial", "equivalence_margin"))
 
 
-def drawn(score, **options):
-    """The ranking's figure of `rare`, and its rows."""
-=======
 @pytest.mark.parametrize(("score", "is_near"), [("accuracy", True), ("balanced_accuracy", False), ("loss", False)])
 def test_better_is_on_the_right_of_the_figure_and_the_largest_class_is_a_line_near_accuracies(score, is_near):
->>>>>>> h-tests2
     found = rare(score)
     runs = {name: SCORES[score].turned(values) for name, values in tables.best_first(found.trainings).items()}
     findings = figures.Findings(

@@ -7,11 +7,7 @@ import numpy as np
 import pytest
 from training import toy
 
-<<<<<<< HEAD
-from descent.core import parameters, plot_style
-=======
 from descent.core import parameters
->>>>>>> h-tests2
 from descent.core.parameters import InputError
 from descent.training import optimizers
 from descent.training.measurements import Wanted
@@ -134,10 +130,6 @@ def test_figure_shows_for_each_optimizer_and_surface_at_which_step_the_path_leav
         "adam": [[], []],
         "wild": [["leaves at 1"], ["leaves at 2"]],
     }
-<<<<<<< HEAD
-    assert plot_style.png(figure) == plot_style.png(draw())
-=======
->>>>>>> h-tests2
 
 
 def test_thinned_path_keeps_all_that_looks_apart_in_a_picture_and_its_end():
