@@ -45,6 +45,7 @@ FEWEST_BATCHES = 16  # in an epoch; the batch size is halved until there are as 
 FEWEST_EPOCHS = 5
 MOST_EXAMPLES = 10_000  # that validate, and that choose learning rates
 TUTORIAL_NOTE, NOTE = "Defaults of 2018, learning rates untuned", "Learning rates untuned"
+MOSTLY = 0.8  # share of the largest class from which the accuracy says little of the others
 MOST_BYTES_IN_GIT = 10 * 2**20
 
 Choice = tuple[str, Any, str]  # a key of params.yaml, such as data.train_size; its value; the reason
@@ -63,7 +64,8 @@ def main() -> None:
     sections = {key: parameters.read(PARAMETERS, key, schema) for key, schema in SECTIONS.items()}
     paths = (options.data, options.network or sections["network"].file, options.optimizer)
     data, network, optimizer = (path and os.path.relpath(path) for path in paths)
-    choices = choose_sizes(data, datasets.info(datasets.read(Path(data))))
+    facts = datasets.info(datasets.read(Path(data)))
+    choices = choose_sizes(data, facts)
     if sections["report"].get("note") == TUTORIAL_NOTE:
         choices.append(("report.note", NOTE, "instead of the tutorial's"))
     for name, entry in sections["optimizers"].items():
@@ -75,6 +77,8 @@ def main() -> None:
         choices.append(choose_optimizer(optimizer, options.optimizer_config, sections["optimizers"]))
     rows = [(key, _shown(value), reason) for key, value, reason in choices]
     print(tabulate(rows, headers=("params.yaml", "value", "why"), disable_numparse=True), flush=True)
+    for hint in hints(facts, sections["training"].get("score", "accuracy")):
+        print(hint, flush=True)
     is_new = _write_and_check({key: value for key, value, _ in choices})
     print("params.yaml: written; to undo: git checkout params.yaml" if is_new else "params.yaml: nothing to change")
     kept = [data]
@@ -121,6 +125,14 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
         ("training.last_epochs", max(1, epochs // 4), "a quarter: their mean is compared"),
         ("training.target_val_accuracy", target if target > share else 1.0, reached),
     ]
+
+
+def hints(facts: DatasetInfo, score: str) -> list[str]:
+    """Return a line for each value that stays, but that the user may want to change for this data set."""
+    largest, share = data_settings.largest_class(facts.labels()["train"], facts.names())
+    if share < MOSTLY or score != "accuracy":
+        return []
+    return [f"{share:.1%} of the examples are {largest}: consider training.score: balanced_accuracy in params.yaml"]
 
 
 def choose_network(file: str, given: str, entry: NetworkEntry) -> list[Choice]:

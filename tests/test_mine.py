@@ -89,6 +89,14 @@ def test_chosen_sizes_are_accepted_and_give_the_budget_of_the_tutorial_and_a_tar
     assert max(judging.mean(), 1 - judging.mean()) < chosen["training.target_val_accuracy"] <= 1
 
 
+@pytest.mark.parametrize(("rare", "score", "hints"), [(20, "accuracy", 1), (20, "loss", 0), (300, "accuracy", 0)])
+def test_rare_class_brings_a_hint_where_the_accuracy_is_compared(rare, score, hints):
+    facts = DatasetInfo({"train": 1000}, (4,), 2, {"y_train": np.repeat([0, 1], [1000 - rare, rare])})
+    found = mine.hints(facts, score)
+    assert len(found) == hints
+    assert all("98.0% of the examples are 0" in hint and "balanced_accuracy" in hint for hint in found)
+
+
 def config_of(path, given="", kept=None):
     entry = NetworkEntry(file=str(path) if kept else "networks/mlp.py", config=kept or {})
     _, (_, config, _) = mine.choose_network(str(path), given, entry)
