@@ -37,7 +37,8 @@ def wait() -> None:
             named = earlier[0]
             print(f"Waiting for {named}", flush=True)
         time.sleep(0.5)
-    RECORD.unlink(missing_ok=True)  # of a killed DVC, whose number may be that of any process by now
+    if not find():  # a record is left of a killed DVC, whose number may be that of any process by now
+        RECORD.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

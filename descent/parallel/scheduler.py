@@ -72,7 +72,7 @@ def reproduce(target: str, jobs: int | None) -> int:
 
 
 def default_jobs() -> int:
-    """Choose a number of jobs: one a worker of the cluster, one on a GPU, else one a core as far as memory goes."""
+    """Choose a number of jobs: one a worker of the cluster, one on a GPU, else one a core where memory allows."""
     if os.environ.get("DESCENT_CLUSTER"):
         from descent.cluster import client
 
