@@ -14,7 +14,7 @@ from descent.analysis.study_tables import BestOfK, SensitivityPoint, Tuned
 from descent.analysis.tables import Lead, Rank
 from descent.analysis.tutorial import Replication
 from descent.data.datasets import Description
-from descent.report.text import percent
+from descent.report.text import at_least, percent
 from descent.runs.metrics import SCORES, Score
 from descent.training.settings import OptimizerEntry
 
@@ -51,8 +51,7 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
         return f"{median} ({row.reached} of {row.runs})" if 0 < row.reached < row.runs else median
 
     columns = [
-        *_verdict_columns(score),
-        Column(score.heading, lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd, score)),
+        *_verdict_columns(score, score.heading),
         Column("Test accuracy, %", lambda row: accuracy(row.test_accuracy, row.test_accuracy_sd)),
         Column(f"Epochs to {percent(training.target_val_accuracy)}", epochs),
         *_runs_column(rows),
@@ -60,8 +59,8 @@ def ranking(rows: Sequence[Rank], conditions: Conditions) -> Table:
     return _filled(f"Ranking by {score.title.lower()}, best first", columns, rows)
 
 
-def _verdict_columns(score: Score) -> list[Column]:
-    """Name, verdict and distance of a `Rank` or a `Tuned`."""
+def _verdict_columns(score: Score, head: str) -> list[Column]:
+    """Name, score, verdict and distance of a `Rank` or a `Tuned`: what a phone should show first."""
 
     def could_be_best(row: Rank | Tuned) -> str:
         return {"no": f"no, {row.clearest_rival} leads", "diverged": "no, diverged"}.get(
@@ -70,13 +69,14 @@ def _verdict_columns(score: Score) -> list[Column]:
 
     def behind(row: Rank | Tuned) -> str:
         if row.may_be_best == "no":
-            return f"at least {score.text(row.behind_at_least)}"
+            return at_least(row, score)
         if row.behind_at_most == 0:
             return "0"
         return "–" if math.isnan(row.behind_at_most) else f"at most {score.text(row.behind_at_most)}"
 
     return [
         Column("Optimizer", lambda row: row.optimizer, "words"),
+        Column(head, lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd, score)),
         Column("Could be best?", could_be_best, "sentence"),
         Column("Behind the best", behind),
     ]
@@ -91,15 +91,15 @@ def leads(rows: Sequence[Lead], conditions: Conditions) -> Table:
     """By how much the best leads each other one; on other examples too, where the score is the accuracy."""
     level, score = percent(conditions.report.confidence), SCORES[conditions.training.score]
     columns = [
-        Column("Over", lambda row: row.behind, "words"),
-        Column("Mean", lambda row: accuracy(row.lead, score=score)),
-        Column(f"{level} for all pairs at once", lambda row: points(row.low, row.high, score)),
+        Column("Rival", lambda row: row.behind, "words"),
+        Column("Lead", lambda row: accuracy(row.lead, score=score)),
+        Column(f"{level} interval", lambda row: points(row.low, row.high, score)),
     ]
     if score.column == "val_accuracy":
-        head = f"{level} on other examples"
+        head = f"{level} interval, other examples"
         columns.append(Column(head, lambda row: points(row.low_other_images, row.high_other_images)))
-    best = f"{rows[0].ahead} leads" if rows else "the best leads is not known"
-    caption = f"By how much {best}, in {score.difference} of {score.title.lower()}"
+    best = f"Lead of {rows[0].ahead} over each rival" if rows else "Leads: there is no rival"
+    caption = f"{best}, in {score.difference} of {score.title.lower()}"
     return _filled(caption, columns, [row for row in rows if row.ahead == rows[0].ahead])
 
 
@@ -113,10 +113,9 @@ def tuned(rows: Sequence[Tuned], score: Score = SCORES["accuracy"]) -> Table:
         return "–" if math.isnan(row.gain) else known
 
     columns = [
-        *_verdict_columns(score),
+        *_verdict_columns(score, f"Tuned, {score.unit}"),
         Column("Learning rate", _rate),
         Column(f"Default, {score.unit}", lambda row: accuracy(row.default, row.default_sd, score)),
-        Column(f"Tuned, {score.unit}", lambda row: accuracy(row.val_accuracy, row.val_accuracy_sd, score)),
         Column("Gain", gain, "range"),
         Column("Test, %", lambda row: accuracy(row.test_accuracy)),
         *_runs_column(rows),
@@ -182,11 +181,13 @@ def replications(rows: Sequence[Replication]) -> Table:
     return _filled("The tutorial's numbers beside ours, on the validation examples", columns, rows)
 
 
-def seen(examples: Description, weights: int) -> Table:
-    """What the network sees of the examples, and how many parameters it has."""
+def seen(examples: Description, weights: int, conditions: Conditions) -> Table:
+    """What the network sees of the examples, how many parameters it has, and how long it trains."""
     scaled, names = f"{examples.dtype} divided by 255" if examples.is_divided else examples.dtype, examples.names
     shown = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
     are_numbers = names == list(map(str, range(len(names))))
+    training = conditions.training
+    steps = math.ceil(conditions.data.train_size / training.batch_size)
     largest = f"{examples.largest}, {percent(round(examples.largest_share, 3))} of the validation examples"
     cells = [
         ["An example", f"{list(examples.shape)}, {scaled}"],
@@ -194,6 +195,7 @@ def seen(examples: Description, weights: int) -> Table:
         ["Classes", f"{len(names)}" if are_numbers else f"{len(names)}: {shown}"],
         ["Largest class", largest],
         ["Parameters of the network", f"{weights:,}"],
+        ["Update steps of a run", f"{steps * training.epochs:,} ({training.epochs} epochs of {steps})"],
     ]
     for kind, missing in examples.missing.items():
         cells.append(["No example", f"of class {', '.join(missing)} among the {kind} examples"])

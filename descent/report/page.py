@@ -58,7 +58,8 @@ def html(
     content = re.sub(optional, lambda found: found[2] * (found[1] in pictures), read(body), flags=re.DOTALL)
     parts = {"title": escape(title), "styles": read("page.css"), "eval": "", "scripts": ""} | further
     for name, said in texts.items():
-        parts[name] = escape(said) if isinstance(said, str) else "".join(f"<li>{escape(each)}</li>" for each in said)
+        shown = escape(said) if isinstance(said, str) else "".join(f"<li>{escape(each)}</li>" for each in said)
+        parts[name] = shown.replace(" %", "\N{NO-BREAK SPACE}%")
     parts |= {f"{name}_table": table(shown) for name, shown in tables.items()}
     parts |= {f"{name}_svg": picture(name, *drawn) for name, drawn in pictures.items()}
     heads = re.findall(r'<h2 id="(\w+)">([^<:]*)', content)  # what stands before a colon

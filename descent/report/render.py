@@ -61,13 +61,14 @@ def comparison(
         "answer": text.answer(found.ranking, found.leads, conditions),
         "conditions": text.stated_conditions(conditions, test_size, found.largest),
         "reading": text.reading(found.ranking, gaps, conditions),
-        "summary": text.summary(found.ranking, found.leads, agreements, conditions, test_size),
+        "leads": text.leads_reading(found.ranking, conditions),
+        "summary": text.summary(found.ranking, agreements, conditions, test_size),
     }
     shown = {
         "ranking": display_tables.ranking(found.ranking, conditions),
         "leads": display_tables.leads(found.leads, conditions),
         "replications": display_tables.replications(replications),
-        "seen": display_tables.seen(seen, weights),
+        "seen": display_tables.seen(seen, weights, conditions),
         "settings": display_tables.settings(conditions),
         "optimizers": display_tables.optimizers(conditions.optimizers),
         "environment": display_tables.environment({name: run.environment for name, run in trainings.items()}),

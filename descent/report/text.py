@@ -18,7 +18,7 @@ NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight
 
 
 def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Conditions) -> str:
-    """Name the winner, or those that could be the best and what choosing each gives up; and how far the last is behind.
+    """Name the winner, or those that could be the best and how far they can be behind it; and the last with its lead.
 
     Rows are sorted: best first, diverged last.
     """
@@ -41,7 +41,7 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
 
 
 def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> str:
-    """Say who won the race, or who remains in it and what choosing each of these gives up at most."""
+    """Say who won the race, or who remains in it and how far behind the best these can be at most."""
     compared = [row for row in rows if row.may_be_best in ("yes", "no")]
     remaining = [row for row in compared if row.may_be_best == "yes"]
     level, score = percent(conditions.report.confidence), SCORES[conditions.training.score]
@@ -56,8 +56,7 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         leads = "It leads" if second.clearest_rival == best.optimizer else f"{second.clearest_rival} leads"
         text = (
             f"{best.optimizer} is the best of the {all_of_them} ({level} confidence). {leads} {second.optimizer}, the "
-            f"last to leave the race, by at least {score.text(second.behind_at_least)} {score.difference} after "
-            f"{most} runs of each."
+            f"last to leave the race, by {at_least(second, score)} {score.difference} ({most} runs of each)."
         )
     else:
         names = listed([row.optimizer for row in remaining])
@@ -65,13 +64,22 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         if len(remaining) == len(compared):
             share = "Either" if len(compared) == 2 else "Any"
         text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
-        if not any(math.isnan(row.behind_at_most) for row in remaining):
-            given_up = [f"{row.optimizer} at most {score.text(row.behind_at_most)}" for row in remaining]
-            text += f" Choosing one of them gives up, in {score.difference}: {', '.join(given_up)}."
+        behind = [row.behind_at_most for row in remaining]
+        if not any(map(math.isnan, behind)):
+            text += (
+                f" {remaining[0].optimizer} is at most {score.text(behind[0])} {score.difference} behind the best, "
+                f"and none of them more than {score.text(max(behind))}."
+            )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
-        text += f" The race took {used} runs; {most} runs of each would be {most * len(compared)}."
+        text += f" The race took {used} runs instead of {most * len(compared)}."
     return text
+
+
+def at_least(row: Rank | Tuned, score: Score) -> str:
+    """Write by how much the clearest rival leads an optimizer at the least, never as "at least 0.00"."""
+    written = score.text(row.behind_at_least)
+    return f"at least {written}" if float(written) else "more than 0"
 
 
 def stated_conditions(conditions: Conditions, test_size: int, largest: tuple[str, float]) -> str:
@@ -102,14 +110,12 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditio
     `gaps` are the optimizers' test accuracies minus validation accuracies after the last epoch, means in [0, 1].
     """
     score = SCORES[conditions.training.score]
-    parts = [
-        f"Behind the best, in {score.difference}: at most is the largest lead of the true best that these runs cannot "
-        "exclude; at least is the lead of the rival that they show."
-    ]
-    parts += _scatter(ranking, score)
+    parts = _verdicts(ranking, score)
     known = [100 * gap for gap in gaps if math.isfinite(gap)]
     other = "validation and test examples are not the same"
-    if known and min(known) > 0:
+    if score.column != "val_accuracy":
+        other = "test accuracy and the epochs to the target count all examples alike"
+    elif known and min(known) > 0:
         harder = f"by {min(known):.1f} to {max(known):.1f} percentage points after the last epoch"
         other = f"the validation examples are harder than the test examples, {harder}"
     parts.append(f"Compare numbers within a column only: {other}.")
@@ -124,16 +130,27 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditio
     return " ".join([*parts, *(_diverged(ranking, "diverged") or ["No run diverged."])])
 
 
+def leads_reading(ranking: Sequence[Rank], conditions: Conditions) -> str:
+    """Say what the intervals of the leads hold for."""
+    compared = [row for row in ranking if row.may_be_best != "diverged"]
+    fewest = min((row.runs for row in compared), default=0)
+    if len(compared) < 2 or fewest < 3:
+        return "By how much the best leads cannot be bounded: that takes two optimizers and three runs of each."
+    said = f"The {percent(conditions.report.confidence)} intervals hold for all pairs at once (Games-Howell)."
+    if fewest < 5:
+        said += " With fewer than five runs they hold less often."
+    if conditions.training.score == "accuracy":  # for others nothing is known of single examples
+        size = conditions.data.validation_size
+        said += f" Those for other examples of the same kind also count the luck of these {size} validation examples."
+    return said
+
+
 def summary(
-    ranking: Sequence[Rank],
-    leads: Sequence[Lead],
-    agreements: Sequence[Agreement],
-    conditions: Conditions,
-    test_size: int,
+    ranking: Sequence[Rank], agreements: Sequence[Agreement], conditions: Conditions, test_size: int
 ) -> list[str]:
     """Tell the further findings, a sentence each; of the tutorial's numbers only where it trained on the same data."""
     of_tutorial = _agreements(agreements, conditions) if tutorial.applies(conditions) else []
-    return [*_leads(leads, ranking, conditions), *of_tutorial, _test_set(ranking, test_size)]
+    return [*of_tutorial, _test_set(ranking, test_size)]
 
 
 def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
@@ -163,11 +180,11 @@ def study_reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
     score = SCORES[conditions.training.score]
     gain = "tuned minus default" if score.direction > 0 else "default minus tuned"
     parts = [
-        f"± is the standard deviation over the runs. Gain is {gain} in {score.difference}, with an interval "
-        f"at {percent(conditions.report.confidence)} for all optimizers together. Rankings may change again once other "
-        "hyperparameters are tuned too."
+        "± is the standard deviation over the runs.",
+        *_verdicts(rows, score),
+        f"Gain is {gain} in {score.difference}, with an interval at {percent(conditions.report.confidence)} for all "
+        "optimizers together. Rankings may change again once other hyperparameters are tuned too.",
     ]
-    parts += _scatter(rows, score)
     if edges := [row.optimizer for row in rows if row.at_edge]:
         parts.append(f"Best at the end of the grid, so another rate may be better: {listed(edges)}.")
     parts += _diverged(rows, "diverged at the tuned rate")
@@ -185,36 +202,6 @@ def listed(words: Sequence[str | int]) -> str:
     """Write words in a row, with commas and before the last one "and"."""
     *most, end = map(str, words)
     return f"{', '.join(most)} and {end}" if most else end
-
-
-def _leads(leads: Sequence[Lead], ranking: Sequence[Rank], conditions: Conditions) -> list[str]:
-    of_best = [lead for lead in leads if lead.ahead == leads[0].ahead]
-    if not of_best or math.isnan(of_best[-1].low):
-        return ["By how much the best leads cannot be bounded: that takes two optimizers and three runs of each."]
-    best, score = of_best[0].ahead, SCORES[conditions.training.score]
-
-    def ahead_of(low: str, high: str) -> str:
-        sure = [
-            f"{lead.behind} by {score.text(lead.lead)} {score.difference} "
-            f"({score.text(getattr(lead, low))} to {score.text(getattr(lead, high))})"
-            for lead in of_best
-            if getattr(lead, low) > 0
-        ]
-        return listed(sure or ["no other for certain"])
-
-    few = min(row.runs for row in ranking if row.may_be_best != "diverged") < 5
-    caution = " With fewer than five runs they do so less often." if few else ""
-    sentences = [
-        f"{best} is ahead of {ahead_of('low', 'high')}. In parentheses: {percent(conditions.report.confidence)} "
-        f"intervals that hold for all pairs at once (Games-Howell).{caution}"
-    ]
-    if score.column == "val_accuracy":  # for other scores nothing is known of single examples
-        sentences.append(
-            f"On other examples of the same kind, {best} would be ahead of "
-            f"{ahead_of('low_other_images', 'high_other_images')}. These intervals also count the luck of the "
-            f"{conditions.data.validation_size} validation examples."
-        )
-    return sentences
 
 
 def _agreements(agreements: Sequence[Agreement], conditions: Conditions) -> list[str]:
@@ -265,15 +252,22 @@ def _looks(conditions: Conditions) -> str:
     return f"The race has looks at {listed(looks)} runs. " if len(looks) > 1 else ""
 
 
-def _scatter(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]:
-    """Explain why one remains in the race below another that left."""
+def _verdicts(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]:
+    """Explain the verdicts, why one remains in the race below another that left, and where no spread is seen."""
+    parts = [
+        f"Behind the best is in {score.difference}. At most: these runs exclude that the true best leads by more. At "
+        "least: the rival that the row names leads by this or more."
+    ]
     lowest = next((row for row in reversed(rows) if row.may_be_best == "yes"), None)
     better = rows[: rows.index(lowest)] if lowest else []
     above = [row.optimizer for row in better if row.may_be_best == "no" and row.val_accuracy != lowest.val_accuracy]
-    if not above:
-        return []
-    left = f"{listed(above)} left with a {'higher' if score.direction > 0 else 'lower'} mean"
-    return [f"{lowest.optimizer} remains although {left}: its runs scatter more, so less is certain about it."]
+    if above:
+        left = f"{listed(above)} left with a {'higher' if score.direction > 0 else 'lower'} mean"
+        parts.append(f"{lowest.optimizer} remains although {left}: its runs scatter more, so less is certain about it.")
+    judged = [row for row in rows if row.runs > 1 and row.may_be_best != "diverged"]
+    if alike := [row.optimizer for row in judged if math.isnan(row.val_accuracy_sd)]:
+        parts.append(f"No ± where the runs differ by less than one validation example: {listed(alike)}.")
+    return parts
 
 
 def _diverged(rows: Sequence[Rank] | Sequence[Tuned], how: str) -> list[str]:

@@ -96,7 +96,8 @@ def test_a_failure_while_drawing_leaves_the_old_report_whole(tmp_path, monkeypat
 def test_few_runs_give_a_whole_report_that_says_what_it_cannot_say(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(synthetic.project(tmp_path, ["adam", "sgd"], runs))
     compare.main()
-    texts = "".join(content.decode() for name, content in synthetic.report(tmp_path).items() if name.endswith(".md"))
+    kinds = (".md", ".html")
+    texts = "".join(content.decode() for name, content in synthetic.report(tmp_path).items() if name.endswith(kinds))
     assert "nan" not in texts
     assert "cannot be bounded" in texts
 

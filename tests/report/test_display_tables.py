@@ -36,7 +36,7 @@ def test_runs_are_counted_where_optimizers_have_unequal_numbers_of_them_or_miss_
 def test_what_is_not_known_is_a_dash():
     ranking, _, conditions = synthetic.findings(diverged="adam")
     row = cells(display_tables.ranking(ranking, conditions))["adam"]
-    assert list(row.values())[1:5] == ["no, diverged", "–", "–", "–"]
+    assert list(row.values())[1:5] == ["–", "no, diverged", "–", "–"]
     ranking, _, conditions = synthetic.findings(1)  # one run shows no spread
     table = display_tables.ranking(ranking, conditions)
     assert "±" not in display_tables.markdown(table)
@@ -54,12 +54,14 @@ def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
     )  # fmt: skip
     kept = row._replace(optimizer="adam", factor=1.0, at_edge=0, may_be_best="yes", runs=10)
     assert display_tables.tuned([kept, row]).rows == [
-        ["adam", "yes", "at most 2.00", "0.1", "85.00 ± 0.10", "95.00 ± 0.20", "default kept", "96.00", "10"],
+        ["adam", "95.00 ± 0.20", "yes", "at most 2.00", "0.1", "85.00 ± 0.10", "default kept", "96.00", "10"],
         [
-            "sgd", "no, adam leads", "at least 0.10", "≥ 0.1", "85.00 ± 0.10", "95.00 ± 0.20",
+            "sgd", "95.00 ± 0.20", "no, adam leads", "at least 0.10", "≥ 0.1", "85.00 ± 0.10",
             "10.00 (9.00 to 11.00)", "96.00", "5",
         ],
     ]  # fmt: skip
+    barely = display_tables.tuned([kept, row._replace(behind_at_least=0.00002)]).rows
+    assert barely[1][3] == "more than 0"
     assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00", "27"]]
 
 
