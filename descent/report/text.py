@@ -185,6 +185,13 @@ def study_reading(rows: Sequence[Tuned], conditions: Conditions) -> str:
         f"Gain is {gain} in {score.difference}, with an interval at {percent(conditions.report.confidence)} for all "
         "optimizers together. Rankings may change again once other hyperparameters are tuned too.",
     ]
+    equal = [name for name, entry in conditions.optimizers.items() if entry.runs == entry.tuned_runs]
+    kept = [row for row in rows if row.optimizer in equal and math.isclose(row.factor, 1) and row.gain == 0]
+    if any(row.default != row.val_accuracy for row in kept):
+        parts.append(
+            "Study and comparison come from different machines or code, since runs at equal rates differ: to compare "
+            "default and tuned, remove results/tuning/runs and run make tune."
+        )
     if edges := [row.optimizer for row in rows if row.at_edge]:
         parts.append(f"Best at the end of the grid, so another rate may be better: {listed(edges)}.")
     parts += _diverged(rows, "diverged at the tuned rate")

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from descent.analysis import records, tables
 from descent.analysis.settings import Conditions
+from descent.analysis.study_tables import Tuned
 from descent.core import parameters, plot_style
 from descent.data.datasets import write_archive
 from descent.training.measurements import HISTORY
@@ -117,3 +118,14 @@ def report(folder):
     """Files of results/report -> content."""
     root = folder / "results/report"
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def tuned_row():
+    """A row of tuned.csv."""
+    return Tuned(
+        optimizer="sgd", factor=10.0, learning_rate=0.1, trials=27, certainty=0.8, default=0.85, default_sd=0.001,
+        val_accuracy=0.95, val_accuracy_sd=0.002, val_accuracy_low=0.94, val_accuracy_high=0.96, may_be_best="no",
+        behind_at_most=0.02, clearest_rival="adam", behind_at_least=0.001, runs=5, runs_compared=5, gain=0.1,
+        gain_low=0.09, gain_high=0.11, test_accuracy=0.96, good_range_decades=1.0, good_range_open=1, sensitivity=0.02,
+        at_edge=1, diverged=0,
+    )  # fmt: skip

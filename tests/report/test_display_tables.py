@@ -5,7 +5,6 @@ import math
 import pytest
 import synthetic
 
-from descent.analysis.study_tables import Tuned
 from descent.report import display_tables
 from descent.training.settings import OptimizerEntry
 
@@ -45,13 +44,7 @@ def test_what_is_not_known_is_a_dash():
 
 
 def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
-    row = Tuned(
-        optimizer="sgd", factor=10.0, learning_rate=0.1, trials=27, certainty=0.8, default=0.85, default_sd=0.001,
-        val_accuracy=0.95, val_accuracy_sd=0.002, val_accuracy_low=0.94, val_accuracy_high=0.96, may_be_best="no",
-        behind_at_most=0.02, clearest_rival="adam", behind_at_least=0.001, runs=5, runs_compared=5, gain=0.1,
-        gain_low=0.09, gain_high=0.11, test_accuracy=0.96, good_range_decades=1.0, good_range_open=1, sensitivity=0.02,
-        at_edge=1, diverged=0,
-    )  # fmt: skip
+    row = synthetic.tuned_row()
     kept = row._replace(optimizer="adam", factor=1.0, at_edge=0, may_be_best="yes", runs=10)
     assert display_tables.tuned([kept, row]).rows == [
         ["adam", "95.00 ± 0.20", "yes", "at most 2.00", "0.1", "85.00 ± 0.10", "default kept", "96.00", "10"],

@@ -151,3 +151,11 @@ def test_reading_says_which_examples_are_harder_only_where_they_are():
     ranking, _, conditions = synthetic.findings()
     assert "harder than the test examples, by 1.5 to 4.0 " in text.reading(ranking, [0.015, 0.04, math.nan], conditions)
     assert "harder" not in text.reading(ranking, [0.015, -0.001], conditions)
+
+
+def test_study_of_another_machine_than_the_comparison_is_called_so():
+    _, _, conditions = synthetic.findings()
+    kept = synthetic.tuned_row()._replace(factor=1.0, gain=0.0)
+    assert "different machines" in text.study_reading([kept], conditions)
+    assert "different machines" not in text.study_reading([kept._replace(default=kept.val_accuracy)], conditions)
+    assert "different machines" not in text.study_reading([synthetic.tuned_row()], conditions)
