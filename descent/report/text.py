@@ -56,7 +56,7 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         leads = "It leads" if second.clearest_rival == best.optimizer else f"{second.clearest_rival} leads"
         text = (
             f"{best.optimizer} is the best of the {all_of_them} ({level} confidence). {leads} {second.optimizer}, the "
-            f"last to leave the race, by {at_least(second, score)} {score.difference} ({most} runs of each)."
+            f"last to leave the race, by {at_least(second, score)} {score.difference} after {most} runs of both."
         )
     else:
         names = listed([row.optimizer for row in remaining])
@@ -66,13 +66,17 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
         behind = [row.behind_at_most for row in remaining]
         if not any(map(math.isnan, behind)):
+            first, *others = remaining
+            rest = others[0].optimizer if len(others) == 1 else f"each of the other {_word(len(others))}"
             text += (
-                f" {remaining[0].optimizer} is at most {score.text(behind[0])} {score.difference} behind the best, "
-                f"and none of them more than {score.text(max(behind))}."
+                f" {first.optimizer} has the best mean. If another one is really better, {first.optimizer} is at most "
+                f"{score.text(behind[0])} {score.difference} behind it, and {rest} at most {score.text(max(behind))}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
-        text += f" The race took {used} runs instead of {most * len(compared)}."
+        text += (
+            f" The race took {used} runs; {most} runs of all {_word(len(compared))} would be {most * len(compared)}."
+        )
     return text
 
 
