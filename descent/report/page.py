@@ -58,8 +58,7 @@ def html(
     content = re.sub(optional, lambda found: found[2] * (found[1] in pictures), read(body), flags=re.DOTALL)
     parts = {"title": escape(title), "styles": read("page.css"), "eval": "", "scripts": ""} | further
     for name, said in texts.items():
-        shown = escape(said) if isinstance(said, str) else "".join(f"<li>{escape(each)}</li>" for each in said)
-        parts[name] = shown.replace(" %", "\N{NO-BREAK SPACE}%")
+        parts[name] = _shown(said) if isinstance(said, str) else "".join(f"<li>{_shown(each)}</li>" for each in said)
     parts |= {f"{name}_table": table(shown) for name, shown in tables.items()}
     parts |= {f"{name}_svg": picture(name, *drawn) for name, drawn in pictures.items()}
     heads = re.findall(r'<h2 id="(\w+)">([^<:]*)', content)  # what stands before a colon
@@ -98,7 +97,7 @@ def table(content: Table) -> str:
     """Write a table in a box of its own; each cell has the kind of its column for a class."""
 
     def line(cells: Sequence[str], tags: Sequence[str]) -> str:
-        marked = [f"<{tag}>{escape(cell, False)}</{tag[:2]}>" for tag, cell in zip(tags, cells, strict=True)]
+        marked = [f"<{tag}>{_shown(cell)}</{tag[:2]}>" for tag, cell in zip(tags, cells, strict=True)]
         return f"<tr>{''.join(marked)}</tr>"
 
     tags = ['th scope="row"', *(f'td class="{kind}"' for kind in content.kinds[1:])]
@@ -107,7 +106,7 @@ def table(content: Table) -> str:
     # Wide tables scroll in their own box, which the keyboard must be able to reach.
     return (
         f'<div class="wide" role="group" tabindex="0" aria-label="{escape(content.caption)}"><table>'
-        f"<caption>{escape(content.caption, False)}</caption><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
+        f"<caption>{_shown(content.caption)}</caption><thead>{head}</thead><tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -181,6 +180,11 @@ def _surface(name: str, study: Study, place: Mapping[float, int]) -> dict[str, A
         "contours": [_flat(part) for level in levels for part in contours.lines(level)],
         "paths": paths,
     }
+
+
+def _shown(said: str) -> str:
+    """Escape a text; a number and its percent sign stay on one line."""
+    return escape(said, quote=False).replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _flat(points: np.ndarray) -> list[float]:
