@@ -43,6 +43,7 @@ LARGEST_BATCH = 128  # likewise
 SMALLEST_BATCH = 8
 FEWEST_BATCHES = 16  # in an epoch; the batch size is halved until there are as many
 FEWEST_EPOCHS = 5
+SELECTION_SHARE = 8  # an eighth of the training examples chooses learning rates: few, for they do not train
 MOST_EXAMPLES = 10_000  # that validate, and that choose learning rates
 TUTORIAL_NOTE, NOTE = "Defaults of 2018, learning rates untuned", "Learning rates untuned"
 FEW_EXAMPLES = 100  # with fewer, one validation example is more than a percentage point
@@ -95,7 +96,7 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
     """Choose how many examples train, validate and choose learning rates, for how long they train, and the target."""
     sizes = facts.sizes
     trainable, evaluable = sizes["train"], sizes.get("validation", sizes["test"])
-    spared = 0 if "selection" in sizes else max(1, min(MOST_EXAMPLES, trainable // 5))
+    spared = 0 if "selection" in sizes else max(1, min(MOST_EXAMPLES, trainable // SELECTION_SHARE))
     train = min(trainable - spared, STEPS // FEWEST_EPOCHS * LARGEST_BATCH)
     batch = LARGEST_BATCH
     while batch > SMALLEST_BATCH and train < FEWEST_BATCHES * batch:

@@ -82,7 +82,7 @@ def test_chosen_sizes_are_accepted_and_give_the_committed_budget_and_a_target_of
     refuse_sizes(data, chosen["tuning.selection_size"], facts, "params.yaml")
     epochs, batch_size = chosen["training.epochs"], chosen["training.batch_size"]
     assert data.train_size % batch_size == 0
-    assert data.train_size > 0.6 * min(train, 40_000)
+    assert data.train_size > (0.6 if train < 100 else 0.8) * min(train, 40_000)
     assert abs(epochs * data.train_size / batch_size - mine.STEPS) <= 0.1 * mine.STEPS
     assert 1 <= chosen["training.last_epochs"] <= epochs / 4 + 1
     judging = labels.get("y_validation", labels["y_test"])[: data.validation_size]
