@@ -33,18 +33,20 @@ from descent.data.settings import DataParameters, DatasetInfo
 from descent.training.settings import NetworkEntry, OptimizerEntry, OptimizerName, Optimizers
 
 PARAMETERS = Path("params.yaml")
-SECTIONS = {  # that are changed, and as far as their values count here
+SECTIONS = {  # that are changed; `dict` where the values do not matter here
     "network": NetworkEntry,
     "optimizers": Optimizers,
     **dict.fromkeys(("download", "data", "training", "tuning", "report"), dict[str, Any]),
 }
-STEPS = 1280  # of the tutorial: 20 epochs of 64 batches
-LARGEST_BATCH = 128  # the tutorial's
+STEPS = 1280  # of a run in the committed comparison, and in the tutorial: 20 epochs of 64 batches
+LARGEST_BATCH = 128  # likewise
 SMALLEST_BATCH = 8
 FEWEST_BATCHES = 16  # in an epoch; the batch size is halved until there are as many
 FEWEST_EPOCHS = 5
+SELECTION_SHARE = 8  # an eighth of the training examples chooses learning rates: few, for they do not train
 MOST_EXAMPLES = 10_000  # that validate, and that choose learning rates
 TUTORIAL_NOTE, NOTE = "Defaults of 2018, learning rates untuned", "Learning rates untuned"
+FEW_EXAMPLES = 100  # with fewer, one validation example is more than a percentage point
 MOSTLY = 0.8  # share of the largest class from which the accuracy says little of the others
 MOST_BYTES_IN_GIT = 10 * 2**20
 
@@ -67,7 +69,7 @@ def main() -> None:
     facts = datasets.info(datasets.read(Path(data)))
     choices = choose_sizes(data, facts)
     if sections["report"].get("note") == TUTORIAL_NOTE:
-        choices.append(("report.note", NOTE, "instead of the tutorial's"))
+        choices.append(("report.note", NOTE, "first words of the report"))
     for name, entry in sections["optimizers"].items():
         raced = [key for key in ("runs", "tuned_runs") if getattr(entry, key)]
         choices += [(f"optimizers.{name}.{key}", None, "a race on other data wrote it") for key in raced]
@@ -77,9 +79,10 @@ def main() -> None:
         choices.append(choose_optimizer(optimizer, options.optimizer_config, sections["optimizers"]))
     rows = [(key, _shown(value), reason) for key, value, reason in choices]
     print(tabulate(rows, headers=("params.yaml", "value", "why"), disable_numparse=True), flush=True)
-    for hint in hints(facts, sections["training"].get("score", "accuracy")):
+    values = {key: value for key, value, _ in choices}
+    for hint in hints(facts, values["data.validation_size"], sections["training"].get("score", "accuracy")):
         print(hint, flush=True)
-    is_new = _write_and_check({key: value for key, value, _ in choices})
+    is_new = _write_and_check(values)
     print("params.yaml: written; to undo: git checkout params.yaml" if is_new else "params.yaml: nothing to change")
     kept = [data]
     if Path(data).stat().st_size > MOST_BYTES_IN_GIT:
@@ -93,13 +96,13 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
     """Choose how many examples train, validate and choose learning rates, for how long they train, and the target."""
     sizes = facts.sizes
     trainable, evaluable = sizes["train"], sizes.get("validation", sizes["test"])
-    spared = 0 if "selection" in sizes else max(1, min(MOST_EXAMPLES, trainable // 5))
+    spared = 0 if "selection" in sizes else max(1, min(MOST_EXAMPLES, trainable // SELECTION_SHARE))
     train = min(trainable - spared, STEPS // FEWEST_EPOCHS * LARGEST_BATCH)
     batch = LARGEST_BATCH
     while batch > SMALLEST_BATCH and train < FEWEST_BATCHES * batch:
         batch //= 2
     fewer = f"{LARGEST_BATCH} gives fewer than {FEWEST_BATCHES} an epoch"
-    reason = "the tutorial's" if batch == LARGEST_BATCH else fewer
+    reason = "as in the committed comparison" if batch == LARGEST_BATCH else fewer
     batch = min(batch, train)
     train -= train % batch  # an epoch that ends in a small batch ends in a noisy step
     steps = train // batch
@@ -119,20 +122,24 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
         ("data.file", file, f"{facts.classes} classes, examples {list(facts.shape)}"),
         ("data.train_size", train, f"of {trainable}: {steps} whole batches"),
         ("data.validation_size", validation, f"of {evaluable}; {test} test"),
-        ("tuning.selection_size", selection, "they choose learning rates in the study, and do not train"),
+        ("tuning.selection_size", selection, "do not train: make tune chooses learning rates on them"),
         ("training.batch_size", batch, reason),
-        ("training.epochs", epochs, f"{epochs * steps} steps; the tutorial has {STEPS}"),
+        ("training.epochs", epochs, f"{epochs * steps} update steps; the committed comparison has {STEPS}"),
         ("training.last_epochs", max(1, epochs // 4), "a quarter: their mean is compared"),
         ("training.target_val_accuracy", target if target > share else 1.0, reached),
     ]
 
 
-def hints(facts: DatasetInfo, score: str) -> list[str]:
-    """Return a line for each value that stays, but that the user may want to change for this data set."""
+def hints(facts: DatasetInfo, validation_size: int, score: str) -> list[str]:
+    """Return a line for each thing about this data set that the user should know or may want to change."""
+    lines = []
+    if validation_size < FEW_EXAMPLES and score != "loss":
+        one = f"{100 / validation_size:.1f} percentage points"
+        lines.append(f"One validation example is about {one}: small differences cannot be seen")
     largest, share = data_settings.largest_class(facts.labels()["train"], facts.names())
-    if share < MOSTLY or score != "accuracy":
-        return []
-    return [f"{share:.1%} of the examples are {largest}: consider training.score: balanced_accuracy in params.yaml"]
+    if share >= MOSTLY and score == "accuracy":
+        lines.append(f"{share:.1%} of the examples are {largest}: consider training.score: balanced_accuracy")
+    return lines
 
 
 def choose_network(file: str, given: str, entry: NetworkEntry) -> list[Choice]:

@@ -73,7 +73,7 @@ def test_values_change_and_every_other_line_and_comment_stays():
 @pytest.mark.parametrize("more", [{}, {"validation": 150, "selection": 90}])
 @pytest.mark.parametrize("train", [12, 1198, 1_000_000])
 @pytest.mark.parametrize("rarity", [2, 3])
-def test_chosen_sizes_are_accepted_and_give_the_budget_of_the_tutorial_and_a_target_of_use(train, rarity, more):
+def test_chosen_sizes_are_accepted_and_give_the_committed_budget_and_a_target_of_use(train, rarity, more):
     sizes = {"train": train, "test": max(4, train // 2), **more}
     labels = {f"y_{kind}": (np.arange(size) % rarity == 0).astype(int) for kind, size in sizes.items()}
     facts = DatasetInfo(sizes, (4,), 2, labels)
@@ -82,19 +82,32 @@ def test_chosen_sizes_are_accepted_and_give_the_budget_of_the_tutorial_and_a_tar
     refuse_sizes(data, chosen["tuning.selection_size"], facts, "params.yaml")
     epochs, batch_size = chosen["training.epochs"], chosen["training.batch_size"]
     assert data.train_size % batch_size == 0
-    assert data.train_size > 0.6 * min(train, 40_000)
+    assert data.train_size > (0.6 if train < 100 else 0.8) * min(train, 40_000)
     assert abs(epochs * data.train_size / batch_size - mine.STEPS) <= 0.1 * mine.STEPS
     assert 1 <= chosen["training.last_epochs"] <= epochs / 4 + 1
     judging = labels.get("y_validation", labels["y_test"])[: data.validation_size]
     assert max(judging.mean(), 1 - judging.mean()) < chosen["training.target_val_accuracy"] <= 1
 
 
-@pytest.mark.parametrize(("rare", "score", "hints"), [(20, "accuracy", 1), (20, "loss", 0), (300, "accuracy", 0)])
-def test_rare_class_brings_a_hint_where_the_accuracy_is_compared(rare, score, hints):
+RARE = "98.0% of the examples are 0: consider training.score: balanced_accuracy"
+FEW = "One validation example is about 2.8 percentage points: small differences cannot be seen"
+
+
+@pytest.mark.parametrize(
+    ("rare", "validation", "score", "hints"),
+    [
+        (20, 100, "accuracy", [RARE]),
+        (20, 36, "accuracy", [FEW, RARE]),
+        (20, 36, "balanced_accuracy", [FEW]),
+        (20, 36, "loss", []),
+        (300, 100, "accuracy", []),
+    ],
+)
+def test_rare_class_and_few_validation_examples_bring_a_hint_where_the_score_is_an_accuracy(
+    rare, validation, score, hints
+):
     facts = DatasetInfo({"train": 1000}, (4,), 2, {"y_train": np.repeat([0, 1], [1000 - rare, rare])})
-    found = mine.hints(facts, score)
-    assert len(found) == hints
-    assert all("98.0% of the examples are 0" in hint and "balanced_accuracy" in hint for hint in found)
+    assert mine.hints(facts, validation, score) == hints
 
 
 def config_of(path, given="", kept=None):

@@ -53,10 +53,10 @@ def test_two_commands_print_the_table_of_the_page_and_end_with_an_answer(answere
     [shown] = blocks("text", section("Two commands"))
     assert shown in answered.output
     digits, wine = answered.answers
-    assert "digits.npz: the first 928 training examples in batches of 32, 300 validation and 300 test" in digits
+    assert "digits.npz: the first 1024 training examples in batches of 64, 300 validation and 300 test" in digits
     assert "Network: networks/table.py (units 64)" in digits
     assert re.match(r"\*\*.*(adam|sgd).*\*\*\n", digits)
-    assert "wine.csv: the first 80 training examples" in wine
+    assert "wine.csv: the first 88 training examples" in wine
     assert re.search(r"^\| signed +\|", wine, re.MULTILINE)
 
 

@@ -29,7 +29,7 @@ class DatasetInfo(NamedTuple):
     arrays: Mapping[str, np.ndarray] | None = None  # of `datasets.read`; None before the data set is here
 
     def labels(self) -> dict[str, np.ndarray]:
-        """Return the labels of train, test, ..., as far as they are known."""
+        """Return the labels of train, test, ...; none before the data set is here."""
         return {kind: self.arrays[f"y_{kind}"] for kind in self.sizes} if self.arrays else {}
 
     def names(self) -> list[str]:
