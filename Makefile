@@ -20,12 +20,14 @@ export DESCENT_CLUSTER := $(CLUSTER)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help mine repro tune race repair lesson test test-all coverage lint bench clean lock readme
+.PHONY: help setup mine repro tune race repair lesson test test-all coverage lint bench clean lock readme
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/make \1\t\2/' | expand -t 14
 	@echo "On a Dask cluster (docs/cluster.md): make repro CLUSTER=tls://host:8786, and make tune, make race likewise"
 	@echo "With an NVIDIA GPU on Linux: make repro GPU=1. With a Python of your choice (3.11 to 3.13): make repro PYTHON=python3.12"
+
+setup: $(STAMP)  ## Install all packages into .venv, and do no more
 
 mine: $(STAMP)  ## Write params.yaml for your data and network: make mine DATA=data/own.npz NETWORK=networks/mine.py
 	@python -m stages.mine "$$DATA" --network "$$NETWORK" --config "$$CONFIG" \
