@@ -12,8 +12,7 @@ from pydantic.errors import PydanticSchemaGenerationError
 
 from descent.core import user_code
 from descent.core.parameters import Finite, ParametersError, at, did_you_mean, gathered, validate
-from descent.data import ids
-from descent.data.datasets import as_seen, extremes, is_divided
+from descent.data.datasets import as_seen, extremes, is_divided, try_examples
 from descent.data.settings import DatasetInfo
 from descent.training import networks, traced
 from descent.training.networks import WHERE
@@ -97,7 +96,7 @@ def check_examples(entry: NetworkEntry, model: keras.Model, facts: DatasetInfo) 
     if not networks.is_plain(model):
         hint = "; uint8 is divided by 255: save ids as another type, x.astype('int32')" if divided else ""
         blank = np.full((1, *facts.shape), 1 / 255, np.float32)
-        ids.try_examples(model, list(map(extremes, examples)) or [blank], where, hint)
+        try_examples(model, list(map(extremes, examples)) or [blank], where, hint)
 
 
 def _refuse_config(entry: NetworkEntry) -> None:

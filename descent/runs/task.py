@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from descent.core import process, user_code
-from descent.data import datasets, ids
+from descent.data import datasets
 from descent.data.datasets import Dataset
 from descent.runs.store import Made
 from descent.training import settings
@@ -92,7 +92,7 @@ def _trainer(task: Task) -> Any:
         fresh_network = networks.builder(task.network, data.train.examples.shape[1:], data.classes)
         fresh_optimizer = partial(optimizers.build, task.entry, f"params.yaml: optimizers.{task.name}", task.rule)
         is_trusted = task.entry.file is None
-        ids.try_splits(fresh_network, data.splits().values(), f"params.yaml: network: {task.network.file}")
+        datasets.try_splits(fresh_network, data.splits().values(), f"params.yaml: network: {task.network.file}")
         _last = task, Trainer(fresh_network, fresh_optimizer, task.settings, data, environment(), is_trusted)
     return _last[1]
 

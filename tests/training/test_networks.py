@@ -9,7 +9,7 @@ import toy
 
 from descent.checks import network_check
 from descent.core.parameters import ParametersError
-from descent.data import datasets, ids
+from descent.data import datasets
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 
@@ -144,11 +144,11 @@ def test_one_id_beyond_the_vocabulary_is_found_in_any_split_before_a_run(entry):
     ids_seen[170, 7] = 500
     splits = [datasets.Split(values.astype("float32"), np.zeros(300, "int32")) for values in (IDS, ids_seen)]
     build = networks.builder(entry(LOOKUP), (20,), 2)
-    ids.try_splits(build, splits[:1], "here")
+    datasets.try_splits(build, splits[:1], "here")
     with pytest.raises(
         ParametersError, match=r"^here: embedding: expected whole numbers from 0 to 499 as ids, got 500"
     ):
-        ids.try_splits(build, splits, "here")
+        datasets.try_splits(build, splits, "here")
 
 
 RESCALED = dense().replace("layers.Flatten()", "layers.Rescaling(1 / 255), layers.Flatten()")
