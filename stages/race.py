@@ -21,9 +21,9 @@ from descent.core import parameters, process
 from descent.core.parameters_file import with_values
 from descent.data import datasets
 from descent.parallel import scheduler
+from descent.runs.executor import SPLITS
 from descent.runs.metrics import SCORES, Score
 from descent.runs.store import Made, Store
-from descent.runs.task import SPLITS
 from descent.training import settings
 from descent.training.measurements import Wanted
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from descent.core import parameters, process
 from descent.runs import executor, metrics
-from descent.runs.task import Task
+from descent.runs.executor import Task
 from descent.training import settings
 from descent.training.measurements import Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters

@@ -7,7 +7,7 @@ from pipeline import ROOT, shrink, yaml
 
 from descent.core import parameters
 from descent.data.datasets import write_archive
-from descent.runs.task import SELECTION, SPLITS, Task
+from descent.runs.executor import SELECTION, SPLITS, Task
 from descent.training import settings
 from descent.training.measurements import MEASUREMENTS, Run
 from descent.training.settings import NetworkEntry, TrainingParameters

@@ -11,8 +11,8 @@ from pipeline import Project
 
 from descent.data import datasets
 from descent.runs import store
+from descent.runs.executor import SPLITS
 from descent.runs.store import Store
-from descent.runs.task import SPLITS
 from descent.training.measurements import Wanted
 
 RUNS = Path(".dvc/tmp/runs")
