@@ -13,8 +13,7 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from descent.analysis import records, tables
-from descent.analysis.race import next_look
+from descent.analysis import records, statistics, tables
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
@@ -58,7 +57,7 @@ def main() -> None:
                 print("\n".join(look_lines(look, verdicts, SCORES[conditions.training.score])), flush=True)
                 printed = look
         remaining = [name for name, verdict in verdicts.items() if verdict.may_be_best == "yes"]
-        wanted = next_look(race, conditions.race.looks)
+        wanted = statistics.next_look(race, conditions.race.looks)
         if wanted is None:
             reason = "one optimizer is left" if len(remaining) == 1 else "no look is left in race.looks"
             print(f"The race is over after {sum(map(len, runs.values()))} runs in all: {reason}.", flush=True)

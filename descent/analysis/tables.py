@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 
 from descent.analysis import records, statistics
-from descent.analysis.race import Race, race
 from descent.analysis.records import History, Training
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
@@ -199,12 +198,12 @@ def verdicts(runs: Mapping[str, np.ndarray], conditions: Conditions) -> dict[str
     return rows
 
 
-def race_of(runs: Mapping[str, np.ndarray], conditions: Conditions) -> Race | None:
+def race_of(runs: Mapping[str, np.ndarray], conditions: Conditions) -> statistics.Race | None:
     """Hold the race of the optimizers of which no run diverged; None where their runs cannot tell anything."""
     compared, (_, resolution) = list(compared_of(runs).values()), scored_by(conditions)
     if len(compared) < 2 or min(map(len, compared)) < 2:
         return None
-    return race(compared, conditions.race.looks, conditions.report.confidence, resolution, len(runs))
+    return statistics.race(compared, conditions.race.looks, conditions.report.confidence, resolution, len(runs))
 
 
 def score_json(rows: list[Rank], score: Score = SCORES["accuracy"]) -> str:
