@@ -2,6 +2,8 @@
 
 A stage runs as `dvc repro --single-item`, forked from this process, which has loaded DVC already and read the project's
 YAML.
+
+Usage: python -m descent.parallel.scheduler        (fails if DVC works in this folder; `make repair` asks first)
 """
 
 import multiprocessing
@@ -25,8 +27,10 @@ from rich.live import Live
 from rich.text import Text
 
 from descent.core import parameters
-from descent.parallel import other_dvc, stage_graph
+from descent.parallel import stage_graph
 
+RWLOCK = Path(".dvc/tmp/rwlock")  # DVC's list of the processes that read and write files
+_PROGRAMS = {"dvc", "stages.repro", "stages.race"}
 STAGE_BYTES = 1.5 * 2**30  # memory of a stage; the largest training took 1.3 GB
 LOOK_SECONDS = 0.5  # between two looks at the logs
 KILL_SECONDS = 0.6  # between terminating a command and killing it
@@ -51,7 +55,7 @@ def reproduce(target: str, jobs: int | None) -> int:
         raise parameters.InputError(f"--jobs must be 1 or more, got {jobs}")
     if Path("params.yaml").exists():
         parameters.read("params.yaml", "optimizers", dict[Any, Any])  # DVC's own message names no key
-    other_dvc.wait()
+    _wait_for_earlier()
     print("Asking DVC what is out of date", flush=True)
     stage_graph.prepare_forks()
     try:
@@ -80,6 +84,33 @@ def default_jobs() -> int:
     if shutil.which("nvidia-smi"):
         return 1
     return max(1, min(len(os.sched_getaffinity(0)), int(psutil.virtual_memory().available / STAGE_BYTES)))
+
+
+def other_dvcs() -> dict[tuple[float, int], str]:
+    """Find the other DVC processes that work in this folder: (time of the start, number) -> a line that names it."""
+    found, own = {}, psutil.Process()
+    own_family = {own, *own.parents()}  # as `timeout 600 python -m stages.repro`, which waits for us
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # of another user, or just ended
+            command = process.cmdline()
+            # The worker of DVC's queue of experiments works in folders of its own.
+            is_dvc = _PROGRAMS & {Path(word).name for word in command} and "queue-worker" not in command
+            if is_dvc and process not in own_family and Path(process.cwd()) == Path.cwd():
+                line = f"process {process.pid}: {' '.join(command)[:100]}"
+                found[process.create_time(), process.pid] = line
+    return found
+
+
+def _wait_for_earlier() -> None:
+    """Wait until all that started earlier have ended, and name them; what a killed `make repro` left is among them."""
+    own, named = psutil.Process(), ""
+    while earlier := [line for start, line in sorted(other_dvcs().items()) if start < (own.create_time(), own.pid)]:
+        if earlier[0] != named:
+            named = earlier[0]
+            print(f"Waiting for {named}", flush=True)
+        time.sleep(0.5)
+    if not other_dvcs():  # a record is left of a killed DVC, whose number may be that of any process by now
+        RWLOCK.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -196,3 +227,8 @@ def _stop(running: Sequence[Job]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(job.pid, signal.SIGKILL)
         job.join()
+
+
+if __name__ == "__main__":
+    if lines := other_dvcs().values():
+        sys.exit("\n".join(["DVC is working here, so nothing was changed. Wait for it, or stop it:", *lines]))
