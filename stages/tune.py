@@ -23,7 +23,7 @@ RESULTS = Path("results/tuning")
 @parameters.end_with_message
 def main(name: str) -> None:
     """Read the parameters, try every factor, train the chosen one with fresh seeds, write what came of it."""
-    refuse_orphans = process.die_with_parent()
+    process.die_with_parent()
     entry = settings.read_optimizer("params.yaml", name)
     network = parameters.read("params.yaml", "network", NetworkEntry)
     training = parameters.read("params.yaml", "training", TrainingParameters)
@@ -34,7 +34,6 @@ def main(name: str) -> None:
 
     def train(task: Task, wanted: Sequence[Wanted]) -> list[Run]:
         runs = {(run.seed, run.factor): run for run in executor.obtain(task, wanted)}
-        refuse_orphans()
         return [runs[run] for run in wanted]
 
     def scores_of(runs: Sequence[Run]) -> np.ndarray:
