@@ -12,7 +12,7 @@ import numpy as np
 from descent.core import parameters, process
 from descent.runs import executor, metrics
 from descent.runs.executor import Task
-from descent.study import grid
+from descent.study import grid, selection
 from descent.training import settings
 from descent.training.measurements import Run, Wanted
 from descent.training.settings import NetworkEntry, TrainingParameters
@@ -48,16 +48,16 @@ def main(name: str) -> None:
     lowest, *_, highest = grid.factors(tuning)
     if grid.is_rateless(train(selecting, [Wanted(tuning.seeds[0], factor) for factor in (lowest, highest)])):
         print(f"{name}: its steps do not follow its learning rate: left out of the study", flush=True)
-        process.write_file(RESULTS / "runs" / f"{name}.csv", grid.runs_csv([], []))
-        process.write_file(RESULTS / "metrics" / f"{name}.json", grid.LEFT_OUT)
+        process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv([], []))
+        process.write_file(RESULTS / "metrics" / f"{name}.json", selection.LEFT_OUT)
         return
     tried: list[Run] = []
     factors, scores, best = grid.select(tuning, select)
     seeds = range(entry.tuned_runs or training.runs)
     fresh = [] if best is None else train(reporting, [Wanted(seed, factors[best]) for seed in seeds])
     report = scores_of(fresh) if fresh else np.array([])
-    written = grid.document(factors, scores, tried, fresh, report, reporting.load(), score)
-    process.write_file(RESULTS / "runs" / f"{name}.csv", grid.runs_csv(tried, fresh))
+    written = selection.document(factors, scores, tried, fresh, report, reporting.load(), score)
+    process.write_file(RESULTS / "runs" / f"{name}.csv", selection.runs_csv(tried, fresh))
     process.write_file(RESULTS / "metrics" / f"{name}.json", written)
 
 

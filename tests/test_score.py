@@ -12,7 +12,7 @@ from descent.data.datasets import Dataset, Description, Split
 from descent.report import changes, figures, render
 from descent.runs import metrics
 from descent.runs.metrics import BALANCED, SCORES
-from descent.study import grid
+from descent.study import grid, selection
 from descent.study.grid import TuningParameters
 from descent.training.measurements import DIAGNOSTICS, Run
 
@@ -144,14 +144,14 @@ def test_study_chooses_the_rate_with_the_lower_loss():
     split = Split(np.zeros((EXAMPLES, 8)), LABELS)
     fresh = [run(seed, (1.0, 0.1), 0.25) for seed in range(3)]
     data = Dataset(split, split, split, 2)
-    written = grid.document(factors, scores, tried, fresh, scores_of(fresh), data, score)
+    written = selection.document(factors, scores, tried, fresh, scores_of(fresh), data, score)
     numbers = json.loads(written)
     assert (numbers["val_loss"], numbers["selection_loss"]) == pytest.approx((0.251, 0.301))
     assert numbers["sensitivity"] == pytest.approx((0 + 0.3) / 2)
     assert numbers["details"][0]["chance"] == pytest.approx(math.log(2), abs=1e-5)
 
     location, conditions = ("runs.csv", "metrics.json"), asked("loss", ("a",))
-    runs_csv = grid.runs_csv(tried, fresh).decode()
+    runs_csv = selection.runs_csv(tried, fresh).decode()
     study = records.parse_study(runs_csv, written.decode(), location, 3, conditions, parameters)
     assert study.factors[study.chosen] == 0.1
     assert study.chance == pytest.approx(-math.log(2), abs=1e-5)

@@ -20,7 +20,7 @@ from descent.analysis.statistics import Race, race
 from descent.core import parameters
 from descent.data.settings import DataParameters
 from descent.runs.metrics import SCORES
-from descent.study import grid
+from descent.study import selection
 from descent.training.settings import TrainingParameters
 
 PAGE, HISTORIES = Path("docs/experiments/calibration.md"), Path("results/history")
@@ -181,7 +181,7 @@ def sureness(gap: float, seeds: int, repeats: int, seed: int = 0) -> tuple[float
     means = np.array([[0.0], [-gap]])
     runs = means + np.random.default_rng(seed).normal(size=(repeats, 2, seeds))
     chosen = runs.mean(axis=-1).argmax(axis=-1)
-    told = np.mean([grid.certainty(of)[index] for of, index in zip(runs, chosen, strict=True)])
+    told = np.mean([selection.certainty(of)[index] for of, index in zip(runs, chosen, strict=True)])
     again = np.bincount(chosen, minlength=2) / repeats
     return float(told), float(again @ again)
 

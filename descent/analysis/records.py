@@ -14,7 +14,7 @@ from descent.analysis.settings import Conditions, ReportParameters
 from descent.core import parameters
 from descent.core.parameters import InputError
 from descent.runs.metrics import BALANCED, SCORES
-from descent.study import grid
+from descent.study import selection
 from descent.study.grid import TuningParameters
 from descent.training.measurements import LOSSES, MEASUREMENTS
 
@@ -170,8 +170,8 @@ def parse_study(
         if "left_out" in numbers:
             return None
         rows = _sorted_rows(table)
-        tried = [row for row in rows if row["role"] == grid.SELECTION]
-        fresh = [row for row in rows if row["role"] == grid.REPORT]
+        tried = [row for row in rows if row["role"] == selection.SELECTION]
+        fresh = [row for row in rows if row["role"] == selection.REPORT]
         rates = {float(row["factor"]): float(row["learning_rate"] or "nan") for row in tried}
         factors, [details] = np.array(list(rates)), numbers["details"]
         scores = _by_epoch(tried, score.column, epochs, len(rates), -1)

@@ -15,7 +15,7 @@ from descent.analysis.records import Study
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import scored_by, summary_columns, verdicts
 from descent.runs.metrics import SCORES, Score
-from descent.study import grid
+from descent.study import grid, selection
 from descent.study.grid import TuningParameters
 
 
@@ -140,6 +140,6 @@ def best_of_k(
     rows = []
     for name, study in sorted(studies.items()):
         shared = np.isclose(study.factors[:, None], grid.factors(parameters), rtol=1e-4).any(axis=1)
-        expected = score.turned(grid.best_of_k(study.selection_accuracy[shared], study.chance))
+        expected = score.turned(selection.best_of_k(study.selection_accuracy[shared], study.chance))
         rows += [BestOfK(optimizer=name, k=k, val_accuracy=value) for k, value in enumerate(expected, 1)]
     return rows

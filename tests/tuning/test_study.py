@@ -16,7 +16,7 @@ from descent.core.process import write_file
 from descent.data.datasets import Dataset, Split
 from descent.runs import executor
 from descent.runs.metrics import with_balanced_accuracy
-from descent.study import grid
+from descent.study import grid, selection
 from descent.study.grid import TuningParameters
 from descent.training.measurements import MEASUREMENTS, Run
 from stages import compare_tuning, tune
@@ -44,8 +44,8 @@ def test_factor_with_the_best_mean_is_chosen_among_those_at_which_no_run_diverge
 
 def test_choice_is_certain_if_scores_lie_far_apart_and_a_toss_up_if_they_are_equal():
     apart, equal = np.array([[0.5, 0.51, 0.49], [0.9, 0.91, 0.89]]), np.array([[0.9, 0.91, 0.89]] * 2)
-    assert grid.certainty(apart)[1] > 0.99
-    assert grid.certainty(equal)[0] == pytest.approx(0.5, abs=0.02)
+    assert selection.certainty(apart)[1] > 0.99
+    assert selection.certainty(equal)[0] == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize(
@@ -57,17 +57,17 @@ def test_choice_is_certain_if_scores_lie_far_apart_and_a_toss_up_if_they_are_equ
     ],
 )
 def test_good_range_is_interpolated_and_open_at_an_end(means, decades, is_open):
-    assert grid.good_range(FACTORS[: len(means)], level(means)) == (pytest.approx(decades), is_open)
+    assert selection.good_range(FACTORS[: len(means)], level(means)) == (pytest.approx(decades), is_open)
 
 
 def test_sensitivity_is_what_is_lost_within_a_decade_and_divergence_has_learnt_nothing():
-    found = grid.sensitivity(FACTORS, level([0.1, 0.8, 0.9, NAN, NAN]), chance=0.1)
+    found = selection.sensitivity(FACTORS, level([0.1, 0.8, 0.9, NAN, NAN]), chance=0.1)
     assert found == pytest.approx((0.1 + 0 + 0.8) / 3)
 
 
 def test_best_of_k_is_the_mean_over_all_subsets_chosen_on_the_other_seeds():
     runs = np.random.default_rng(0).random((5, 3))
-    found = grid.best_of_k(runs, 0.1)
+    found = selection.best_of_k(runs, 0.1)
     for k in range(1, 6):
         by_hand = []
         for seed in range(3):
@@ -102,9 +102,9 @@ def written():
     fresh = [synthetic_runs.run(seed, 10, synthetic.EPOCHS) for seed in (0, 1, 2)]
     split = Split(np.zeros((JUDGING, 2)), np.zeros(JUDGING, int))
     data = Dataset(split, split, split, 10)
-    metrics = grid.document([0.1, 1, 10], level([0.5, 0.6, 0.7], 2), tried, fresh, np.full(3, 0.9), data)
+    metrics = selection.document([0.1, 1, 10], level([0.5, 0.6, 0.7], 2), tried, fresh, np.full(3, 0.9), data)
     tried, fresh = ([with_balanced_accuracy(run, split.labels) for run in runs] for runs in (tried, fresh))
-    return grid.runs_csv(tried, fresh).decode(), metrics.decode(), tried, fresh
+    return selection.runs_csv(tried, fresh).decode(), metrics.decode(), tried, fresh
 
 
 def parsed(runs, metrics):
