@@ -18,12 +18,10 @@ from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.core.parameters_file import with_values
-from descent.data import datasets
 from descent.parallel import scheduler
-from descent.runs.executor import SPLITS
+from descent.runs.executor import Task
 from descent.runs.metrics import SCORES, Score
-from descent.runs.store import Made, Store
-from descent.training import settings
+from descent.runs.store import Store
 from descent.training.measurements import Wanted
 
 PARAMETERS = Path("params.yaml")
@@ -92,11 +90,10 @@ def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | Non
         conditions: of these runs.
         jobs: stages at once; None for the default.
     """
-    data, seconds = datasets.load(SPLITS), 0.0
+    seconds = 0.0
     for name, number in lacking.items():
-        entry, rule = conditions.optimizers[name], settings.rule_path(name).read_bytes()
-        made = Made(entry, rule, conditions.network, conditions.training, data)
-        run = Store(made, environment=None).find(Wanted(seed=0))
+        task = Task(name, conditions.optimizers[name], conditions.network, conditions.training)
+        run = Store(task.made(), environment=None).find(Wanted(seed=0))
         if run is None:
             return ""
         seconds += number * run.seconds

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from descent.core import process, user_code
+from descent.core import parameters, process, user_code
 from descent.data import datasets
 from descent.data.datasets import Dataset
 from descent.runs import metrics
@@ -38,6 +38,13 @@ class Task(NamedTuple):
     network: NetworkEntry
     settings: TrainingParameters
     selects: bool = False  # the runs choose a learning rate: the selection examples judge, none test
+
+    @classmethod
+    def read(cls, name: str) -> "Task":
+        """Read what params.yaml says of one optimizer; raises ParametersError."""
+        entry = settings.read_optimizer("params.yaml", name)
+        network = parameters.read("params.yaml", "network", NetworkEntry)
+        return cls(name, entry, network, parameters.read("params.yaml", "training", TrainingParameters))
 
     @property
     def rule(self) -> Path:
