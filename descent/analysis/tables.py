@@ -6,8 +6,6 @@ in nats; unknown numbers are nan.
 To add a column: add its field, and give it a value where the row is made.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -216,15 +214,9 @@ def score_json(rows: list[Rank], score: Score = SCORES["accuracy"]) -> str:
 
 
 def csv_text(columns: tuple[str, ...], rows: list[tuple], score: Score = SCORES["accuracy"]) -> str:
-    """Write a table as CSV: six significant digits, so that equal results are equal bytes; nan and inf as such.
+    """Write a table as `metrics.csv_text` does, with columns val_accuracy* called by what the score is.
 
-    Columns val_accuracy* are called by what the score is. A table without rows gets one that says so: DVC fails to plot
-    a file that has a header alone.
+    A table without rows gets one that says so: DVC fails to plot a file that has a header alone.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(column.replace("val_accuracy", score.column) for column in columns)
-    writer.writerows([f"{cell:.6g}" if isinstance(cell, float | np.ndarray) else cell for cell in row] for row in rows)
-    if not rows:
-        writer.writerow(["none"] * len(columns))
-    return stream.getvalue()
+    names = [column.replace("val_accuracy", score.column) for column in columns]
+    return metrics.csv_text(names, rows or [["none"] * len(columns)])
