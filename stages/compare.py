@@ -16,7 +16,6 @@ from descent.training import settings
 RESULTS = Path("results")
 TUTORIAL = Path("data/reference/tutorial_history.csv")
 TRAJECTORIES = RESULTS / "trajectories/trajectories.svg"
-SPLITS = Path("data/prepared/splits.npz")
 
 
 @parameters.end_with_message
@@ -26,7 +25,7 @@ def main() -> None:
     printed = records.parse_tutorial(records.read_file(TUTORIAL), str(TUTORIAL))
     trajectories = records.read_file(TRAJECTORIES)
     weights = json.loads(records.read_file(settings.NETWORK))["parameters"]
-    written = render.comparison(results, printed, trajectories, datasets.describe(SPLITS), weights)
+    written = render.comparison(results, printed, trajectories, datasets.describe(datasets.SPLITS), weights)
     for name, content in written.items():
         process.write_file(RESULTS / "report" / name, content)
     sys.stdout.reconfigure(errors="replace")  # where it cannot show letters as ±: no reason to fail

@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 from pipeline import ROOT, shrink, yaml
 
-from descent.data.datasets import write_archive
-from descent.runs.executor import SELECTION, SPLITS, Task
+from descent.data.datasets import SELECTION, SPLITS, write_archive
+from descent.runs.executor import Task
 from descent.training import settings
 from descent.training.measurements import MEASUREMENTS, Run
 

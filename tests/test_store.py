@@ -11,7 +11,6 @@ from pipeline import Project
 
 from descent.data import datasets
 from descent.runs import store
-from descent.runs.executor import SPLITS
 from descent.runs.store import Store
 from descent.training.measurements import Wanted
 
@@ -80,9 +79,11 @@ def edit(**values):
 
 
 def other_examples():
-    arrays = datasets.read_archive(SPLITS, [f"{a}_{kind}" for a in "xy" for kind in ("train", "validation", "test")])
+    arrays = datasets.read_archive(
+        datasets.SPLITS, [f"{a}_{kind}" for a in "xy" for kind in ("train", "validation", "test")]
+    )
     arrays["x_train"] = np.nextafter(arrays["x_train"], np.float32(2))
-    datasets.write_archive(SPLITS, arrays | {"classes": np.array(10)})
+    datasets.write_archive(datasets.SPLITS, arrays | {"classes": np.array(10)})
 
 
 OTHER_RATE = {"class_name": "Adam", "config": {"learning_rate": 0.002}}

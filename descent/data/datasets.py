@@ -15,6 +15,8 @@ from descent.core import process, user_code
 from descent.core.parameters import InputError, ParametersError, one_line
 from descent.data.settings import DataParameters, DatasetInfo, class_names, cut, largest_class, select
 
+# What the stage `prepare` writes.
+SPLITS, SELECTION = Path("data/prepared/splits.npz"), Path("data/prepared/selection.npz")
 _PREPARED = ("train", "validation", "test")
 CSV_TRAIN_SHARE = 0.6  # of the rows of a CSV file; the others test, and the first of those validate
 _SAMPLE = 1000  # examples that show whether float32 can tell the values of a column apart

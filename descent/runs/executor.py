@@ -17,7 +17,7 @@ import numpy as np
 
 from descent.core import parameters, process, user_code
 from descent.data import datasets
-from descent.data.datasets import Dataset
+from descent.data.datasets import SELECTION, SPLITS, Dataset
 from descent.runs import metrics
 from descent.runs.store import Made, Store
 from descent.training import settings
@@ -25,7 +25,6 @@ from descent.training.environment import configure, environment, gpu_name
 from descent.training.measurements import Run, Wanted
 from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
 
-SPLITS, SELECTION = Path("data/prepared/splits.npz"), Path("data/prepared/selection.npz")
 PROGRESS_SECONDS = 5.0  # between two lines of one run
 _last: tuple["Task", Any] | None = None  # the trainer that was made last, with its compiled program, and of what
 
