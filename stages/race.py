@@ -19,9 +19,8 @@ from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.core.parameters_file import with_values
 from descent.parallel import scheduler
-from descent.runs.executor import Task
 from descent.runs.metrics import SCORES, Score
-from descent.runs.store import Store
+from descent.runs.store import Store, Task
 from descent.training.measurements import Wanted
 
 PARAMETERS = Path("params.yaml")
@@ -63,7 +62,8 @@ def main() -> None:
         lacking = {name: wanted - len(runs[name]) for name in remaining if len(runs[name]) < wanted}
         new = f"{sum(lacking.values())} new ones{duration(lacking, conditions, options.jobs)}"
         print(f"Next: {wanted} runs of each optimizer in the race ({new})\n", flush=True)
-        write_runs(dict.fromkeys(lacking, wanted), key)
+        values = {f"optimizers.{name}.{key}": wanted for name in lacking}
+        process.write_file(PARAMETERS, with_values(PARAMETERS.read_bytes().decode(), values).encode())
 
 
 def look_lines(look: int, verdicts: Mapping[str, Verdict], score: Score) -> list[str]:
@@ -93,18 +93,12 @@ def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | Non
     seconds = 0.0
     for name, number in lacking.items():
         task = Task(name, conditions.optimizers[name], conditions.network, conditions.training)
-        run = Store(task.made(), environment=None).find(Wanted(seed=0))
+        run = Store(task, task.load(), environment=None).find(Wanted(seed=0))
         if run is None:
             return ""
         seconds += number * run.seconds
     seconds /= min(jobs or scheduler.default_jobs(), len(lacking))
     return f", about {seconds:.0f} s" if seconds < 100 else f", about {seconds / 60:.0f} min"
-
-
-def write_runs(runs: Mapping[str, int], key: str) -> None:
-    """Write numbers of runs into the entries of params.yaml; comments and order stay."""
-    values = {f"optimizers.{name}.{key}": number for name, number in runs.items()}
-    process.write_file(PARAMETERS, with_values(PARAMETERS.read_bytes().decode(), values).encode())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from descent.core import parameters, process
 from descent.runs import executor, metrics
-from descent.runs.executor import Task
+from descent.runs.store import Task
 from descent.training.measurements import Wanted
 
 

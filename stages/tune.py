@@ -11,7 +11,7 @@ import numpy as np
 
 from descent.core import parameters, process
 from descent.runs import executor, metrics
-from descent.runs.executor import Task
+from descent.runs.store import Task
 from descent.study import grid, selection
 from descent.training.measurements import Run, Wanted
 

@@ -6,7 +6,7 @@ import numpy as np
 from pipeline import ROOT, shrink, yaml
 
 from descent.data.datasets import SELECTION, SPLITS, write_archive
-from descent.runs.executor import Task
+from descent.runs.store import Task
 from descent.training import settings
 from descent.training.measurements import MEASUREMENTS, Run
 

@@ -26,7 +26,8 @@ def folder(tmp_path, monkeypatch):
 
 def opened(environment=synthetic_runs.ENVIRONMENT, name="adam"):
     """The store of an optimizer, as a stage opens it in this folder."""
-    return Store(synthetic_runs.task(name).made(), environment)
+    task = synthetic_runs.task(name)
+    return Store(task, task.load(), environment)
 
 
 def record():

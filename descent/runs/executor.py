@@ -9,60 +9,19 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
-from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from descent.core import parameters, process, user_code
+from descent.core import process, user_code
 from descent.data import datasets
-from descent.data.datasets import SELECTION, SPLITS, Dataset
 from descent.runs import metrics
-from descent.runs.store import Made, Store
-from descent.training import settings
+from descent.runs.store import Store, Task
 from descent.training.environment import configure, environment, gpu_name
 from descent.training.measurements import Run, Wanted
-from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
 
 PROGRESS_SECONDS = 5.0  # between two lines of one run
 _last: tuple["Task", Any] | None = None  # the trainer that was made last, with its compiled program, and of what
-
-
-class Task(NamedTuple):
-    """What is to be trained, but for the runs themselves."""
-
-    name: str  # of the optimizer
-    entry: OptimizerEntry
-    network: NetworkEntry
-    settings: TrainingParameters
-    selects: bool = False  # the runs choose a learning rate: the selection examples judge, none test
-
-    @classmethod
-    def read(cls, name: str) -> "Task":
-        """Read what params.yaml says of one optimizer; raises ParametersError."""
-        entry = settings.read_optimizer("params.yaml", name)
-        network = parameters.read("params.yaml", "network", NetworkEntry)
-        return cls(name, entry, network, parameters.read("params.yaml", "training", TrainingParameters))
-
-    @property
-    def rule(self) -> Path:
-        """The code of the optimizer's class, which the stage `check` writes."""
-        return settings.rule_path(self.name)
-
-    def files(self) -> list[str]:
-        """List the files that a training reads."""
-        examples = [SPLITS, SELECTION] if self.selects else [SPLITS]
-        return list(map(str, [*examples, self.network.file, self.rule]))
-
-    def load(self) -> Dataset:
-        """Load the examples; where the runs choose a learning rate, others judge and none test."""
-        data = datasets.load(SPLITS)
-        return data._replace(validation=datasets.load_selection(SELECTION), test=None) if self.selects else data
-
-    def made(self) -> Made:
-        """Gather all that determines a run."""
-        return Made(self.entry, self.rule.read_bytes(), self.network, self.settings, self.load())
 
 
 def obtain(
@@ -84,9 +43,10 @@ def obtain(
         InputError: for what does not train; if there is no such cluster, if it ends, or runs other code.
     """
     process.fix_threads()  # a part of the environment
-    cluster = _cluster()
-    made = task.made()
-    store, labels = Store(made, None if cluster else environment()), made.data.validation.labels
+    # By its name, so that nothing depends on it: where a run is trained changes no byte of it.
+    cluster = importlib.import_module("descent.cluster.client") if os.environ.get("DESCENT_CLUSTER") else None
+    data = task.load()
+    store, labels = Store(task, data, None if cluster else environment()), data.validation.labels
     kept = {run: store.find(run, run.seed == weights_of) for run in wanted}
     found, missing = [run for run in kept.values() if run], [run for run in kept if not kept[run]]
     yield from (metrics.with_balanced_accuracy(run, labels) for run in found)
@@ -110,11 +70,6 @@ def obtain(
         store.keep(run)
         progress.after_run(run)
         yield metrics.with_balanced_accuracy(run, labels)
-
-
-def _cluster() -> ModuleType | None:
-    # By its name, so that nothing depends on it: where a run is trained changes no byte of it.
-    return importlib.import_module("descent.cluster.client") if os.environ.get("DESCENT_CLUSTER") else None
 
 
 class _Progress:
