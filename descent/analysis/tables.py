@@ -39,7 +39,7 @@ class CurvePoint(NamedTuple):
     balanced_accuracy_high: float = math.nan
 
 
-# A row of diagnostics.csv: the columns that descent/training/run.py explains, means over the runs.
+# A row of diagnostics.csv: the columns that descent/training/measurements.py explains, means over the runs.
 DiagnosticsPoint = NamedTuple(
     "DiagnosticsPoint", [("optimizer", str), ("epoch", int), *((column, float) for column in DIAGNOSTICS)]
 )
