@@ -57,7 +57,7 @@ lesson: $(STAMP)  ## Run the small comparison of docs/lesson.md and print its an
 	@echo "Report: results/report/index.html. Back to where you were: git checkout . && dvc checkout"
 
 repair: $(STAMP)  ## Take back what a kill left cut off, while no DVC works here; then run make repro
-	@python -m descent.parallel.other_dvc
+	@python -m descent.parallel.scheduler
 	@rm -f .dvc/tmp/rwlock
 	@for lock in dvc.lock tuning/dvc.lock; do git checkout --quiet -- $$lock 2>/dev/null || rm -f $$lock; done
 	@find data results -name '.*.part' -delete

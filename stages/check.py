@@ -126,21 +126,21 @@ def try_out(read: Mapping[str, Any], facts: DatasetInfo | None, faults: list[str
     if not (read.get("optimizers") or (facts and "network" in read)):
         return None
     process.load_tensorflow("check")
-    from descent.checks import network_check, optimizer_check
+    from descent.checks import trial
     from descent.training import environment, networks
 
     environment.configure()
     model = None
     if facts and "network" in read:
         with parameters.gathered(faults):
-            model = network_check.check_network(read["network"], facts.shape, facts.classes)
-            network_check.check_examples(read["network"], model, facts)
+            model = trial.check_network(read["network"], facts.shape, facts.classes)
+            trial.check_examples(read["network"], model, facts)
     jit_compile = model is not None and networks.should_jit_compile(model, facts.shape)
-    weights = optimizer_check.SMALL if model is None else model.trainable_variables
+    weights = trial.SMALL if model is None else model.trainable_variables
     for name, entry in read.get("optimizers", {}).items():
         where = f"{FILE}: optimizers.{name}"
         with parameters.gathered(faults):
-            optimizer_check.check_optimizer(entry, where, weights, jit_compile)
+            trial.check_optimizer(entry, where, weights, jit_compile)
     return None if model is None else model.count_params()
 
 

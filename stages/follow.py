@@ -14,7 +14,7 @@ from descent.trajectories import paths
 @parameters.end_with_message
 def main() -> None:
     """Follow every optimizer at each factor, write what a picture can show."""
-    refuse_orphans = process.die_with_parent()
+    process.die_with_parent()
     settings = parameters.read("params.yaml", "trajectories", paths.TrajectoryParameters)
     tuning = parameters.read("params.yaml", "tuning", grid.TuningParameters)
     entries = sorted(read_entries().items())
@@ -26,7 +26,6 @@ def main() -> None:
             for surface, path in followed.paths.items() if followed else ():
                 found.append(paths.Path(surface, name, factor, *paths.thin(path, settings.plot_range)))
         print(f"{name}: {tuning.grid_size} learning rates", flush=True)
-    refuse_orphans()
     process.write_file(Path("results/tuning/paths.csv"), paths.csv_text(found).encode())
 
 

@@ -7,8 +7,6 @@ from descent.core import parameters
 from descent.data import datasets, settings
 from descent.data.datasets import Description
 
-PREPARED = Path("data/prepared")
-
 
 @parameters.end_with_message
 def main() -> None:
@@ -18,9 +16,9 @@ def main() -> None:
     arrays = datasets.read(Path(data.file))
     settings.refuse_sizes(data, selection_size, datasets.info(arrays), "params.yaml")
     splits, selection = datasets.split(arrays, data, selection_size)
-    datasets.write_archive(PREPARED / "splits.npz", splits)
-    datasets.write_archive(PREPARED / "selection.npz", selection)
-    print("\n".join(f"{data.file}: {line}" for line in _lines(data, datasets.describe(PREPARED / "splits.npz"))))
+    datasets.write_archive(datasets.SPLITS, splits)
+    datasets.write_archive(datasets.SELECTION, selection)
+    print("\n".join(f"{data.file}: {line}" for line in _lines(data, datasets.describe(datasets.SPLITS))))
 
 
 def _lines(data: settings.DataParameters, seen: Description) -> list[str]:

@@ -13,18 +13,14 @@ import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
-from descent.analysis import records, tables
-from descent.analysis.race import next_look
+from descent.analysis import records, statistics, tables
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
 from descent.core.parameters_file import with_values
-from descent.data import datasets
 from descent.parallel import scheduler
 from descent.runs.metrics import SCORES, Score
-from descent.runs.store import Made, Store
-from descent.runs.task import SPLITS
-from descent.training import settings
+from descent.runs.store import Store, Task
 from descent.training.measurements import Wanted
 
 PARAMETERS = Path("params.yaml")
@@ -58,7 +54,7 @@ def main() -> None:
                 print("\n".join(look_lines(look, verdicts, SCORES[conditions.training.score])), flush=True)
                 printed = look
         remaining = [name for name, verdict in verdicts.items() if verdict.may_be_best == "yes"]
-        wanted = next_look(race, conditions.race.looks)
+        wanted = statistics.next_look(race, conditions.race.looks)
         if wanted is None:
             reason = "one optimizer is left" if len(remaining) == 1 else "no look is left in race.looks"
             print(f"The race is over after {sum(map(len, runs.values()))} runs in all: {reason}.", flush=True)
@@ -66,7 +62,8 @@ def main() -> None:
         lacking = {name: wanted - len(runs[name]) for name in remaining if len(runs[name]) < wanted}
         new = f"{sum(lacking.values())} new ones{duration(lacking, conditions, options.jobs)}"
         print(f"Next: {wanted} runs of each optimizer in the race ({new})\n", flush=True)
-        write_runs(dict.fromkeys(lacking, wanted), key)
+        values = {f"optimizers.{name}.{key}": wanted for name in lacking}
+        process.write_file(PARAMETERS, with_values(PARAMETERS.read_bytes().decode(), values).encode())
 
 
 def look_lines(look: int, verdicts: Mapping[str, Verdict], score: Score) -> list[str]:
@@ -93,22 +90,15 @@ def duration(lacking: Mapping[str, int], conditions: Conditions, jobs: int | Non
         conditions: of these runs.
         jobs: stages at once; None for the default.
     """
-    data, seconds = datasets.load(SPLITS), 0.0
+    seconds = 0.0
     for name, number in lacking.items():
-        entry, rule = conditions.optimizers[name], settings.rule_path(name).read_bytes()
-        made = Made(entry, rule, conditions.network, conditions.training, data)
-        run = Store(made, environment=None).find(Wanted(seed=0))
+        task = Task(name, conditions.optimizers[name], conditions.network, conditions.training)
+        run = Store(task, task.load(), environment=None).find(Wanted(seed=0))
         if run is None:
             return ""
         seconds += number * run.seconds
     seconds /= min(jobs or scheduler.default_jobs(), len(lacking))
     return f", about {seconds:.0f} s" if seconds < 100 else f", about {seconds / 60:.0f} min"
-
-
-def write_runs(runs: Mapping[str, int], key: str) -> None:
-    """Write numbers of runs into the entries of params.yaml; comments and order stay."""
-    values = {f"optimizers.{name}.{key}": number for name, number in runs.items()}
-    process.write_file(PARAMETERS, with_values(PARAMETERS.read_bytes().decode(), values).encode())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ RESULTS = Path("results/trajectories")
 @parameters.end_with_message
 def main() -> None:
     """Follow every optimizer over every surface, write the tables and the figure."""
-    refuse_orphans = process.die_with_parent()
+    process.die_with_parent()
     settings = parameters.read("params.yaml", "trajectories", paths.TrajectoryParameters)
     entries = sorted(read_entries().items())
     process.load_tensorflow("trace")
@@ -23,7 +23,6 @@ def main() -> None:
     found = {name: followed for name, followed in found.items() if followed}
 
     picture = plot_style.svg(figure.trajectories(found, settings)).encode()
-    refuse_orphans()
     process.write_file(RESULTS / "paths.csv", paths.paths_csv(found, settings.plot_range))
     process.write_file(RESULTS / "updates.csv", paths.updates_csv(found))
     process.write_file(RESULTS / "trajectories.svg", picture)

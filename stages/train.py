@@ -8,25 +8,20 @@ from pathlib import Path
 
 from descent.core import parameters, process
 from descent.runs import executor, metrics
-from descent.runs.task import Task
-from descent.training import settings
+from descent.runs.store import Task
 from descent.training.measurements import Wanted
-from descent.training.settings import NetworkEntry, TrainingParameters
 
 
 @parameters.end_with_message
 def main(name: str) -> None:
     """Read the parameters, train every seed that is not kept, write what came of it."""
-    refuse_orphans = process.die_with_parent()
-    entry = settings.read_optimizer("params.yaml", name)
-    network = parameters.read("params.yaml", "network", NetworkEntry)
-    training = parameters.read("params.yaml", "training", TrainingParameters)
-    task, seeds = Task(name, entry, network, training), range(entry.runs or training.runs)
+    process.die_with_parent()
+    task = Task.read(name)
+    seeds = range(task.entry.runs or task.settings.runs)
     obtained = executor.obtain(task, list(map(Wanted, seeds)), weights_of=seeds[0], parts=1)
     trained = sorted(obtained, key=lambda run: run.seed)
-    refuse_orphans()
     process.write_file(Path("results/history", f"{name}.csv"), metrics.history_csv(trained))
-    process.write_file(Path("results/metrics", f"{name}.json"), metrics.document(trained, task.load(), training))
+    process.write_file(Path("results/metrics", f"{name}.json"), metrics.document(trained, task.load(), task.settings))
     process.write_file(Path("results/models", f"{name}.weights.h5"), trained[0].weights)
 
 

@@ -11,11 +11,9 @@ import numpy as np
 
 from descent.core import parameters, process
 from descent.runs import executor, metrics
-from descent.runs.task import Task
+from descent.runs.store import Task
 from descent.study import grid, selection
-from descent.training import settings
 from descent.training.measurements import Run, Wanted
-from descent.training.settings import NetworkEntry, TrainingParameters
 
 RESULTS = Path("results/tuning")
 
@@ -23,18 +21,14 @@ RESULTS = Path("results/tuning")
 @parameters.end_with_message
 def main(name: str) -> None:
     """Read the parameters, try every factor, train the chosen one with fresh seeds, write what came of it."""
-    refuse_orphans = process.die_with_parent()
-    entry = settings.read_optimizer("params.yaml", name)
-    network = parameters.read("params.yaml", "network", NetworkEntry)
-    training = parameters.read("params.yaml", "training", TrainingParameters)
-    tuning = parameters.read("params.yaml", "tuning", grid.TuningParameters)
-    score = metrics.SCORES[training.score]
-    reporting = Task(name, entry, network, training)
+    process.die_with_parent()
+    reporting = Task.read(name)
     selecting = reporting._replace(selects=True)
+    tuning = parameters.read("params.yaml", "tuning", grid.TuningParameters)
+    training, score = reporting.settings, metrics.SCORES[reporting.settings.score]
 
     def train(task: Task, wanted: Sequence[Wanted]) -> list[Run]:
         runs = {(run.seed, run.factor): run for run in executor.obtain(task, wanted)}
-        refuse_orphans()
         return [runs[run] for run in wanted]
 
     def scores_of(runs: Sequence[Run]) -> np.ndarray:
@@ -54,7 +48,7 @@ def main(name: str) -> None:
         return
     tried: list[Run] = []
     factors, scores, best = grid.select(tuning, select)
-    seeds = range(entry.tuned_runs or training.runs)
+    seeds = range(reporting.entry.tuned_runs or training.runs)
     fresh = [] if best is None else train(reporting, [Wanted(seed, factors[best]) for seed in seeds])
     report = scores_of(fresh) if fresh else np.array([])
     written = selection.document(factors, scores, tried, fresh, report, reporting.load(), score)

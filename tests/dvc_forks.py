@@ -29,7 +29,7 @@ import tensorflow  # noqa: F401
 from dvc.stage.exceptions import StageCmdFailedError
 from dvc.utils.serialize import load_yaml
 
-from descent.parallel import stage_graph
+from descent.parallel import scheduler
 
 
 def be(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
@@ -58,7 +58,7 @@ def run_stage(executable: str, line: str, *, cwd: str, env: dict[str, str], **se
         raise StageCmdFailedError(line, process.exitcode)
 
 
-stage_graph.prepare_forks()
+scheduler.prepare_forks()
 run_line, dvc.stage.run._run = dvc.stage.run._run, run_stage
 gc.freeze()  # what all share is not copied by a child's collections
 for line in sys.stdin:

@@ -5,12 +5,10 @@ import shutil
 import numpy as np
 from pipeline import ROOT, shrink, yaml
 
-from descent.core import parameters
-from descent.data.datasets import write_archive
-from descent.runs.task import SELECTION, SPLITS, Task
+from descent.data.datasets import SELECTION, SPLITS, write_archive
+from descent.runs.store import Task
 from descent.training import settings
 from descent.training.measurements import MEASUREMENTS, Run
-from descent.training.settings import NetworkEntry, TrainingParameters
 
 ENVIRONMENT = {"cpu": "of a test", "threads": "2"}
 JUDGING = 30  # examples
@@ -38,9 +36,8 @@ def folder(path):
 
 def task(name="adam", **changes):
     """The training of an optimizer of the current folder, with other settings if given."""
-    training = parameters.read("params.yaml", "training", TrainingParameters).model_copy(update=changes)
-    network = parameters.read("params.yaml", "network", NetworkEntry)
-    return Task(name, settings.read_optimizer("params.yaml", name), network, training)
+    made = Task.read(name)
+    return made._replace(settings=made.settings.model_copy(update=changes))
 
 
 def run(seed=0, factor=1.0, epochs=2, weights=None, environment=ENVIRONMENT):

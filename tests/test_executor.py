@@ -5,7 +5,6 @@ import pytest
 import synthetic_runs
 
 from descent.runs import executor
-from descent.runs import task as training
 from descent.training.measurements import Wanted
 
 WANTED = [Wanted(0), Wanted(1), Wanted(2)]
@@ -29,7 +28,7 @@ def asked(tmp_path, monkeypatch):
                 made.history["val_accuracy"][:] = np.nan
             yield made
 
-    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(executor, "train", train)
     return asked
 
 

@@ -12,7 +12,6 @@ from pipeline import Project
 from descent.data import datasets
 from descent.runs import store
 from descent.runs.store import Store
-from descent.runs.task import SPLITS
 from descent.training.measurements import Wanted
 
 RUNS = Path(".dvc/tmp/runs")
@@ -27,7 +26,8 @@ def folder(tmp_path, monkeypatch):
 
 def opened(environment=synthetic_runs.ENVIRONMENT, name="adam"):
     """The store of an optimizer, as a stage opens it in this folder."""
-    return Store(synthetic_runs.task(name).made(), environment)
+    task = synthetic_runs.task(name)
+    return Store(task, task.load(), environment)
 
 
 def record():
@@ -80,9 +80,11 @@ def edit(**values):
 
 
 def other_examples():
-    arrays = datasets.read_archive(SPLITS, [f"{a}_{kind}" for a in "xy" for kind in ("train", "validation", "test")])
+    arrays = datasets.read_archive(
+        datasets.SPLITS, [f"{a}_{kind}" for a in "xy" for kind in ("train", "validation", "test")]
+    )
     arrays["x_train"] = np.nextafter(arrays["x_train"], np.float32(2))
-    datasets.write_archive(SPLITS, arrays | {"classes": np.array(10)})
+    datasets.write_archive(datasets.SPLITS, arrays | {"classes": np.array(10)})
 
 
 OTHER_RATE = {"class_name": "Adam", "config": {"learning_rate": 0.002}}

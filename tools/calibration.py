@@ -16,7 +16,7 @@ from scipy import stats
 from tabulate import tabulate
 
 from descent.analysis import statistics
-from descent.analysis.race import Race, race
+from descent.analysis.statistics import Race, race
 from descent.core import parameters
 from descent.data.settings import DataParameters
 from descent.runs.metrics import SCORES

@@ -26,7 +26,7 @@ def _rising(looks: list[int]) -> list[int]:
 
 
 class RaceParameters(Section):
-    """The section `race`: the numbers of runs at which it is decided who is still in (`analysis.race`)."""
+    """The section `race`: the numbers of runs at which it is decided who is still in (`statistics.race`)."""
 
     looks: Annotated[list[Runs], Field(min_length=1, max_length=100), AfterValidator(_rising)]
 

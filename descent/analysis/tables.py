@@ -6,8 +6,6 @@ in nats; unknown numbers are nan.
 To add a column: add its field, and give it a value where the row is made.
 """
 
-import csv
-import io
 import json
 import math
 from collections.abc import Mapping
@@ -17,7 +15,6 @@ from typing import NamedTuple
 import numpy as np
 
 from descent.analysis import records, statistics
-from descent.analysis.race import Race, race
 from descent.analysis.records import History, Training
 from descent.analysis.settings import Conditions
 from descent.runs import metrics
@@ -42,7 +39,7 @@ class CurvePoint(NamedTuple):
     balanced_accuracy_high: float = math.nan
 
 
-# A row of diagnostics.csv: the columns that descent/training/run.py explains, means over the runs.
+# A row of diagnostics.csv: the columns that descent/training/measurements.py explains, means over the runs.
 DiagnosticsPoint = NamedTuple(
     "DiagnosticsPoint", [("optimizer", str), ("epoch", int), *((column, float) for column in DIAGNOSTICS)]
 )
@@ -199,12 +196,12 @@ def verdicts(runs: Mapping[str, np.ndarray], conditions: Conditions) -> dict[str
     return rows
 
 
-def race_of(runs: Mapping[str, np.ndarray], conditions: Conditions) -> Race | None:
+def race_of(runs: Mapping[str, np.ndarray], conditions: Conditions) -> statistics.Race | None:
     """Hold the race of the optimizers of which no run diverged; None where their runs cannot tell anything."""
     compared, (_, resolution) = list(compared_of(runs).values()), scored_by(conditions)
     if len(compared) < 2 or min(map(len, compared)) < 2:
         return None
-    return race(compared, conditions.race.looks, conditions.report.confidence, resolution, len(runs))
+    return statistics.race(compared, conditions.race.looks, conditions.report.confidence, resolution, len(runs))
 
 
 def score_json(rows: list[Rank], score: Score = SCORES["accuracy"]) -> str:
@@ -217,15 +214,9 @@ def score_json(rows: list[Rank], score: Score = SCORES["accuracy"]) -> str:
 
 
 def csv_text(columns: tuple[str, ...], rows: list[tuple], score: Score = SCORES["accuracy"]) -> str:
-    """Write a table as CSV: six significant digits, so that equal results are equal bytes; nan and inf as such.
+    """Write a table as `metrics.csv_text` does, with columns val_accuracy* called by what the score is.
 
-    Columns val_accuracy* are called by what the score is. A table without rows gets one that says so: DVC fails to plot
-    a file that has a header alone.
+    A table without rows gets one that says so: DVC fails to plot a file that has a header alone.
     """
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(column.replace("val_accuracy", score.column) for column in columns)
-    writer.writerows([f"{cell:.6g}" if isinstance(cell, float | np.ndarray) else cell for cell in row] for row in rows)
-    if not rows:
-        writer.writerow(["none"] * len(columns))
-    return stream.getvalue()
+    names = [column.replace("val_accuracy", score.column) for column in columns]
+    return metrics.csv_text(names, rows or [["none"] * len(columns)])

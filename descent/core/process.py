@@ -6,7 +6,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 # What Keras would import where it finds it, for functions that nobody calls here: 0.35 and 1.2 s.
@@ -61,26 +61,10 @@ def _silence() -> Iterator[None]:
         os.close(kept)
 
 
-def die_with_parent() -> Callable[[], None]:
-    """End this process when the DVC that started it is gone; not for a stage that somebody runs by hand.
-
-    Linux ends it at once, even a stopped process (PR_SET_PDEATHSIG). Elsewhere it ends where the returned function is
-    called: before anything is written.
-
-    Returns:
-        A function that raises SystemExit if the parent is gone.
-    """
-    if "DVC_STAGE" not in os.environ:
-        return lambda: None
-    parent = os.getppid()
-    if sys.platform == "linux":
+def die_with_parent() -> None:
+    """Have Linux kill this process when the DVC that started it is gone; not for a stage that somebody runs by hand."""
+    if "DVC_STAGE" in os.environ and sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # 1: PR_SET_PDEATHSIG
-
-    def check() -> None:
-        if os.getppid() != parent:
-            raise SystemExit(f"{os.environ['DVC_STAGE']}: dvc is gone, so that this run ends and leaves no results")
-
-    return check
 
 
 def write_file(path: Path, content: bytes | memoryview) -> None:

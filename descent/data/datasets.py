@@ -1,23 +1,26 @@
-"""Reads a data set, cuts it into training, validation, test and selection examples, and loads what was cut."""
+"""Reads a data set, cuts it for training and judging, loads what was cut, and tries networks on its examples."""
 
 import csv
 import io
 import math
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from descent.core import process
-from descent.core.parameters import InputError, one_line
+from descent.core import process, user_code
+from descent.core.parameters import InputError, ParametersError, one_line
 from descent.data.settings import DataParameters, DatasetInfo, class_names, cut, largest_class, select
 
+# What the stage `prepare` writes.
+SPLITS, SELECTION = Path("data/prepared/splits.npz"), Path("data/prepared/selection.npz")
 _PREPARED = ("train", "validation", "test")
 CSV_TRAIN_SHARE = 0.6  # of the rows of a CSV file; the others test, and the first of those validate
 _SAMPLE = 1000  # examples that show whether float32 can tell the values of a column apart
+_BATCH = 128  # examples that a network is tried on at once
 _MOST_NUMBERS = 100  # different numbers that are classes for certain; more of them may be what a regression predicts
 
 
@@ -215,6 +218,49 @@ def extremes(examples: np.ndarray) -> np.ndarray:
     rows = examples.reshape(len(examples), -1)
     ends = [(find(rows) // rows.shape[1], *find(rows[:, :500], axis=0)) for find in (np.argmin, np.argmax)]
     return as_seen(examples[np.unique(ends)])
+
+
+def try_examples(model: Any, examples: Iterable[np.ndarray], where: str, hint: str = "") -> None:
+    """Run a network eagerly on examples [n, ...], as it sees them, and check what its Embedding layers read.
+
+    For an id that a layer has no row for, XLA would take the nearest row in silence.
+
+    Raises:
+        ParametersError: for ids that are no whole numbers or have no row in the layer, and for what the network raises.
+            `where` (file and key path of the network) opens the message, `hint` ends it for a wrong id.
+    """
+    import keras
+
+    original, faults = keras.layers.Embedding.call, []  # Keras would wrap an error that is raised in a call
+
+    def call(layer, inputs, *arguments, **more):
+        if hasattr(inputs, "numpy"):  # a tensor of a traced function has none
+            ids, last = inputs.numpy(), layer.input_dim - 1
+            if (wrong := ids[(ids % 1 != 0) | (ids < 0) | (ids > last)]).size:
+                expected = f"expected whole numbers from 0 to {last} as ids"
+                faults.append(f"{where}: {layer.name}: {expected}, got {wrong.max():.9g}{hint}")
+        return original(layer, inputs, *arguments, **more)
+
+    def explain(reason: str) -> str:
+        return faults[0] if faults else f"{where}: expected a network for the examples of data.file, got {reason}"
+
+    keras.layers.Embedding.call = call
+    try:
+        with user_code.refused(explain):
+            for array in examples:
+                for start in range(0, len(array), _BATCH):
+                    model(array[start : start + _BATCH], training=False)
+    finally:
+        keras.layers.Embedding.call = original
+    if faults:
+        raise ParametersError(faults[0])
+
+
+def try_splits(fresh_network: Callable[[int], Any], splits: Iterable[Split], where: str) -> None:
+    """Try a network before it trains, on splits that may hold ids: those whose first examples are whole numbers."""
+    whole = [split.examples for split in splits if not (split.examples[:100] % 1).any()]
+    if whole:
+        try_examples(fresh_network(0), map(extremes, whole), where)
 
 
 def _names(*kinds: str) -> list[str]:

@@ -2,8 +2,13 @@
 
 A stage runs as `dvc repro --single-item`, forked from this process, which has loaded DVC already and read the project's
 YAML.
+
+Usage: python -m descent.parallel.scheduler        (fails if DVC works in this folder; `make repair` asks first)
 """
 
+import copy
+import functools
+import io
 import multiprocessing
 import os
 import re
@@ -13,20 +18,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from multiprocessing import connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dvc.cli
 import psutil
 from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
+from dvc.utils.serialize import dumps_yaml, load_yaml, parse_yaml_for_update
 from rich.live import Live
 from rich.text import Text
+from ruamel.yaml import YAML
+from tqdm import tqdm
 
 from descent.core import parameters
-from descent.parallel import other_dvc, stage_graph
+from descent.core.process import write_file
 
+RWLOCK = Path(".dvc/tmp/rwlock")  # DVC's list of the processes that read and write files
+_PROGRAMS = {"dvc", "stages.repro", "stages.race"}
 STAGE_BYTES = 1.5 * 2**30  # memory of a stage; the largest training took 1.3 GB
 LOOK_SECONDS = 0.5  # between two looks at the logs
 KILL_SECONDS = 0.6  # between terminating a command and killing it
@@ -35,6 +47,15 @@ LAST_LINES = 50  # of a failed stage's output; all that `check` has to say
 # What DVC prints before and after the output of the command.
 _BEFORE = re.compile(r"^Running stage '.*':\n> .*\n", re.MULTILINE)
 _AFTER = re.compile(r"^(?:(?:Generating|Updating) lock file '|Use `dvc push` )", re.MULTILINE)
+_load = YAML.load
+
+
+class Plan(NamedTuple):
+    """What to run."""
+
+    needs: dict[str, set[str]]  # each stage that may be out of date, with those of them that it needs
+    total: int  # number of stages, up to date or not
+    orders: dict[Path, list[str]]  # each lock file, with its stages in the order of a sequential run
 
 
 def reproduce(target: str, jobs: int | None) -> int:
@@ -51,11 +72,11 @@ def reproduce(target: str, jobs: int | None) -> int:
         raise parameters.InputError(f"--jobs must be 1 or more, got {jobs}")
     if Path("params.yaml").exists():
         parameters.read("params.yaml", "optimizers", dict[Any, Any])  # DVC's own message names no key
-    other_dvc.wait()
+    _wait_for_earlier()
     print("Asking DVC what is out of date", flush=True)
-    stage_graph.prepare_forks()
+    prepare_forks()
     try:
-        plan = stage_graph.plan(target)
+        plan = _plan(target)
     except DvcException:  # DVC itself explains best what is wrong with a target or a file
         return subprocess.call([sys.executable, "-m", "dvc", "repro", "--dry", target]) or 1
     jobs = jobs or default_jobs()
@@ -63,7 +84,7 @@ def reproduce(target: str, jobs: int | None) -> int:
     with _stop_signals() as stopped, Live(auto_refresh=False, transient=True) as live:
         done = _run(plan.needs, jobs, lambda name: ["--single-item", name], live, stopped)
         if not stopped:
-            stage_graph.sort_locks(plan.orders)
+            _sort_locks(plan.orders)
         done = done and _run({"dvc repro": set()}, 1, lambda _: [target], live, stopped)
     if stopped:
         print("Stopped. What was done is kept; the same command continues.")
@@ -80,6 +101,90 @@ def default_jobs() -> int:
     if shutil.which("nvidia-smi"):
         return 1
     return max(1, min(len(os.sched_getaffinity(0)), int(psutil.virtual_memory().available / STAGE_BYTES)))
+
+
+def other_dvcs() -> dict[tuple[float, int], str]:
+    """Find the other DVC processes that work in this folder: (time of the start, number) -> a line that names it."""
+    found, own = {}, psutil.Process()
+    own_family = {own, *own.parents()}  # as `timeout 600 python -m stages.repro`, which waits for us
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):  # of another user, or just ended
+            command = process.cmdline()
+            # The worker of DVC's queue of experiments works in folders of its own.
+            is_dvc = _PROGRAMS & {Path(word).name for word in command} and "queue-worker" not in command
+            if is_dvc and process not in own_family and Path(process.cwd()) == Path.cwd():
+                line = f"process {process.pid}: {' '.join(command)[:100]}"
+                found[process.create_time(), process.pid] = line
+    return found
+
+
+def _wait_for_earlier() -> None:
+    """Wait until all that started earlier have ended, and name them; what a killed `make repro` left is among them."""
+    own, named = psutil.Process(), ""
+    while earlier := [line for start, line in sorted(other_dvcs().items()) if start < (own.create_time(), own.pid)]:
+        if earlier[0] != named:
+            named = earlier[0]
+            print(f"Waiting for {named}", flush=True)
+        time.sleep(0.5)
+    if not other_dvcs():  # a record is left of a killed DVC, whose number may be that of any process by now
+        RWLOCK.unlink(missing_ok=True)
+
+
+def prepare_forks() -> None:
+    """Have DVC parse each YAML text once, here and in what is forked from here: it saves a second a stage.
+
+    It also keeps the progress bars from starting a thread, which would be lost in a fork with what it has locked.
+    """
+    YAML.load = _load_once
+    tqdm.monitor_interval = 0
+
+
+def _load_once(yaml: YAML, stream: Any) -> Any:
+    is_known = yaml.typ == ["safe"] and isinstance(stream, str)
+    return copy.deepcopy(_parse(stream)) if is_known else _load(yaml, stream)
+
+
+@functools.lru_cache
+def _parse(text: str) -> Any:
+    return _load(YAML(typ="safe"), text)
+
+
+def _plan(target: str) -> Plan:
+    """Ask DVC which stages of a target (a dvc.yaml or a stage) are out of date, or need one that is."""
+    with _locked_repository() as repo:
+        graph = get_active_graph(repo.index.graph)
+        stages = [stage for stage in plan_repro(graph, collect_stages(repo, [target])) if stage.cmd]
+        plan = Plan({}, len(stages), {})
+        for stage in stages:
+            needed = {other.addressing for other in graph.successors(stage)} & plan.needs.keys()
+            if needed or stage.changed():
+                plan.needs[stage.addressing] = needed
+            lock = Path(stage.path).with_suffix(".lock")
+            order = plan.orders.setdefault(lock, _recorded(lock))
+            order += [stage.name] * (stage.name not in order)
+        return plan
+
+
+def _sort_locks(orders: dict[Path, list[str]]) -> None:
+    """Sort the stages of each lock file: DVC, which ignores the order, appends a new stage when it ends."""
+    with _locked_repository():
+        for lock, order in orders.items():
+            now = _recorded(lock)
+            if now != (wanted := sorted(now, key=[*order, *now].index)):
+                document = parse_yaml_for_update(lock.read_text(encoding="utf-8"), lock)
+                for name in wanted:
+                    document["stages"].move_to_end(name)
+                write_file(lock, dumps_yaml(document).encode())
+
+
+def _recorded(lock: Path) -> list[str]:
+    return list(load_yaml(lock).get("stages", [])) if lock.exists() else []
+
+
+@contextmanager
+def _locked_repository() -> Iterator[Repo]:
+    with redirect_stderr(io.StringIO()), Repo(".", _wait_for_lock=True) as repo, repo.lock:  # DVC draws bars
+        yield repo
 
 
 @contextmanager
@@ -196,3 +301,8 @@ def _stop(running: Sequence[Job]) -> None:
         with suppress(ProcessLookupError):
             os.killpg(job.pid, signal.SIGKILL)
         job.join()
+
+
+if __name__ == "__main__":
+    if lines := other_dvcs().values():
+        sys.exit("\n".join(["DVC is working here, so nothing was changed. Wait for it, or stop it:", *lines]))

@@ -1,22 +1,27 @@
-"""Brings runs: kept ones from the store, the others trained here or on the Dask cluster that DESCENT_CLUSTER names."""
+"""Brings the runs of one optimizer: kept ones from the store, the others trained here or on a Dask cluster.
+
+The environment variable DESCENT_CLUSTER names the cluster.
+"""
 
 import importlib
 import os
 import time
 from collections.abc import Iterator, Sequence
-from types import ModuleType
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from descent.core import process
+from descent.core import process, user_code
+from descent.data import datasets
 from descent.runs import metrics
-from descent.runs import task as training
-from descent.runs.store import Store
-from descent.runs.task import Task
-from descent.training.environment import environment
+from descent.runs.store import Store, Task
+from descent.training.environment import configure, environment, gpu_name
 from descent.training.measurements import Run, Wanted
 
 PROGRESS_SECONDS = 5.0  # between two lines of one run
+_last: tuple["Task", Any] | None = None  # the trainer that was made last, with its compiled program, and of what
 
 
 def obtain(
@@ -38,9 +43,10 @@ def obtain(
         InputError: for what does not train; if there is no such cluster, if it ends, or runs other code.
     """
     process.fix_threads()  # a part of the environment
-    cluster = _cluster()
-    made = task.made()
-    store, labels = Store(made, None if cluster else environment()), made.data.validation.labels
+    # By its name, so that nothing depends on it: where a run is trained changes no byte of it.
+    cluster = importlib.import_module("descent.cluster.client") if os.environ.get("DESCENT_CLUSTER") else None
+    data = task.load()
+    store, labels = Store(task, data, None if cluster else environment()), data.validation.labels
     kept = {run: store.find(run, run.seed == weights_of) for run in wanted}
     found, missing = [run for run in kept.values() if run], [run for run in kept if not kept[run]]
     yield from (metrics.with_balanced_accuracy(run, labels) for run in found)
@@ -53,9 +59,9 @@ def obtain(
         parts = min(parts or cluster.workers(), len(missing))
         missing.sort(key=lambda run: run.seed == weights_of)  # what holds weights comes late, and holds up what follows
         shares = [(task, missing[part::parts], weights_of) for part in range(parts)]
-        trained = cluster.run(training.train, shares, task.files())
+        trained = cluster.run(train, shares, task.files())
     else:
-        trained = training.train(task, missing, weights_of, progress.after_epoch)
+        trained = train(task, missing, weights_of, progress.after_epoch)
     awaited = set(missing)
     for run in trained:
         if Wanted(run.seed, run.factor) not in awaited:  # a cluster brings it at once, and again with the result
@@ -64,11 +70,6 @@ def obtain(
         store.keep(run)
         progress.after_run(run)
         yield metrics.with_balanced_accuracy(run, labels)
-
-
-def _cluster() -> ModuleType | None:
-    # By its name, so that nothing depends on it: where a run is trained changes no byte of it.
-    return importlib.import_module("descent.cluster.client") if os.environ.get("DESCENT_CLUSTER") else None
 
 
 class _Progress:
@@ -97,3 +98,65 @@ class _Progress:
         self._printed = time.monotonic()
         left = (self._printed - self._start) / done * (self._total - done)
         print(f"{self._task.name}  run {run}/{self._total}  {state}  {left:.0f} s left", flush=True)
+
+
+def train(task: Task, runs: Sequence[Wanted], weights_of: int | None = None, after_epoch=None) -> Iterator[Run]:
+    """Train runs one after the other; with a GPU, where optimizer and network allow it, all at once.
+
+    TensorFlow is loaded here, and not before.
+
+    Args:
+        task: optimizer, network, settings.
+        runs: seed and factor of each.
+        weights_of: seed of the run whose weights are wanted.
+        after_epoch: see `trainer.Trainer.train`.
+
+    Yields:
+        The runs as they finish.
+
+    Raises:
+        InputError: for an optimizer, a network or data that do not train.
+    """
+    with _named(task):
+        trainer = _trainer(task)
+        is_stacked = len(runs) > 1 and all(run.factor == 1 for run in runs) and _may_stack(task, trainer)
+    if is_stacked:
+        with _named(task):
+            trained = trainer.train_stacked(runs, weights_of, after_epoch)
+        yield from trained
+        return
+    for run in runs:
+        with _named(task):
+            trained = trainer.train(run, run.seed == weights_of, after_epoch)
+        yield trained
+
+
+def _trainer(task: Task) -> Any:
+    """Make the trainer of a task, or take the one that was made last."""
+    global _last
+    if _last is None or _last[0] != task:
+        data = task.load()
+        process.load_tensorflow(task.name)
+        from descent.training import networks, optimizers
+        from descent.training.trainer import Trainer
+
+        print(f"{task.name}: {configure()}", flush=True)
+        fresh_network = networks.builder(task.network, data.train.examples.shape[1:], data.classes)
+        fresh_optimizer = partial(optimizers.build, task.entry, f"params.yaml: optimizers.{task.name}", task.rule)
+        is_trusted = task.entry.file is None
+        datasets.try_splits(fresh_network, data.splits().values(), f"params.yaml: network: {task.network.file}")
+        _last = task, Trainer(fresh_network, fresh_optimizer, task.settings, data, environment(), is_trusted)
+    return _last[1]
+
+
+def _may_stack(task: Task, trainer: Any) -> bool:
+    from descent.training import stacking
+
+    return gpu_name() is not None and stacking.may_stack(trainer.fresh_network(0), task.entry)
+
+
+def _named(task: Task) -> AbstractContextManager:
+    """Turn what is raised inside into one line that names network and optimizer."""
+    return user_code.refused(
+        lambda reason: f"params.yaml: {task.network.file} and optimizers.{task.name} do not train: {reason}"
+    )

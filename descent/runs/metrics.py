@@ -1,8 +1,10 @@
 """Judges a training from its measurements alone; knows nothing of optimizers or networks."""
 
+import csv
+import io
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -163,11 +165,17 @@ def _rounded(value: float) -> float | None:
 
 
 def history_csv(runs: Sequence[Run]) -> bytes:
-    """Write results/history/*.csv: of each epoch a row for each run, measurements to 6 significant digits."""
+    """Write results/history/*.csv: of each epoch a row for each run."""
     columns = list(runs[0].history)
-    lines = [",".join(["seed", "epoch", *columns])]
-    for epoch in range(len(runs[0].history["loss"])):
-        for run in runs:
-            values = (f"{run.history[name][epoch]:.6g}" for name in columns)
-            lines.append(f"{run.seed},{epoch + 1},{','.join(values)}")
-    return ("\n".join(lines) + "\n").encode()
+    epochs = range(len(runs[0].history["loss"]))
+    rows = [(run.seed, i + 1, *(run.history[name][i] for name in columns)) for i in epochs for run in runs]
+    return csv_text(["seed", "epoch", *columns], rows).encode()
+
+
+def csv_text(columns: Iterable[str], rows: Iterable[Sequence]) -> str:
+    """Write a table as CSV: six significant digits, so that equal results are equal bytes; nan and inf as such."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([f"{cell:.6g}" if isinstance(cell, float | np.ndarray) else cell for cell in row] for row in rows)
+    return stream.getvalue()

@@ -1,4 +1,4 @@
-"""Finished runs, kept in .dvc/tmp/runs: what was trained once is not trained again.
+"""What determines a run, and finished runs, kept in .dvc/tmp/runs: what was trained once is not trained again.
 
 A file holds one run. Its name is the digest of all that determines the run, then that of the environment. So a record
 from other settings, code, data or another machine is never found; a damaged file counts as missing.
@@ -16,8 +16,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from descent.core import process
-from descent.data.datasets import Dataset
+from descent.core import parameters, process
+from descent.data import datasets
+from descent.data.datasets import SELECTION, SPLITS, Dataset
+from descent.training import settings
 from descent.training.measurements import MEASUREMENTS, Run, Wanted
 from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
 
@@ -27,24 +29,46 @@ CODE = "descent/training"  # computes runs, but for the rule of an optimizer, wh
 SCHEMAS = "descent/training/settings.py"  # what params.yaml may hold: computes none
 
 
-class Made(NamedTuple):
-    """All that determines runs but for seed and factor."""
+class Task(NamedTuple):
+    """What is to be trained: with the examples, all that determines runs but for seed and factor."""
 
+    name: str  # of the optimizer
     entry: OptimizerEntry
-    rule: bytes  # the code of its class (`settings.rule`)
     network: NetworkEntry
     settings: TrainingParameters
-    data: Dataset
+    selects: bool = False  # the runs choose a learning rate: the selection examples judge, none test
 
-    def digest(self) -> str:
-        """Digest it; of the settings those count that change a run: epochs and batch size."""
+    @classmethod
+    def read(cls, name: str) -> "Task":
+        """Read what params.yaml says of one optimizer; raises ParametersError."""
+        entry = settings.read_optimizer("params.yaml", name)
+        network = parameters.read("params.yaml", "network", NetworkEntry)
+        return cls(name, entry, network, parameters.read("params.yaml", "training", TrainingParameters))
+
+    @property
+    def rule(self) -> Path:
+        """The code of the optimizer's class, which the stage `check` writes."""
+        return settings.rule_path(self.name)
+
+    def files(self) -> list[str]:
+        """List the files that a training reads."""
+        examples = [SPLITS, SELECTION] if self.selects else [SPLITS]
+        return list(map(str, [*examples, self.network.file, self.rule]))
+
+    def load(self) -> Dataset:
+        """Load the examples; where the runs choose a learning rate, others judge and none test."""
+        data = datasets.load(SPLITS)
+        return data._replace(validation=datasets.load_selection(SELECTION), test=None) if self.selects else data
+
+    def digest(self, data: Dataset) -> str:
+        """Digest it with the examples that `load` gave; of the settings those count that change a run."""
         entry = self.entry.model_dump(exclude={"runs", "tuned_runs"})
         values = [entry, self.network.model_dump(), self.settings.epochs, self.settings.batch_size]
-        values += [self.data.classes, code_digest()]
+        values += [data.classes, code_digest()]
         found = hashlib.sha256(json.dumps(values).encode())
-        for text in (self.rule, Path(self.network.file).read_bytes()):
-            found.update(hashlib.sha256(text).digest())
-        for split in self.data.splits().values():
+        for path in (self.rule, Path(self.network.file)):
+            found.update(hashlib.sha256(path.read_bytes()).digest())
+        for split in data.splits().values():
             for array in split:
                 found.update(repr((array.dtype, array.shape)).encode() + hashlib.sha256(array.data).digest())
         return found.hexdigest()
@@ -63,9 +87,9 @@ def code_digest(*more: str) -> str:
 class Store:
     """The kept runs of one optimizer."""
 
-    def __init__(self, made: Made, environment: Mapping[str, str] | None):
+    def __init__(self, task: Task, data: Dataset, environment: Mapping[str, str] | None):
         """Open it for runs of this environment; None takes those of any, as on a cluster of different machines."""
-        self._digest, self._environment = made.digest(), environment
+        self._digest, self._environment = task.digest(data), environment
 
     def find(self, wanted: Wanted, with_weights: bool = False) -> Run | None:
         """Return a run that was kept, if it is; `with_weights`: only one that holds its weights."""

@@ -93,14 +93,12 @@ def best_of_k(scores: np.ndarray, chance: float) -> np.ndarray:
 def runs_csv(selection: Sequence[Run], report: Sequence[Run]) -> bytes:
     """Write results/tuning/runs/*.csv: a row for each epoch of each run; a schedule's learning rate stays empty."""
     columns = [*LOSSES, metrics.BALANCED]
-    lines = [",".join(["role", "factor", "learning_rate", "seed", "epoch", *columns])]
-    for role, runs in ((SELECTION, selection), (REPORT, report)):
-        for run in runs:
-            rate = "" if math.isnan(run.learning_rate) else f"{run.learning_rate * run.factor:.6g}"
-            for epoch, values in enumerate(zip(*(run.history[name] for name in columns), strict=True), 1):
-                numbers = ",".join(f"{value:.6g}" for value in values)
-                lines.append(f"{role},{run.factor:.6g},{rate},{run.seed},{epoch},{numbers}")
-    return ("\n".join(lines) + "\n").encode()
+    rows = []
+    for role, run in [*((SELECTION, run) for run in selection), *((REPORT, run) for run in report)]:
+        rate = "" if math.isnan(run.learning_rate) else run.learning_rate * run.factor
+        by_epoch = zip(*(run.history[name] for name in columns), strict=True)
+        rows += [(role, run.factor, rate, run.seed, epoch, *values) for epoch, values in enumerate(by_epoch, 1)]
+    return metrics.csv_text(["role", "factor", "learning_rate", "seed", "epoch", *columns], rows).encode()
 
 
 def document(

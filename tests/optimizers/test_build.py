@@ -5,7 +5,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from descent.checks import optimizer_check
+from descent.checks import trial
 from descent.core import parameters
 from descent.core.parameters import ParametersError
 from descent.training import optimizers
@@ -145,9 +145,9 @@ def test_bad_schedule_is_refused_with_its_key_path(given, message):
 
 def test_class_of_keras_takes_its_step_or_is_refused_with_the_reason():
     entry = OptimizerEntry(class_name="Muon", config={})
-    optimizer_check.check_optimizer(entry, WHERE, optimizer_check.SMALL, jit_compile=True)
+    trial.check_optimizer(entry, WHERE, trial.SMALL, jit_compile=True)
     entry = OptimizerEntry(class_name="Muon", config={"exclude_layers": ["("]})
     with pytest.raises(ParametersError) as caught:
-        optimizer_check.check_optimizer(entry, WHERE, optimizer_check.SMALL, jit_compile=True)
+        trial.check_optimizer(entry, WHERE, trial.SMALL, jit_compile=True)
     [line] = str(caught.value).splitlines()
     assert line.startswith(f"{WHERE}: Muon cannot take a step: ")

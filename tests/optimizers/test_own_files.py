@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 import pytest
 
-from descent.checks import optimizer_check
+from descent.checks import trial
 from descent.core.parameters import ParametersError
 from descent.training import optimizers
 from descent.training.settings import OptimizerEntry
@@ -104,7 +104,7 @@ def test_own_hyperparameters_are_checked_by_the_type_of_their_default(mine):
 
 
 def try_out(entry, where):
-    optimizer_check.check_optimizer(entry, where, optimizer_check.SMALL, jit_compile=True)
+    trial.check_optimizer(entry, where, trial.SMALL, jit_compile=True)
 
 
 def method(body):

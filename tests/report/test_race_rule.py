@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from descent.analysis import race as racing
-from descent.analysis.race import next_look
+from descent.analysis import statistics
+from descent.analysis.statistics import next_look
 
 LOOKS = (5, 10, 20, 40)
 MEANS = np.array([94.67, 94.80, 94.34, 94.60, 94.23, 94.51, 86.93, 92.82]) / 100  # of the committed five runs each
@@ -23,7 +23,7 @@ def drawn(means, sds, repeats, runs=LOOKS[-1]):
 def race(runs, looks=LOOKS, started=None):
     """Hold the race of runs [..., optimizers, runs]."""
     runs = list(np.moveaxis(runs, -2, 0))
-    return racing.race(runs, looks, 0.95, IMAGE, started or len(runs))
+    return statistics.race(runs, looks, 0.95, IMAGE, started or len(runs))
 
 
 def by_pairs(runs, looks):
@@ -70,7 +70,7 @@ def test_one_planned_look_is_the_comparison_with_the_best():
 def test_who_left_needs_no_further_run():
     [runs] = drawn(MEANS, SDS, 1)
     whole = race(runs)
-    found = racing.race([values[:n] for values, n in zip(runs, whole.runs, strict=True)], LOOKS, 0.95, IMAGE, 8)
+    found = statistics.race([values[:n] for values, n in zip(runs, whole.runs, strict=True)], LOOKS, 0.95, IMAGE, 8)
     assert [values.tolist() for values in found] == [values.tolist() for values in whole]
 
 
@@ -79,7 +79,7 @@ def test_race_stands_at_the_look_before_while_one_of_it_lacks_runs():
     at_five = race(runs[:, :5])
     numbers = np.where(at_five.remains, 10, 5)
     numbers[at_five.remains.argmax()] = 9
-    standing = racing.race([values[:n] for values, n in zip(runs, numbers, strict=True)], LOOKS, 0.95, IMAGE, 8)
+    standing = statistics.race([values[:n] for values, n in zip(runs, numbers, strict=True)], LOOKS, 0.95, IMAGE, 8)
     assert standing.remains.tolist() == at_five.remains.tolist()
     assert standing.runs.max() == 5
     assert next_look(standing, LOOKS) == 10

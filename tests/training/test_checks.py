@@ -6,7 +6,7 @@ import tensorflow as tf
 from tensorflow.python.framework import config
 from test_alone import FILES, case
 
-from descent.checks import network_check, optimizer_check
+from descent.checks import trial
 from descent.core import parameters
 from descent.core.parameters import ParametersError
 from descent.training import networks
@@ -35,7 +35,7 @@ def deterministic():
 def test_optimizer_is_refused_with_the_reason(name):
     entry = case(name).model_copy(update={"config": {"learning_rate": 0.1}})
     with pytest.raises(ParametersError, match=f"^optimizers.mine(.file)?: .*{REFUSED[name]}"):
-        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
+        trial.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
 def test_method_of_keras_2_in_a_base_class_is_refused_with_the_signatures_of_today(tmp_path, monkeypatch):
@@ -46,20 +46,20 @@ def test_method_of_keras_2_in_a_base_class_is_refused_with_the_signatures_of_tod
     with pytest.raises(
         ParametersError, match=r"mine\.py has _prepare, which Keras 3 never calls: .* update_step\(self, "
     ):
-        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
+        trial.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
 def test_infinite_hyperparameter_is_taken_from_params_yaml():
     entry = {"class_name": "Grow", "config": {"growth_rate": float("inf")}, "file": "optimizers/infinite.py"}
     read = parameters.validate(entry, OptimizerEntry, "here")
     read = read.model_copy(update={"file": "tests/cases/optimizers/infinite.py"})
-    optimizer_check.check_optimizer(read, "optimizers.mine", WEIGHTS, jit_compile=True)
+    trial.check_optimizer(read, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*FILES} - {"matrices_only"}))
 def test_optimizer_is_taken(name):
-    optimizer_check.check_optimizer(case(name), "optimizers.mine", WEIGHTS, jit_compile=True)
+    trial.check_optimizer(case(name), "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
 @pytest.mark.slow
@@ -73,7 +73,7 @@ def test_state_that_starts_differently_at_one_seed_is_refused(tmp_path, monkeypa
     )
     entry = OptimizerEntry.model_construct(class_name="Mine", config={}, file="mine.py")
     with pytest.raises(ParametersError, match="Mine starts differently at one seed"):
-        optimizer_check.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
+        trial.check_optimizer(entry, "optimizers.mine", WEIGHTS, jit_compile=True)
 
 
 NOISE = """
@@ -100,7 +100,7 @@ def test_network_whose_randomness_or_counting_would_be_frozen_is_refused(noise, 
     (tmp_path / "networks").mkdir()
     (tmp_path / "networks/mine.py").write_text(NOISE.format(noise=noise))
     with pytest.raises(ParametersError, match=reason):
-        network_check.check_network(NetworkEntry(file="networks/mine.py", config={}), (4,), 3)
+        trial.check_network(NetworkEntry(file="networks/mine.py", config={}), (4,), 3)
 
 
 def network_case(name):
@@ -109,11 +109,11 @@ def network_case(name):
 
 
 def test_weight_without_gradient_is_named(capsys):
-    network_check.check_network(network_case("no_gradient"), (4, 3), 3)
+    trial.check_network(network_case("no_gradient"), (4, 3), 3)
     assert "no gradient for sequential/scale/variable" in capsys.readouterr().out
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["rotation", "half", "recurrent_dropout", "built_later", "hidden_state"])
 def test_network_is_taken(name):
-    assert isinstance(network_check.check_network(network_case(name), (6, 6), 3), keras.Model)
+    assert isinstance(trial.check_network(network_case(name), (6, 6), 3), keras.Model)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import toy
 
-from descent.checks import network_check
+from descent.checks import trial
 from descent.core.parameters import ParametersError
-from descent.data import datasets, ids
+from descent.data import datasets
 from descent.training import networks
 from descent.training.settings import NetworkEntry
 
@@ -51,7 +51,7 @@ HOST = dense("classes, activation=lambda x: tf.ensure_shape(tf.numpy_function(ab
 def test_shipped_network_is_accepted_and_starts_alike_whatever_was_built_before(file):
     config = {"hidden_units": [8, 8], "activation": "relu", "dropout": 0.5} if "mlp" in file else {}
     entry = NetworkEntry(file=file, config=config)
-    network_check.check_network(entry, (28, 28), 10)
+    trial.check_network(entry, (28, 28), 10)
     build = networks.builder(entry, (28, 28), 10)
     first = build(3)
     build(4)
@@ -78,7 +78,7 @@ def test_shipped_network_is_accepted_and_starts_alike_whatever_was_built_before(
 )
 def test_network_that_cannot_be_trained_fairly_is_refused_with_the_reason(entry, expression, message):
     with pytest.raises(ParametersError) as caught:
-        network_check.check_network(entry(expression), (4, 3), 10)
+        trial.check_network(entry(expression), (4, 3), 10)
     assert str(caught.value).startswith("params.yaml: network: networks/mine.py: ")
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -101,13 +101,13 @@ UNITS = DENSE.format(units="units", more="")
 def test_fault_in_the_config_is_refused_with_its_key_and_what_is_allowed(arguments, config, message, own):
     code = BUILD.format(arguments=f"shape, classes, {arguments}", expression=UNITS)
     with pytest.raises(ParametersError, match=re.escape(f"params.yaml: network.config{message}")):
-        network_check.check_network(own(f"import typing\n{code}", **config), (4, 3), 10)
+        trial.check_network(own(f"import typing\n{code}", **config), (4, 3), 10)
 
 
 def test_config_that_build_takes_is_taken(own):
     arguments = "shape, classes, units: tuple[int, ...] | int = 9, rates=(0.1, 0.2), scale=1.0, **more"
     entry = own(BUILD.format(arguments=arguments, expression=UNITS), units=10, rates=[0.3], scale=2, x=1)
-    network_check.check_network(entry, (4, 3), 10)
+    trial.check_network(entry, (4, 3), 10)
 
 
 RANDOM = np.random.default_rng(0)
@@ -134,9 +134,9 @@ def test_ids_that_an_embedding_cannot_look_up_are_refused(examples, message, ent
     made = entry(LOOKUP)
     seen = facts(examples)
     model = networks.builder(made, seen.shape, seen.classes)(0)
-    network_check.check_examples(made, model, facts(IDS))
+    trial.check_examples(made, model, facts(IDS))
     with pytest.raises(ParametersError, match=f"^params.yaml: network: networks/mine.py: .*{re.escape(message)}"):
-        network_check.check_examples(made, model, seen)
+        trial.check_examples(made, model, seen)
 
 
 def test_one_id_beyond_the_vocabulary_is_found_in_any_split_before_a_run(entry):
@@ -144,11 +144,11 @@ def test_one_id_beyond_the_vocabulary_is_found_in_any_split_before_a_run(entry):
     ids_seen[170, 7] = 500
     splits = [datasets.Split(values.astype("float32"), np.zeros(300, "int32")) for values in (IDS, ids_seen)]
     build = networks.builder(entry(LOOKUP), (20,), 2)
-    ids.try_splits(build, splits[:1], "here")
+    datasets.try_splits(build, splits[:1], "here")
     with pytest.raises(
         ParametersError, match=r"^here: embedding: expected whole numbers from 0 to 499 as ids, got 500"
     ):
-        ids.try_splits(build, splits, "here")
+        datasets.try_splits(build, splits, "here")
 
 
 RESCALED = dense().replace("layers.Flatten()", "layers.Rescaling(1 / 255), layers.Flatten()")
@@ -165,7 +165,7 @@ RESCALED = dense().replace("layers.Flatten()", "layers.Rescaling(1 / 255), layer
 )
 def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, entry, capsys):
     made = entry(expression)
-    network_check.check_examples(made, networks.builder(made, (6, 6), 2)(0), facts(PIXELS.astype(dtype)))
+    trial.check_examples(made, networks.builder(made, (6, 6), 2)(0), facts(PIXELS.astype(dtype)))
     printed = capsys.readouterr().out
     assert printed.startswith(f"params.yaml: network: networks/mine.py: {line}") if line else printed == ""
 
@@ -180,7 +180,7 @@ def test_examples_scaled_twice_or_not_at_all_are_noted(expression, dtype, line, 
 def test_activation_that_is_unknown_or_changes_the_shape_is_refused_in_plain_text(activation, message):
     entry = NetworkEntry(file="networks/mlp.py", config={"hidden_units": [8], "activation": activation, "dropout": 0})
     with pytest.raises(ParametersError, match=message) as caught:
-        network_check.check_network(entry, (28, 28), 10)
+        trial.check_network(entry, (28, 28), 10)
     assert str(caught.value).isprintable()  # Keras prints parts of its messages in bold
 
 
@@ -192,5 +192,5 @@ def test_file_without_the_function_is_refused(own):
 
 def test_network_that_xla_compiles_outside_of_a_loop_alone_is_trained_without_it(entry):
     encoded = "keras.Sequential([keras.Input(shape), layers.CategoryEncoding(5), layers.Dense(classes)])"
-    model = network_check.check_network(entry(encoded), (4,), 3)
+    model = trial.check_network(entry(encoded), (4,), 3)
     assert not networks.should_jit_compile(model, (4,))

@@ -1,7 +1,9 @@
-"""Refuses a network that could not be trained fairly."""
+"""Tries the network and each optimizer before anything trains: what is accepted trains, and as with Keras alone."""
 
 import inspect
 import typing
+import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -12,12 +14,11 @@ from pydantic.errors import PydanticSchemaGenerationError
 
 from descent.core import user_code
 from descent.core.parameters import Finite, ParametersError, at, did_you_mean, gathered, validate
-from descent.data import ids
-from descent.data.datasets import as_seen, extremes, is_divided
+from descent.data.datasets import as_seen, extremes, is_divided, try_examples
 from descent.data.settings import DatasetInfo
-from descent.training import networks, traced
+from descent.training import networks, optimizers, traced
 from descent.training.networks import WHERE
-from descent.training.settings import NetworkEntry
+from descent.training.settings import NetworkEntry, OptimizerEntry
 
 _LARGE = 20  # a value beyond it makes first steps large, unless the network scales or looks it up
 _SCALING = (
@@ -26,6 +27,13 @@ _SCALING = (
 )  # fmt: skip
 # The type of an argument that has no annotation is that of its default.
 _OF_DEFAULT = {bool: bool, int: int, float: Finite, str: str, list: list, tuple: list}
+# What Keras 2 called, and Keras 3, or its training loop with TensorFlow, does not.
+_NEVER_CALLED = {
+    "get_gradients", "get_updates", "scale_loss", "minimize", "compute_gradients", "stateless_apply",
+    "_create_slots", "_create_all_weights", "_prepare", "_prepare_local", "_compute_gradients", "_aggregate_gradients",
+    "_transform_gradients", "_resource_apply_dense", "_resource_apply_sparse", "_apply_dense", "_apply_sparse",
+}  # fmt: skip
+SMALL = (keras.Variable(tf.ones((4, 3)), name="kernel"), keras.Variable(tf.ones((3,)), name="bias"))
 
 
 def check_network(entry: NetworkEntry, input_shape: tuple[int, ...], classes: int) -> keras.Model:
@@ -97,7 +105,7 @@ def check_examples(entry: NetworkEntry, model: keras.Model, facts: DatasetInfo) 
     if not networks.is_plain(model):
         hint = "; uint8 is divided by 255: save ids as another type, x.astype('int32')" if divided else ""
         blank = np.full((1, *facts.shape), 1 / 255, np.float32)
-        ids.try_examples(model, list(map(extremes, examples)) or [blank], where, hint)
+        try_examples(model, list(map(extremes, examples)) or [blank], where, hint)
 
 
 def _refuse_config(entry: NetworkEntry) -> None:
@@ -137,3 +145,76 @@ def _check_step(entry: NetworkEntry, model: keras.Model, input_shape: tuple[int,
     first, again = (traced.text_of(networks.trace_step(model, input_shape, jit_compile=False).graph) for _ in range(2))
     if first != again:
         raise networks.refusal(entry, "Python code that does the same at every call", "another program the second time")
+
+
+def check_optimizer(entry: OptimizerEntry, where: str, weights: Sequence[keras.Variable], jit_compile: bool) -> None:
+    """Build an optimizer and let it take steps, so that what fails in a training fails here.
+
+    Args:
+        entry: of the optimizer.
+        where: file and key path of the entry, for messages.
+        weights: trainable variables of the network; they move.
+        jit_compile: the training will be compiled with XLA.
+
+    Raises:
+        ParametersError: as `optimizers.build`; for whatever a step raises; for a class from a file, if it is written
+            for Keras 2, if a step could not be traced once and serve a whole training, or if its state starts
+            differently at one seed.
+    """
+    if entry.file:
+        _refuse_keras_2(entry, where)
+    cannot = f"{where}: {entry.class_name} cannot take a step"
+    by_size = sorted(weights, key=lambda variable: int(np.prod(variable.shape)))
+    matrices, others = ([v for v in by_size if (len(v.shape) > 1) == wanted] for wanted in (True, False))
+    small = [*matrices[:1], *others[:1]]  # a traced step of more takes longer and shows no more
+    with user_code.refused(lambda reason: f"{cannot}: {reason}"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Gradients do not exist", UserWarning)
+        if entry.file:
+            _step(_fresh(entry, where, weights), weights)
+        optimizer = _fresh(entry, where, small)
+        start = [variable.numpy() for variable in optimizer.variables]
+        graph = _trace(optimizer, small)
+        if not entry.file:
+            return
+        if traced.text_of(graph) != traced.text_of(_trace(optimizer, small)):
+            raise ParametersError(
+                f"{cannot} twice: Python code in it counts, draws or remembers something, which a compiled step does"
+                " only once; keep it in a variable (add_variable), and use self.iterations to count"
+            )
+        traced.refuse_hidden_random(graph, where)
+        if jit_compile and (missing := traced.lacking_xla(graph)):
+            raise ParametersError(f"{cannot}: XLA, which compiles trainings, has no {', '.join(missing)}")
+        again = _fresh(entry, where, small)
+        same = (np.array_equal(old, new, equal_nan=True) for old, new in zip(start, again.variables, strict=True))
+        if not all(same) or traced.text_of(graph) != traced.text_of(_trace(again, small)):
+            raise ParametersError(f"{where}: {entry.class_name} starts differently at one seed; {traced.SEEDED}")
+
+
+def _refuse_keras_2(entry: OptimizerEntry, where: str) -> None:
+    """Refuse methods that Keras 3 never calls: they would have no effect, and it would train as another optimizer."""
+    rule = getattr(user_code.load(entry.file, f"{where}.file"), entry.class_name, None)
+    classes = [base for base in getattr(rule, "__mro__", ()) if base.__module__ == entry.file]
+    if found := sorted({name for base in classes for name in vars(base)} & _NEVER_CALLED):
+        today = "build(self, variables), update_step(self, gradient, variable, learning_rate) and get_config(self)"
+        reason = f"which Keras 3 never calls: an optimizer of Keras 3 defines {today}"
+        raise ParametersError(f"{where}.file: {entry.file} has {', '.join(found)}, {reason}")
+
+
+def _fresh(entry: OptimizerEntry, where: str, weights: Sequence[keras.Variable]) -> keras.optimizers.Optimizer:
+    keras.utils.set_random_seed(0)
+    optimizer = optimizers.build(entry, where)
+    optimizer.build(weights)
+    return optimizer
+
+
+def _step(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> None:
+    """Take as many steps as make one update."""
+    for _ in range(optimizer.gradient_accumulation_steps or 1):
+        optimizer.apply_gradients([(tf.ones(weight.shape, weight.dtype), weight) for weight in weights])
+
+
+def _trace(optimizer: keras.optimizers.Optimizer, weights: Sequence[keras.Variable]) -> tf.Graph:
+    """Trace one step, and run it: a plain call warns, from the fifth optimizer on, of tracing again and again."""
+    step = tf.function(lambda: _step(optimizer, weights), autograph=False).get_concrete_function()
+    step()
+    return step.graph
