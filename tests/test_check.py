@@ -103,6 +103,21 @@ def faults(tmp_path, monkeypatch, capsys):
     return run
 
 
+def test_keys_of_earlier_editions_are_answered_with_what_to_write_now(faults):
+    def spoil(parameters):
+        parameters["own_optimizers"] = {}
+        parameters["training"]["seeds"] = [0, 1]
+        parameters["optimizers"]["nadam"] = {"class_name": "keras2>Nadam", "config": {}}
+
+    section, seeds, nadam = faults(spoil)
+    assert "unknown section 'own_optimizers'" in section
+    assert section.endswith("; its entries stand in optimizers now")
+    assert "training: unknown key 'seeds'" in seeds
+    assert seeds.endswith("; write runs: N for the seeds 0 to N - 1")
+    assert "optimizers.nadam.class_name" in nadam
+    assert "file: optimizers/keras2_nadam.py, class_name: Nadam" in nadam
+
+
 def test_faults_of_all_sections_are_told_at_once(faults):
     def spoil(parameters):
         parameters["optimiser"] = {}

@@ -31,6 +31,15 @@ _PLAIN = {
     "expected <block end>, but found .*": "indent as the lines above, and close only brackets that are open",
 }
 
+_RENAMED = {  # keys and names of earlier editions, and what to write now
+    "own_optimizers": "its entries stand in optimizers now",
+    "seeds": "write runs: N for the seeds 0 to N - 1",
+    "keras2>": "the rules of Keras 2 are files now, such as file: optimizers/keras2_nadam.py, class_name: Nadam",
+    "equivalence_points": "it is equivalence_margin now",
+    "gaps_points": "remove it",
+    "half_width": "it is plot_range now",
+}
+
 
 class InputError(ValueError):
     """Something that a user gave cannot be used; the message alone says what, where and what would do."""
@@ -165,7 +174,9 @@ def end_with_message(main: Callable[..., None]) -> Callable[..., None]:
 
 
 def did_you_mean(name: Any, known: Collection[str]) -> str:
-    """End a message with the known name that is nearest to an unknown one, if any is near."""
+    """End a message with what an old key is called today, or with the known name that is nearest to an unknown one."""
+    if hint := next((hint for old, hint in _RENAMED.items() if str(name).startswith(old)), ""):
+        return f"; {hint}"
     by_lower_case = {str(one).lower(): one for one in known}
     near = difflib.get_close_matches(str(name).lower(), by_lower_case, n=1)
     return f"; did you mean {by_lower_case[near[0]]}?" if near else ""
