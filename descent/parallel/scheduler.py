@@ -59,7 +59,7 @@ class Plan(NamedTuple):
 
 
 def reproduce(target: str, jobs: int | None) -> int:
-    """Ask DVC what is out of date, run that in parallel, and let a plain `dvc repro` prove that nothing is left.
+    """Ask DVC what is out of date, run that in parallel, and let a plain `dvc repro` prove that nothing more is.
 
     Args:
         target: a dvc.yaml or a stage.
@@ -85,7 +85,8 @@ def reproduce(target: str, jobs: int | None) -> int:
         done = _run(plan.needs, jobs, lambda name: ["--single-item", name], live, stopped)
         if not stopped:
             _sort_locks(plan.orders)
-        done = done and _run({"dvc repro": set()}, 1, lambda _: [target], live, stopped)
+        if plan.needs:
+            done = done and _run({"dvc repro": set()}, 1, lambda _: [target], live, stopped)
     if stopped:
         print("Stopped. What was done is kept; the same command continues.")
         return 128 + stopped[0]
