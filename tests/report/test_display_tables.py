@@ -5,9 +5,7 @@ import math
 import pytest
 import synthetic
 
-from descent.analysis.study_tables import Tuned
 from descent.report import display_tables
-from descent.training.settings import OptimizerEntry
 
 
 def cells(table):
@@ -44,50 +42,9 @@ def test_what_is_not_known_is_a_dash():
     assert display_tables.leads([], conditions).rows == []
 
 
-def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
-    row = Tuned(
-        optimizer="sgd", factor=10.0, learning_rate=0.1, trials=27, certainty=0.8, default=0.85, default_sd=0.001,
-        val_accuracy=0.95, val_accuracy_sd=0.002, val_accuracy_low=0.94, val_accuracy_high=0.96, may_be_best="no",
-        behind_at_most=0.02, clearest_rival="adam", behind_at_least=0.001, runs=5, runs_compared=5, gain=0.1,
-        gain_low=0.09, gain_high=0.11, test_accuracy=0.96, good_range_decades=1.0, good_range_open=1, sensitivity=0.02,
-        at_edge=1, diverged=0,
-    )  # fmt: skip
-    kept = row._replace(optimizer="adam", factor=1.0, at_edge=0, may_be_best="yes", runs=10)
-    assert display_tables.tuned([kept, row]).rows == [
-        ["adam", "yes", "at most 2.00", "0.1", "85.00 ± 0.10", "95.00 ± 0.20", "default kept", "96.00", "10"],
-        [
-            "sgd", "no, adam leads", "at least 0.10", "≥ 0.1", "85.00 ± 0.10", "95.00 ± 0.20",
-            "10.00 (9.00 to 11.00)", "96.00", "5",
-        ],
-    ]  # fmt: skip
-    assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00", "27"]]
-
-
-def test_conditions_are_every_key_that_holds_for_all_and_every_optimizer_with_its_class_and_file():
-    rows = dict(display_tables.settings(synthetic.conditions()).rows)
-    assert (rows["training.runs"], rows["race.looks"]) == ("3", "[3]")
-    assert not any(key.startswith("optimizers") for key in rows)
-    entries = {
-        "sgd": OptimizerEntry(class_name="RMSprop", config={"rho": 0.9, "epsilon": 1e-07}),
-        "own": OptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
-    }
-    assert display_tables.optimizers(entries).rows == [
-        ["own", "Mine of optimizers/mine.py", ""],
-        ["sgd", "RMSprop", "epsilon 1e-07, rho 0.9"],
-    ]
-
-
 @pytest.mark.parametrize(
     ("mean", "sd", "written"),
     [(0.95063, 0.00238, "95.06 ± 0.24"), (0.9, math.nan, "90.00"), (math.nan, math.nan, "–"), (math.nan, 0.1, "–")],
 )
 def test_accuracy_is_percent_with_its_spread_as_far_as_known(mean, sd, written):
     assert display_tables.accuracy(mean, sd) == written
-
-
-def test_environments_that_differ_say_who_has_what():
-    other = {"sgd": {"device": "GPU"}, "adam": {"device": "CPU", "python": "3"}, "own": {"device": "CPU"}}
-    assert display_tables.environment(other).rows == [
-        ["device", "CPU (adam, own); GPU (sgd)"],
-        ["python", "3 (adam); not recorded (own, sgd)"],
-    ]
