@@ -1,18 +1,13 @@
 """Claims about building optimizers from entries: what is meant is made, anything else is refused with its key path."""
 
-from pathlib import Path
-
 import keras
 import pytest
 
 from descent.checks import optimizer_check
-from descent.core import parameters
 from descent.core.parameters import ParametersError
 from descent.training import optimizers
-from descent.training.settings import OptimizerEntry, Optimizers
+from descent.training.settings import OptimizerEntry
 
-ROOT = Path(__file__).parents[2]
-ENTRIES = parameters.read(ROOT / "params.yaml", "optimizers", Optimizers)
 WHERE = "params.yaml: optimizers.mine"
 RATE = f"{WHERE}.config.learning_rate"
 DECAY = {"initial_learning_rate": 0.1, "decay_steps": 10, "decay_rate": 0.9}
