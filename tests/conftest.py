@@ -15,10 +15,10 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # that it is ignored, 
 
 # Modules that take long start first, or one worker ends with them alone.
 LONGEST = (
-    "test_alone.py", "test_contract.py", "test_reruns.py", "test_runs.py", "test_checks.py", "test_own_case.py",
-    "test_end_to_end.py", "test_store.py", "test_scheduler.py", "test_update_rules.py", "test_repair.py",
-    "test_check.py", "test_cluster.py", "test_readme.py",
-    "test_race.py", "test_compare.py", "test_plots_page.py", "test_parent.py",
+    "test_alone.py", "test_race.py", "test_own_case.py", "test_contract.py", "test_reruns.py", "test_end_to_end.py",
+    "test_scheduler.py", "test_check.py", "test_checks.py", "test_runs.py", "test_update_rules.py", "test_cluster.py",
+    "test_readme.py", "test_repair.py",
+    "test_compare.py", "test_plots_page.py",
 )  # fmt: skip
 
 

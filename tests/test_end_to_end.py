@@ -1,10 +1,12 @@
-"""The pipeline on real MNIST at a small size: the accuracies known for it, equal bytes when repeated."""
+"""The pipeline on real MNIST at a small size: known accuracies, equal bytes when repeated, its end with DVC."""
 
 import json
 import re
 import shutil
+import subprocess
 from functools import partial
 
+import psutil
 import pytest
 from pipeline import Project
 
@@ -73,3 +75,23 @@ def test_trained_again_on_one_core_gives_equal_bytes_and_says_where_it_runs_and_
     assert any(line.startswith(f"adam: {details['environment']['device']}: ") for line in log)
     finished = r"adam  run 1/1  seed 0  val_accuracy 0\.9\d+  took \d+\.\d s  0 s left"
     assert any(re.fullmatch(finished, line) for line in log)
+
+
+@pytest.mark.slow
+def test_training_ends_with_the_dvc_that_started_it(reproduced, tmp_path):
+    project = reproduced.duplicate(tmp_path / "project")
+    project.edit(lambda parameters: parameters["training"].update(epochs=10**6))
+    command = ("dvc", "repro", "--quiet", "--single-item", "train@adam")
+    with project.start(*command, stdout=subprocess.PIPE) as dvc:
+        assert any(line.startswith("adam  run 1/1  epoch ") for line in dvc.stdout)
+        trainings = psutil.Process(dvc.pid).children(recursive=True)
+        assert trainings
+        dvc.kill()  # and nobody else
+    try:
+        _, alive = psutil.wait_procs(trainings, timeout=60)
+        assert not alive
+        assert not (project.folder / "results/history/adam.csv").exists()
+    finally:
+        for training in trainings:  # a million epochs
+            if training.is_running():
+                training.kill()

@@ -52,15 +52,3 @@ def test_what_is_finished_is_kept_whatever_comes_next(asked):
     runs.close()  # as Ctrl-C does
     list(executor.obtain(task, WANTED))
     assert asked == [WANTED, WANTED[1:]]
-
-
-@pytest.mark.usefixtures("asked")
-def test_lines_show_which_run_how_far_and_when_all_are_done(capsys):
-    list(executor.obtain(synthetic_runs.task(), [Wanted(0, 10**-0.5), Wanted(3)]))
-    accuracy = synthetic_runs.run(0).history["val_accuracy"][-1]
-    assert capsys.readouterr().out.splitlines() == [
-        "adam  run 1/2  epoch 1/2  loss 0.2500  val_accuracy 0.5000  0 s left",
-        f"adam  run 1/2  seed 0  learning rate x 0.3162  val_accuracy {accuracy:.4f}  took 0.3 s  0 s left",
-        "adam  run 2/2  epoch 1/2  loss 0.2500  val_accuracy 0.5000  0 s left",
-        "adam  run 2/2  seed 3  diverged  took 0.3 s  0 s left",
-    ]

@@ -214,5 +214,4 @@ def test_case_is_written_checked_and_the_same_the_second_time(folder, monkeypatc
     written = (folder / "params.yaml").read_bytes()
     call(monkeypatch, "data/own.npz", "--network", "networks/own.py", "--optimizer", "optimizers/own.py")
     assert "params.yaml: nothing to change" in capfd.readouterr().out
-    call(monkeypatch, "data/own.npz")
     assert (folder / "params.yaml").read_bytes() == written

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import pytest
 from pydantic import Field, JsonValue
 
-from descent.core.parameters import ParametersError, Section, between, read, refuse_unknown_sections
+from descent.core.parameters import ParametersError, Section, between, read
 
 ROOT = Path(__file__).parents[1]
 
@@ -138,14 +138,6 @@ def test_long_value_is_shown_in_part(refusal):
     message = refusal(rooms="x" * 10**5)
     assert message.startswith("params.yaml: home.rooms: expected an integer, got 'xxx")
     assert len(message) < 300
-
-
-def test_unknown_section_is_refused_with_those_there_are(home):
-    home()
-    with pytest.raises(
-        ParametersError, match=r"^params\.yaml: unknown section 'home'; allowed are hone; did you mean hone"
-    ):
-        refuse_unknown_sections("params.yaml", ["hone"])
 
 
 def test_input_error_and_ctrl_c_end_a_stage_with_a_line_and_any_other_error_with_its_traceback(tmp_path):

@@ -103,29 +103,30 @@ def test_make_race_after_the_race_changes_nothing_and_prints_the_way_back_to_the
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["Ctrl-C", "all killed"])
-def test_stopped_race_is_continued_by_the_same_command_to_the_same_bytes(how, raced, compared, tmp_path):
-    project, seconds = compared.duplicate(tmp_path / "project"), random.uniform(0.05, 0.8) * raced.seconds
-    running = project.start(*COMMAND.split()[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    time.sleep(seconds)
-    family = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
-    if how == "Ctrl-C":
-        running.send_signal(signal.SIGINT)
-    else:
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-    errors = running.communicate()[1]
-    assert how == "all killed" or "Traceback" not in errors
-    _, alive = psutil.wait_procs(family, timeout=60)
-    assert not alive, seconds
+def test_stopped_killed_and_repaired_race_is_continued_by_the_same_command_to_the_same_bytes(raced, compared, tmp_path):
+    """Stopped by Ctrl-C at any moment, and killed with all its processes, as by a power cut, at another."""
+    project, moments = compared.duplicate(tmp_path / "project"), [random.uniform(0.05, 0.5) for _ in range(2)]
+    for how, moment in zip(("Ctrl-C", "all killed"), moments, strict=True):
+        running = project.start(*COMMAND.split()[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        time.sleep(moment * raced.seconds)
+        family = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
+        if how == "Ctrl-C":
+            running.send_signal(signal.SIGINT)
+        else:
+            for process in family:
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+        errors = running.communicate()[1]
+        assert how == "all killed" or "Traceback" not in errors
+        _, alive = psutil.wait_procs(family, timeout=60)
+        assert not alive, moments
     deadline = time.monotonic() + 60
     while (repaired := project.attempt("make repair STAMP=")).returncode and time.monotonic() < deadline:
         time.sleep(0.5)
     assert repaired.returncode == 0
     done = project.attempt(COMMAND)
-    assert done.returncode == 0, (seconds, done.stdout, done.stderr)
-    assert project.made() == raced.made(), seconds
+    assert done.returncode == 0, (moments, done.stdout, done.stderr)
+    assert project.made() == raced.made(), moments
 
 
 @pytest.mark.slow
@@ -133,13 +134,13 @@ def test_two_equal_optimizers_both_remain_once_no_look_is_left(compared, tmp_pat
     project = compared.duplicate(tmp_path / "project")
 
     def change(parameters):
-        parameters["race"]["looks"] = LOOKS[:2]
+        parameters["race"]["looks"] = LOOKS[:1]
         parameters["optimizers"] = {name: {**parameters["optimizers"]["a"]} for name in ("first", "second")}
 
     project.edit(change)
     assert project.run(COMMAND).endswith(
-        "\nAfter 5 runs of each:\n  in the race: first, second\n"
-        "The race is over after 10 runs in all: no look is left in race.looks.\n"
+        "After 3 runs of each:\n  in the race: first, second\n"
+        "The race is over after 6 runs in all: no look is left in race.looks.\n"
     )
 
 
@@ -162,7 +163,8 @@ def test_failed_training_or_no_two_optimizers_end_the_race_with_a_line_and_chang
 
 def tiny(parameters):
     shrink(parameters)
-    parameters["race"]["looks"] = [2, 3, 4]
+    parameters["race"]["looks"] = [2, 3]
+    parameters["network"]["config"]["dropout"] = 0  # compiled in half the time
 
 
 def trained(output):
@@ -170,11 +172,35 @@ def trained(output):
     return sum(int(number) for number in re.findall(r"  run (\d+)/\1  ", output))
 
 
-@pytest.mark.slow
-def test_runs_are_trained_once_and_the_study_races_too(tmp_path, mnist_archive):
-    """With the real stages: a race, then the race of the study."""
-    project = Project.copy(tmp_path / "project", mnist_archive, tiny)
+def histories(project):
+    path = project.folder / "results/history"
+    return {name: (path / f"{name}.csv").read_text().splitlines() for name in ("adam", "sgd")}
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory, mnist_archive):
+    """A small comparison by the real stages, committed."""
+    project = Project.copy(tmp_path_factory.mktemp("real") / "project", mnist_archive, tiny)
     project.repro()
+    project.commit("Reproduce")
+    return project
+
+
+@pytest.mark.slow
+def test_module_that_computes_no_run_trains_nothing(real):
+    with (real.folder / "descent/runs/executor.py").open("a") as file:
+        file.write("# a comment\n")
+    output = real.run("dvc repro")
+    assert [stages_run(output), trained(output)] == [["compare", "train@adam", "train@sgd"], 0]
+    assert output.count(": 2 of 2 runs were kept\n") == 2
+    assert "loading TensorFlow" not in output
+    assert real.run("git status --porcelain results") == ""
+
+
+@pytest.mark.slow
+def test_runs_are_trained_once_and_the_study_races_too(real):
+    """With the real stages: a race, then the race of the study."""
+    project, before = real, histories(real)
     store = project.folder / ".dvc/tmp/runs"
     kept = {path.name: path.stat().st_ino for path in store.iterdir()}
     done = project.attempt(COMMAND)
@@ -183,9 +209,11 @@ def test_runs_are_trained_once_and_the_study_races_too(tmp_path, mnist_archive):
     assert max(runs.values()) > 2
     assert trained(done.stdout) == sum(runs.values()) - 4
     assert {name: (store / name).stat().st_ino for name in kept} == kept
+    for name, lines in histories(project).items():
+        assert [line for line in lines if not line.startswith("2,")] == before[name]
+        assert len(lines) == 1 + 2 * runs[name]  # epochs
     assert re.search(r"^Next: 3 runs of each optimizer in the race \(2 new ones, about \d+ s\)$", done.stdout, re.M)
 
-    project.edit(lambda of: of["race"].update(looks=[2, 3]))  # quicker
     study = project.attempt(f"{COMMAND} --study")
     assert study.returncode == 0, study.stdout + study.stderr
     assert {"adam": 2, "sgd": 2} | wanted(project) == runs

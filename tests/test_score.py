@@ -161,11 +161,6 @@ def test_study_chooses_the_rate_with_the_lower_loss():
     assert expected == sorted(expected, reverse=True)  # the more are tried, the lower the loss of the best
 
 
-def test_report_of_your_own_case_says_nothing_of_the_tutorial():
-    page = render.comparison(rare("accuracy"), synthetic.printed(), "<svg></svg>", SEEN, 1234)["index.html"].decode()
-    assert not any(word in page for word in ("MNIST", "utorial", "equivalence_margin"))
-
-
 @pytest.mark.parametrize(("score", "is_near"), [("accuracy", True), ("balanced_accuracy", False), ("loss", False)])
 def test_better_is_on_the_right_of_the_figure_and_the_largest_class_is_a_line_near_accuracies(score, is_near):
     found = rare(score)

@@ -1,7 +1,6 @@
 """Finished runs are kept: what comes back is what was kept, under the very same conditions only."""
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -163,48 +162,3 @@ def test_experiment_in_a_folder_of_its_own_uses_the_runs_of_its_repository(folde
     assert not RUNS.exists()
     monkeypatch.chdir(folder)
     assert opened().find(Wanted(1))
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, mnist_archive):
-    """A small project in which real trainings ran; the other stages are light stand-ins."""
-    folder = tmp_path_factory.mktemp("trained") / "project"
-    project = Project.copy(folder, mnist_archive, stubs=["check", "trace", "compare"])
-    project.repro()
-    project.commit("Reproduce")
-    return project
-
-
-def progress(output, name):
-    """What a training printed of its runs; of epochs it prints on a slow machine alone."""
-    lines = re.findall(rf"^{name}(?:  run|: \d).*", output, re.MULTILINE)
-    return [re.split("  seed|  val_", line)[0] for line in lines if "  epoch " not in line]
-
-
-@pytest.mark.slow
-def test_module_that_computes_no_run_trains_nothing(trained, tmp_path):
-    project = trained.duplicate(tmp_path / "project")
-    with (project.folder / "descent/runs/executor.py").open("a") as file:
-        file.write("# a comment\n")
-    output = project.run("dvc repro")
-    assert "Running stage 'train@adam'" in output
-    assert [progress(output, name) for name in ("adam", "sgd")] == [
-        [f"{name}: 2 of 2 runs were kept"] for name in ("adam", "sgd")
-    ]
-    assert "loading TensorFlow" not in output
-    assert project.run("git status --porcelain results") == ""
-
-
-@pytest.mark.slow
-def test_one_more_run_trains_one_run_of_each_optimizer(trained, tmp_path):
-    project = trained.duplicate(tmp_path / "project")
-    project.edit(lambda parameters: parameters["training"].update(runs=3))
-    output = project.run("dvc repro")
-    for name in ("adam", "sgd"):
-        assert progress(output, name) == [f"{name}: 2 of 3 runs were kept", f"{name}  run 1/1"]
-        before, after = (
-            (folder / f"results/history/{name}.csv").read_text().splitlines()
-            for folder in (trained.folder, project.folder)
-        )
-        assert [line for line in after if not line.startswith("2,")] == before
-        assert len(after) == len(before) + 2  # epochs

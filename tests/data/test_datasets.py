@@ -96,20 +96,6 @@ def test_validation_and_selection_of_ones_own_leave_the_others_whole(name, tmp_p
         refuse_sizes(sizes(7, 3), 7, info, "params.yaml")
 
 
-@pytest.mark.parametrize(
-    ("train_size", "validation_size", "selection_size", "message"),
-    [
-        (50001, 3000, 10000, "data.train_size: expected 1 to 50000, got 50001: the last 10000 training examples"),
-        (1, 3000, 60000, "tuning.selection_size: expected 1 to 59999, got 60000"),
-    ],
-)
-def test_impossible_size_is_refused_with_the_allowed_range(train_size, validation_size, selection_size, message):
-    refuse_sizes(sizes(50000, 9999), 10000, settings.FETCHED["mnist"], "params.yaml")
-    with pytest.raises(parameters.ParametersError) as refusal:
-        refuse_sizes(sizes(train_size, validation_size), selection_size, settings.FETCHED["mnist"], "params.yaml")
-    assert str(refusal.value).startswith(f"params.yaml: {message}")
-
-
 def test_split_of_a_single_class_is_refused_with_the_line_that_mixes_it():
     arrays = {"y_train": np.repeat(range(4), 250), "y_test": np.repeat(range(4), 250)}
     arrays["x_test"] = arrays["y_test"]

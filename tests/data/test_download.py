@@ -185,19 +185,6 @@ def test_message_lists_every_source_with_its_reason_and_what_to_do(server, tmp_p
     assert "download.mnist.sources.file" in or_do
 
 
-@pytest.mark.parametrize(
-    ("source", "message"),
-    [
-        ({"ftp": "ftp://x/y"}, ": unknown key 'ftp'; allowed are file, folder, keras, idx, npm"),
-        ({"keras": "mnist.npz"}, ".keras: expected a string to match pattern"),
-    ],
-)
-def test_source_that_is_none_is_refused_before_anything_is_asked(source, message):
-    with pytest.raises(parameters.ParametersError) as refusal:
-        section(**source)
-    assert str(refusal.value).startswith(f"params.yaml: download.mnist.sources{message}")
-
-
 @pytest.mark.parametrize("stop", [None, signal.SIGINT], ids=["no source", "Ctrl-C"])
 def test_stage_that_fails_or_is_stopped_leaves_nothing_half_written(stop, server, tmp_path):
     (tmp_path / "data/raw").mkdir(parents=True)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from pipeline import ROOT
 
-from descent.analysis import statistics
 from tools import calibration
 
 REPEATS = 2000
@@ -50,19 +49,3 @@ def test_study_is_as_sure_as_a_choice_is_made_again_where_rates_differ_by_an_sd_
     assert told == pytest.approx(again, abs=0.05)
     told, again = calibration.sureness(2, 3, 500)
     assert told < again
-
-
-def test_intervals_of_many_experiments_miss_where_those_of_the_report_do():
-    real = calibration.Measured(
-        ["a", "b", "c"], np.array([0.95, 0.94, 0.9]), np.array([0.001, 0.004, 0.0001]), 1e-4, 1e-4
-    )
-    shift = np.array([[0.002], [0], [0]])
-    values = np.random.default_rng(1).normal(real.means[:, None] + shift, real.sds[:, None], (8, 3, 3))
-    difference = real.means[:, None] - real.means
-    missed = []
-    for runs in values:
-        half, _ = statistics.simultaneous(runs, 0.95, real.resolution, 0 * difference)
-        means = runs.mean(axis=-1)
-        missed.append((np.abs(means[:, None] - means - difference) > half).any())
-    assert calibration.simultaneous_misses(values, real).tolist() == missed
-    assert 0 < sum(missed) < 8

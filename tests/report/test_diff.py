@@ -2,12 +2,10 @@
 
 import contextlib
 import io
-import os
-import subprocess
-import sys
 
 import pytest
 import synthetic
+from pipeline import Project
 
 from stages import diff
 
@@ -16,21 +14,8 @@ NAMES = ["adam", "sgd"]
 pytestmark = pytest.mark.filterwarnings("ignore:_NoneStep.value will soon raise:DeprecationWarning")
 
 
-class Repository:
-    """A folder with results, under Git and DVC; commands run there as a user types them."""
-
-    def __init__(self, folder):
-        self.folder = synthetic.project(folder, NAMES)
-        self.run("git init --quiet --initial-branch=main && dvc init --quiet --force")  # there is a folder .dvc
-        (self.folder / ".dvc/config").write_text("[core]\n    analytics = false\n    check_update = false\n")
-        self.commit("Start")
-
-    def run(self, command):
-        environment = os.environ | {
-            "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",  # noqa: PTH120
-            **{f"GIT_{who}_{what}": "a@example.org" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")},
-        }
-        subprocess.run(command, shell=True, cwd=self.folder, env=environment, capture_output=True, check=True)
+class Repository(Project):
+    """A folder with results, under Git and DVC."""
 
     def diff(self, *arguments):
         """Run `python -m stages.diff ARGUMENTS` in this process; returns what it prints."""
@@ -41,9 +26,6 @@ class Repository:
         shown.seek(0)
         return shown.read()
 
-    def commit(self, message):
-        self.run(f"git add --all && git commit --quiet --message '{message}'")
-
     def train(self, name, level, **details):
         (self.folder / f"results/history/{name}.csv").write_text(synthetic.history_text(level), encoding="utf-8")
         (self.folder / f"results/metrics/{name}.json").write_text(synthetic.metrics_text(level, **details))
@@ -52,7 +34,9 @@ class Repository:
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory):
     """The branch `main`, the branch `faster` with another result of sgd, the tag `untrained` without a result of it."""
-    repository = Repository(tmp_path_factory.mktemp("repository"))
+    repository = Repository(synthetic.project(tmp_path_factory.mktemp("repository"), NAMES))
+    repository.init()
+    repository.commit("Start")
     repository.run("git rm --quiet results/history/sgd.csv && git commit --quiet --message Lose && git tag untrained")
     repository.run("git reset --quiet --hard HEAD~1 && git checkout --quiet -b faster")
     parameters = repository.folder / "params.yaml"

@@ -6,7 +6,6 @@ import pytest
 import synthetic
 
 from descent.report import display_tables
-from descent.training.settings import OptimizerEntry
 
 
 def cells(table):
@@ -58,31 +57,9 @@ def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
     assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00", "27"]]
 
 
-def test_conditions_are_every_key_that_holds_for_all_and_every_optimizer_with_its_class_and_file():
-    rows = dict(display_tables.settings(synthetic.conditions()).rows)
-    assert (rows["training.runs"], rows["race.looks"]) == ("3", "[3]")
-    assert not any(key.startswith("optimizers") for key in rows)
-    entries = {
-        "sgd": OptimizerEntry(class_name="RMSprop", config={"rho": 0.9, "epsilon": 1e-07}),
-        "own": OptimizerEntry(class_name="Mine", config={}, file="optimizers/mine.py"),
-    }
-    assert display_tables.optimizers(entries).rows == [
-        ["own", "Mine of optimizers/mine.py", ""],
-        ["sgd", "RMSprop", "epsilon 1e-07, rho 0.9"],
-    ]
-
-
 @pytest.mark.parametrize(
     ("mean", "sd", "written"),
     [(0.95063, 0.00238, "95.06 ± 0.24"), (0.9, math.nan, "90.00"), (math.nan, math.nan, "–"), (math.nan, 0.1, "–")],
 )
 def test_accuracy_is_percent_with_its_spread_as_far_as_known(mean, sd, written):
     assert display_tables.accuracy(mean, sd) == written
-
-
-def test_environments_that_differ_say_who_has_what():
-    other = {"sgd": {"device": "GPU"}, "adam": {"device": "CPU", "python": "3"}, "own": {"device": "CPU"}}
-    assert display_tables.environment(other).rows == [
-        ["device", "CPU (adam, own); GPU (sgd)"],
-        ["python", "3 (adam); not recorded (own, sgd)"],
-    ]

@@ -1,6 +1,5 @@
 """The figures of the comparison: every line told apart and named, every axis with labels that can be read."""
 
-import collections
 import math
 from itertools import combinations
 
@@ -13,7 +12,6 @@ from descent.analysis.tables import CurvePoint, DiagnosticsPoint, Lead, Rank
 from descent.analysis.tutorial import TutorialPoint
 from descent.core import plot_style
 from descent.report import figures
-from descent.training.measurements import DIAGNOSTICS
 
 EIGHT = ["adadelta", "adagrad", "adam", "adamax", "nadam", "rmsprop", "sgd", "tfoptimizer"]
 EPOCHS = 6
@@ -165,14 +163,6 @@ def test_ranking_shows_every_run_and_sets_the_possible_best_on_grey():
     assert "diverged: 1 of 3" in [text for text, _ in texts(figure)]
 
 
-@pytest.mark.parametrize(("last", "far"), [(0.95, False), (0.8, True)])
-def test_one_far_behind_is_an_arrow_with_its_number_and_does_not_press_the_others_together(last, far):
-    figure = figures.ranking(found(last)).figure
-    arrows = [text for text, _ in texts(figure) if "\N{LEFTWARDS ARROW}" in text or "\N{RIGHTWARDS ARROW}" in text]
-    assert arrows == (["\N{LEFTWARDS ARROW} 80.0", "16.0 \N{RIGHTWARDS ARROW}\n(14.0 to 18.0)"] if far else [])
-    assert figure.axes[0].get_xlim()[0] > 0.88
-
-
 def test_figures_of_one_run_of_diverged_runs_alone_and_without_the_tutorial_can_be_drawn():
     whole = found()
     unknown = {"val_accuracy_low": math.nan, "behind_at_most": math.nan, "behind_at_least": math.nan}
@@ -183,29 +173,3 @@ def test_figures_of_one_run_of_diverged_runs_alone_and_without_the_tutorial_can_
     plot_style.png(lost.figure)
     assert "unknown, since every optimizer had a run that diverged" in lost.alternative
     plot_style.png(figures.tutorial(whole._replace(tutorial=[])).figure)
-
-
-def test_every_diagnostic_has_a_panel_one_without_a_title_of_its_own_too(monkeypatch):
-    columns = (*DIAGNOSTICS, "gradient_norm")
-    point = collections.namedtuple("Point", ["optimizer", "epoch", *columns])
-    rows = [point("adam", epoch, *range(1, 1 + len(columns))) for epoch in (1, 2)]
-    monkeypatch.setattr(figures, "DIAGNOSTICS", columns)
-    drawn = figures.diagnostics(found()._replace(diagnostics=rows))
-    panels = [axes for axes in drawn.figure.axes if axes.get_visible()]
-    assert [axes.lines[0].get_ydata().tolist() for axes in panels] == [[i, i] for i in range(1, 1 + len(columns))]
-    assert panels[-1].get_title() == "Gradient norm"
-    assert "Gradient norm" in drawn.alternative
-
-
-def test_tutorial_lays_the_printed_points_over_our_line():
-    figure = figures.tutorial(found()).figure
-    assert [axes.get_ylabel() for axes in figure.axes if axes.get_ylabel()] == ["adam", "sgd"]
-    ours, printed = figure.axes[0].lines
-    assert (ours.get_ydata().tolist(), printed.get_ydata().tolist()) == ([0.9] * EPOCHS, [0.5] * EPOCHS)
-
-
-def test_words_for_the_figures_name_the_extremes():
-    words = {name: draw(found()).alternative for name, draw in figures.FIGURES.items()}
-    assert "from 95 (sgd) to 96 (adadelta)" in words["ranking"]
-    assert "from 0.1667 (adadelta) to 0.1783 (tfoptimizer)" in words["curves"]
-    assert "(adam, sgd)" in words["tutorial"]

@@ -138,14 +138,6 @@ def test_what_cannot_be_said_is_said_so():
     assert any("the tutorial's numbers agree with ours is unknown" in sentence for sentence in summary(names=("own",)))
 
 
-def test_error_of_the_test_accuracy_is_binomial_and_over_the_runs():
-    (said,) = [sentence for sentence in summary(names=("adam",)) if "standard errors" in sentence]
-    binomial, over_runs = 100 * math.sqrt(0.971 * 0.029 / 7000), 0.1 / math.sqrt(3)
-    assert "(7000 examples" in said
-    assert f"makes {binomial:.2f} to {binomial:.2f} percentage points" in said
-    assert f"the runs make {over_runs:.2f} to {over_runs:.2f}." in said
-
-
 def test_reading_says_which_examples_are_harder_only_where_they_are():
     ranking, _, conditions = synthetic.findings()
     assert "harder than the test examples, by 1.5 to 4.0 " in text.reading(ranking, [0.015, 0.04, math.nan], conditions)

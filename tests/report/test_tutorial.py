@@ -40,11 +40,6 @@ def test_replication_is_at_the_last_common_epoch_and_over_the_last_common_epochs
     assert rows[1].deviation == pytest.approx((0.75 - runs.mean()) / (runs.std(ddof=1) * math.sqrt(4 / 3)))
 
 
-def test_one_run_of_ours_has_no_deviation_but_its_mean():
-    (row,) = tutorial.replications(histories(runs=1, names=("adam",)), linear("adam"), 1)
-    assert (row.epochs, math.isnan(row.deviation), math.isfinite(row.mean)) == ("4", True, True)
-
-
 def replications(differences):
     return [
         tutorial.Replication(str(i), "20", 0.9 + i / 100 + gap, 0.9 + i / 100, 0.01, 100 * gap, 0.1, 0.1, 0.01)

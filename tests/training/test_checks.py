@@ -57,7 +57,7 @@ def test_infinite_hyperparameter_is_taken_from_params_yaml():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted({*FILES} - {"matrices_only"}))
+@pytest.mark.parametrize("name", FILES)
 def test_optimizer_is_taken(name):
     trial.check_optimizer(case(name), "optimizers.mine", WEIGHTS, jit_compile=True)
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from descent.training.dropout import ThreefryDropout, drop, use_threefry
+from descent.training.dropout import drop, use_threefry
 
 
 @tf.function(jit_compile=True)
@@ -34,24 +34,6 @@ def test_masks_change_with_seed_and_counter_and_nothing_else():
     assert not np.array_equal(one, other)
     for quarter, following in pairwise(np.split(one, 4)):  # units that share a random number do not share their fate
         assert np.mean((quarter == 0) == (following == 0)) == pytest.approx(0.5, abs=0.07)
-
-
-class OwnDropout(layers.Dropout):
-    """A Dropout of the user's own, which calls what it wants."""
-
-
-def test_only_plain_dropout_is_replaced_and_the_structure_stays():
-    keras.utils.set_random_seed(0)
-    inner = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5)])
-    stack = [layers.Dropout(0.5), OwnDropout(0.5), layers.Dropout(0.5, noise_shape=(None, 1)), inner, layers.Dense(2)]
-    model = keras.Sequential([keras.Input((4,)), *stack])
-    states = [variable.numpy() for variable in model.variables]
-    use_threefry(model)
-    kinds = [type(layer) for layer in (*model.layers[:3], inner.layers[0])]
-    assert kinds == [ThreefryDropout, OwnDropout, layers.Dropout, ThreefryDropout]
-    assert all(np.array_equal(a, b.numpy()) for a, b in zip(states, model.variables, strict=True))
-    x = np.ones((3, 4), "float32")
-    assert np.array_equal(model(x, training=False), model.layers[-1](x))
 
 
 def test_two_layers_of_a_network_draw_other_masks_and_each_step_new_ones():

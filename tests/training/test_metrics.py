@@ -76,11 +76,6 @@ def test_diverged_run_is_counted_and_never_averaged_away():
     assert details["test_accuracy"] == [0.9, None]
 
 
-def test_one_run_has_no_spread():
-    written = document(run(0, [0.5, 0.5]))
-    assert (written["val_accuracy"], written["val_accuracy_sd"], written["epochs_to_target"]) == (0.5, None, None)
-
-
 def test_validation_hits_are_counted_over_all_runs_in_the_last_epochs():
     none, one, both = [False] * 3, [True, False, False], [True, True, False]
     written = document(run(0, [0.1, 0.2, 0.4], [both, one, both]), run(1, [0.1, 0.3, 0.5], [both, none, both]))
@@ -97,8 +92,3 @@ def test_history_has_a_row_for_each_epoch_and_seed():
     assert [line.split(",")[:3] for line in lines[1:]] == [
         ["0", "1", "0.123457"], ["7", "1", "1"], ["0", "2", "nan"], ["7", "2", "0.5"],
     ]  # fmt: skip
-
-
-def test_machines_that_differ_are_all_named():
-    found = metrics.merged([{"cpu": "a", "python": "3"}, {"cpu": "b", "python": "3"}])
-    assert found == {"cpu": "a | b", "python": "3"}

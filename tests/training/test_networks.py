@@ -184,12 +184,6 @@ def test_activation_that_is_unknown_or_changes_the_shape_is_refused_in_plain_tex
     assert str(caught.value).isprintable()  # Keras prints parts of its messages in bold
 
 
-def test_file_without_the_function_is_refused(own):
-    message = "network.file: expected a file with a function build, got 'networks/mine.py'"
-    with pytest.raises(ParametersError, match=message):
-        networks.builder(own("x = 1\n"), (4, 3), 10)
-
-
 def test_network_that_xla_compiles_outside_of_a_loop_alone_is_trained_without_it(entry):
     encoded = "keras.Sequential([keras.Input(shape), layers.CategoryEncoding(5), layers.Dense(classes)])"
     model = trial.check_network(entry(encoded), (4,), 3)

@@ -8,12 +8,11 @@ import pytest
 import tensorflow as tf
 import toy
 from keras import layers
-from toy import SMALLEST, TEST, TRAIN, VALIDATION, settings, train
+from toy import SMALLEST, TEST, TRAIN, VALIDATION, train
 
-from descent.core import parameters
 from descent.training import environment, networks, optimizers
 from descent.training.measurements import LOSSES, Wanted
-from descent.training.settings import NetworkEntry, OptimizerEntry, TrainingParameters
+from descent.training.settings import NetworkEntry, OptimizerEntry
 
 
 def sgd(learning_rate=0.1):
@@ -178,9 +177,3 @@ def test_environment_names_what_decides_how_results_are_rounded(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_max_isa=AVX")
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)  # as a test that loads TensorFlow before may leave it
     assert environment.environment()["settings"] == "XLA_FLAGS=--xla_cpu_max_isa=AVX"
-
-
-@pytest.mark.parametrize("change", [{"runs": 0}, {"epochs": 0}, {"last_epochs": 3}])
-def test_impossible_training_is_refused(change):
-    with pytest.raises(parameters.ParametersError, match=f"^training.{next(iter(change))}"):
-        parameters.validate(settings().model_dump() | change, TrainingParameters, "training")

@@ -1,9 +1,7 @@
-"""What a kill leaves is taken back by `make repair` and made again by `make repro`, down to the bytes."""
+"""What a kill leaves is taken back by `make repair`; kills at any moment: tests/test_race.py."""
 
-import signal
 import subprocess
 import time
-from contextlib import suppress
 
 import psutil
 import pytest
@@ -48,24 +46,3 @@ def test_nothing_is_touched_while_dvc_works(project):
         for process in [*psutil.Process(working.pid).children(recursive=True), working]:
             process.kill()
         working.wait()
-
-
-def test_killed_repaired_and_reproduced_everything_is_as_if_nothing_had_been(project):
-    """A power cut kills every process of `make repro`, SIGTERM stops the next; the parameters change each time."""
-    before = project.made()
-    command, silent = ["python", "-m", "stages.repro", "--jobs", "2"], subprocess.DEVNULL
-    for epochs, seconds, kill in [(3, 4, signal.SIGKILL), (4, 3, signal.SIGTERM)]:
-        project.edit(lambda of, epochs=epochs: of["training"].update(epochs=epochs))
-        running = project.start(*command, stdout=silent, stderr=silent)
-        time.sleep(seconds)
-        others = psutil.Process(running.pid).children(recursive=True) if kill == signal.SIGKILL else []
-        for process in (running, *others):
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(kill)
-        running.wait()
-    project.run("git checkout params.yaml")
-    deadline = time.monotonic() + 30  # for what the killed runs started
-    while project.attempt(REPAIR).returncode and time.monotonic() < deadline:
-        time.sleep(0.5)
-    project.run("python -m stages.repro")
-    assert project.made() == before

@@ -11,7 +11,7 @@ from report import synthetic
 from synthetic_runs import JUDGING
 
 from descent.analysis import records
-from descent.core.parameters import InputError, ParametersError, validate
+from descent.core.parameters import InputError, validate
 from descent.core.process import write_file
 from descent.data.datasets import Dataset, Split
 from descent.runs import executor
@@ -89,11 +89,6 @@ def test_grid_goes_on_beyond_an_end_as_long_as_the_best_is_there_and_as_far_as_i
     assert factors[chosen] == pytest.approx(expected)
     assert accuracy.shape == (len(factors), 2)
     assert len(factors) <= 5
-
-
-def test_impossible_study_is_refused_by_its_key_path():
-    with pytest.raises(ParametersError, match=r"^params\.yaml: tuning\.seeds: expected distinct seeds"):
-        tuning(seeds=[7, 7])
 
 
 def written():

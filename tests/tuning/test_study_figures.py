@@ -2,7 +2,6 @@
 
 from itertools import combinations
 
-import numpy as np
 import pytest
 import synthetic_study
 from matplotlib.text import Text
@@ -49,14 +48,6 @@ def test_sensitivity_stars_the_best_rate_and_dots_the_default():
     assert [x for x, _ in points(adam, "*")] == pytest.approx([0.001])
     assert [x for x, _ in points(sgd, "*")] == pytest.approx([0.01 * 10**1.5])
     assert [x for x, _ in points(sgd, "o")] == pytest.approx([0.01])
-
-
-def test_rate_at_which_runs_diverged_is_a_hollow_triangle_with_their_number_and_no_accuracy():
-    axes = figures.sensitivity(synthetic_study.study(["sgd"])).figure.axes[0]
-    assert [rate for rate, _ in points(axes, "v")] == [pytest.approx(1.0)]
-    assert "2 of 3" in [text.get_text() for text in axes.texts]
-    [line] = [line for line in axes.lines if line.get_marker() == "."]
-    assert np.isnan(line.get_ydata()).tolist() == [False] * 8 + [True]
 
 
 @pytest.mark.parametrize(

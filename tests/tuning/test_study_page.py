@@ -13,6 +13,7 @@ from stages import compare_tuning
 PLOTS_PAGE = (Path(__file__).parents[2] / compare_tuning.PLOTS_PAGE).read_text(encoding="utf-8")
 TEXTS = {"answer": "adam is best.", "conditions": "Learning rate tuned.", "reading": "Within a column."}
 TEXTS |= {"kind": "accuracy", "near": "1 percentage point", "difference": "percentage points"}
+WIDTH = 390  # of a phone
 # Moves every control as a reader does, and notes what is drawn after each move.
 PLAY = """
     const all = (selector) => [...document.querySelectorAll(selector)];
@@ -75,20 +76,18 @@ def whole():
     return html(synthetic_study.study())
 
 
-@pytest.fixture(scope="module", params=[1200, 390], ids=["light", "dark phone"])
-def played(request, whole, tmp_path_factory):
-    """What was drawn while the controls moved; on a narrow screen in the dark."""
-    dark = request.param == 390
-    noted, visit = browser.ask(whole, tmp_path_factory.mktemp("played"), PLAY, request.param, dark=dark)
-    return noted, visit, request.param
+@pytest.fixture(scope="module")
+def played(whole, tmp_path_factory):
+    """What was drawn while the controls moved, on a narrow screen in the dark."""
+    return browser.ask(whole, tmp_path_factory.mktemp("played"), PLAY, WIDTH, dark=True)
 
 
 @pytest.mark.slow
 def test_page_asks_no_host_and_its_charts_fit_the_window_in_the_colours_of_the_page(played):
-    noted, visit, width = played
+    noted, visit = played
     assert (visit.requests, visit.console) == ([], [])
     assert noted["overflow"] == 0
-    assert noted["widest"] <= width
+    assert noted["widest"] <= WIDTH
     assert noted["written"] == [noted["text"]]
     assert noted["black"] == noted["text"]  # sgd's black line is white in the dark
     # Every optimizer has a line in each chart; `own` runs with a schedule: no learning rate.
@@ -98,7 +97,7 @@ def test_page_asks_no_host_and_its_charts_fit_the_window_in_the_colours_of_the_p
 
 @pytest.mark.slow
 def test_sliders_and_picks_move_every_chart(played):
-    noted, _, _ = played
+    noted, _ = played
     assert {part.split()[0] for part in noted["start"].split(";")} == {"adam", "own", "sgd"}
     label, words = noted["off"]
     assert label == "× 10"
