@@ -26,7 +26,7 @@ from tabulate import tabulate
 
 from descent.core import parameters, process, user_code
 from descent.core.parameters import InputError
-from descent.core.parameters_file import with_values
+from descent.core.write_parameters import with_values
 from descent.data import datasets
 from descent.data import settings as data_settings
 from descent.data.settings import DataParameters, DatasetInfo

@@ -17,7 +17,7 @@ from descent.analysis import records, statistics, tables
 from descent.analysis.settings import Conditions
 from descent.analysis.tables import Verdict
 from descent.core import parameters, process
-from descent.core.parameters_file import with_values
+from descent.core.write_parameters import with_values
 from descent.parallel import scheduler
 from descent.runs.metrics import SCORES, Score
 from descent.runs.store import Store, Task

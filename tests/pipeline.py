@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 HIDING = ROOT / "tests/hiding"
 STUBS = ("check", "train", "trace", "compare")  # stages that have a light stand-in
 yaml = YAML()
-yaml.width = 10**6  # as descent.core.parameters_file writes: no line is wrapped
+yaml.width = 10**6  # as descent.core.write_parameters writes: no line is wrapped
 
 
 def shrink(parameters: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pipeline import ROOT, yaml
 
 from descent.core import parameters, process
-from descent.core.parameters_file import with_values
+from descent.core.write_parameters import with_values
 from descent.data import datasets
 from descent.data.settings import DataParameters, DatasetInfo, refuse_sizes
 from descent.training.settings import NetworkEntry, Optimizers
