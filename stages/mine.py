@@ -101,7 +101,7 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
     batch = LARGEST_BATCH
     while batch > SMALLEST_BATCH and train < FEWEST_BATCHES * batch:
         batch //= 2
-    fewer = f"{LARGEST_BATCH} gives fewer than {FEWEST_BATCHES} an epoch"
+    fewer = f"{LARGEST_BATCH} gives fewer than {FEWEST_BATCHES} batches an epoch"
     reason = "as in the committed comparison" if batch == LARGEST_BATCH else fewer
     batch = min(batch, train)
     train -= train % batch  # an epoch that ends in a small batch ends in a noisy step
@@ -116,12 +116,12 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
     labels = data_settings.cut(facts.labels(), section)["validation"]
     largest, share = data_settings.largest_class(labels, facts.names())
     target = round((1 + share) / 2, 3)
-    reached = f"always answering {largest} reaches {share:.3f}; halfway from there to 1"
+    reached = f"halfway between {share:.3f} (always answering {largest}) and 1"
     return [
         ("download", {}, "your data set is here"),
         ("data.file", file, f"{facts.classes} classes, examples {list(facts.shape)}"),
         ("data.train_size", train, f"of {trainable}: {steps} whole batches"),
-        ("data.validation_size", validation, f"of {evaluable}; {test} test"),
+        ("data.validation_size", validation, f"of {evaluable}; {test} others test"),
         ("tuning.selection_size", selection, "do not train: make tune chooses learning rates on them"),
         ("training.batch_size", batch, reason),
         ("training.epochs", epochs, f"{epochs * steps} update steps; the committed comparison has {STEPS}"),

@@ -88,7 +88,13 @@ def test_winner_is_that_of_the_score_and_told_in_its_unit(score, winner, unit):
     assert last.behind_at_least > 0
     files = render.comparison(found, {}, "<svg></svg>", SEEN, 1234)
     page, text = files["index.html"].decode(), files["ranking.md"].decode()
-    for words in ("2: healthy, ill", "[8], float32", "-3 to 4.5", "healthy, 98\N{NO-BREAK SPACE}% of the validation", "1,234"):
+    for words in (
+        "2: healthy, ill",
+        "[8], float32",
+        "-3 to 4.5",
+        "98\N{NO-BREAK SPACE}% of the validation",
+        "1,234",
+    ):
         assert words in page
     assert f"**{winner} is the best of the two optimizers" in text
     assert f" {unit} after 3 runs of each" in text

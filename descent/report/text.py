@@ -67,10 +67,10 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         behind = [row.behind_at_most for row in remaining]
         if not any(map(math.isnan, behind)):
             first, *others = remaining
-            rest = others[0].optimizer if len(others) == 1 else f"each of the other {_word(len(others))}"
+            rest = others[0].optimizer if len(others) == 1 else f"any of the other {_word(len(others))}"
             text += (
-                f" {first.optimizer} has the best mean. If another one is really better, {first.optimizer} is at most "
-                f"{score.text(behind[0])} {score.difference} behind it, and {rest} at most {score.text(max(behind))}."
+                f" Even if another one is really better, choosing {first.optimizer} loses at most "
+                f"{score.text(behind[0])} {score.difference}, and choosing {rest} at most {score.text(max(behind))}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
@@ -164,7 +164,7 @@ def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     text, score = f"Every learning rate is tuned. {verdict(rows, conditions)}", SCORES[conditions.training.score]
     gained = max((row for row in rows if row.gain > 0), key=lambda row: row.gain, default=None)
     if gained:
-        text += f" Tuning gained {gained.optimizer} most: {score.text(gained.gain)} {score.difference}."
+        text += f" {gained.optimizer} gained most from tuning: {score.text(gained.gain)} {score.difference}."
     return text
 
 
