@@ -97,7 +97,7 @@ def test_winner_is_that_of_the_score_and_told_in_its_unit(score, winner, unit):
     ):
         assert words in page
     assert f"**{winner} is the best of the two optimizers" in text
-    assert f" {unit} after 3 runs of each" in text
+    assert f" {unit} after 3 runs of both" in text
     assert SCORES[score].heading in text
 
 

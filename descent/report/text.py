@@ -117,7 +117,7 @@ def reading(ranking: Sequence[Rank], gaps: Sequence[float], conditions: Conditio
     parts = _verdicts(ranking, score)
     known = [100 * gap for gap in gaps if math.isfinite(gap)]
     other = "validation and test examples are not the same"
-    if score.column != "val_accuracy":
+    if conditions.training.score == "balanced_accuracy":
         other = "test accuracy and the epochs to the target count all examples alike"
     elif known and min(known) > 0:
         harder = f"by {min(known):.1f} to {max(known):.1f} percentage points after the last epoch"
