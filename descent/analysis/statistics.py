@@ -47,7 +47,7 @@ def summarize(runs: np.ndarray, confidence: float, resolution: float = 0.0) -> S
 def welch_interval(
     ahead: np.ndarray, behind: np.ndarray, confidence: float, resolution: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Welch's interval for the mean of `ahead` minus that of `behind`: the test that every comparison here rests on.
+    """Welch's interval for the mean of `ahead` minus that of `behind`: for the race, for what tuning gains, for a diff.
 
     Returns:
         Low and high ends, [...]; nan where the difference is unknown.
@@ -63,10 +63,11 @@ def welch_interval(
 def leads_at_least(runs: Sequence[np.ndarray], confidence: float, resolution: float) -> np.ndarray:
     """How far each optimizer leads each other one, at the least: lower ends of one-sided intervals.
 
+    This is the test by which the race excludes; another one that bounds a lead may stand here.
     Each is at 1 - (1 - confidence) / (optimizers - 1), so that those of any one optimizer, the best say, hold together.
 
     Returns:
-        [..., optimizers, optimizers], row over column; nan where unknown, -inf for an optimizer over itself.
+        [..., optimizers, optimizers], row over column; nan where unknown, -inf for an optimizer over itself alone.
     """
     k = len(runs)
     least = np.full((*np.shape(runs[0])[:-1], k, k), -np.inf)
