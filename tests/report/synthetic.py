@@ -47,8 +47,9 @@ def history_text(level, runs=3, diverged_seed=None, noise=0.001):
             jitter = np.random.default_rng([seed, epoch, round(1000 * level)]).normal(0, noise)
             accuracy = round(IMAGES * (level - 0.05 * (EPOCHS - epoch) + jitter)) / IMAGES
             scores = [1 - accuracy, accuracy, 1.1 - accuracy, accuracy, 2.0, 40.0, 0.05, 0.25]
+            scores += [0.5] * (len(HISTORY) - 2 - len(scores))  # a column that is new
             if seed == diverged_seed and epoch > 2:
-                scores = [math.nan] * 8
+                scores = [math.nan] * len(scores)
             lines.append(",".join(f"{value:.6g}" for value in [seed, epoch, *scores]))
     return "\n".join(lines) + "\n"
 
