@@ -67,7 +67,7 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         behind = [row.behind_at_most for row in remaining]
         if not any(map(math.isnan, behind)):
             first, *others = remaining
-            rest = others[0].optimizer if len(others) == 1 else f"any of the other {_word(len(others))}"
+            rest = others[0].optimizer if len(others) == 1 else f"any other of the {_word(len(remaining))}"
             text += (
                 f" Even if another one is really better, choosing {first.optimizer} loses at most "
                 f"{score.text(behind[0])} {score.difference}, and choosing {rest} at most {score.text(max(behind))}."
