@@ -1,5 +1,6 @@
 """README and docs are true: every command exists, every link leads somewhere, every quoted figure is committed."""
 
+import csv
 import json
 import re
 import shlex
@@ -98,6 +99,19 @@ def test_experiment_of_readme_is_understood(line, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     faults, understood, _ = check.understand()
     assert (faults, understood.keys()) == ([], check.SECTIONS.keys())
+
+
+def test_what_readme_says_in_its_own_words_is_what_the_results_say():
+    said, races = " ".join(read("README.md").split()), read(experiments.FOLDER / "race.md")
+    winners = re.findall(r"^\*\*(?:Every learning rate is tuned\. )?(\w+) is the best", races, re.MULTILINE)
+    assert "{} at the default rates and {} at the tuned ones".format(*winners) in said
+    tuned = {row["optimizer"]: row for row in csv.DictReader(read("results/tuning/report/tuned.csv").splitlines())}
+    adam, nadam, sgd = tuned["adam"], tuned["nadam"], tuned["sgd"]
+    assert (adam["may_be_best"], nadam["may_be_best"]) == ("yes", "no")
+    assert float(adam["val_accuracy"]) < float(nadam["val_accuracy"])
+    assert float(adam["gain"]) < 0
+    best = max(float(row["default"]) for row in tuned.values())
+    assert float(sgd["gain"]) > (best - float(sgd["default"])) / 2  # "most of sgd's gap"
 
 
 def test_pages_of_experiments_show_their_own_commands():

@@ -83,7 +83,7 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
 def at_least(row: Rank | Tuned, score: Score) -> str:
     """Write by how much the clearest rival leads an optimizer at the least, never as "at least 0.00"."""
     written = score.text(row.behind_at_least)
-    return f"at least {written}" if float(written) else "more than 0"
+    return f"at least {written if float(written) else f'{score.factor * row.behind_at_least:.1g}'}"
 
 
 def stated_conditions(conditions: Conditions, test_size: int, largest: tuple[str, float]) -> str:
