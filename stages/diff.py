@@ -53,10 +53,11 @@ def main() -> None:
     score = parameters.read("params.yaml", "training", TrainingParameters).score  # the one of today compares both
     try:
         before, after = (read_revision(revision, report, score) for revision in (asked.before, asked.after))
-    except parameters.InputError as error:
+    except parameters.InputError:
         if not asked.brief:
             raise
-        print(f"Results cannot be compared with the committed ones: {error}")  # the caller, `make repro`, must not fail
+        # As after `make mine` and its commit. The caller, `make repro`, must not fail.
+        print(f"No committed results to compare with (python -m stages.diff {asked.before} says why): commit yours.")
         return
     names = (asked.before, asked.after or "workspace")
     if asked.brief:

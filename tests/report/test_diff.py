@@ -75,7 +75,8 @@ def test_the_workspace_or_an_experiment_may_be_the_second_revision(clean):
 def test_brief_is_silent_while_results_are_those_of_head_and_else_one_line_that_never_fails(clean):
     assert clean.diff("HEAD", "--brief") == ""
     (line,) = clean.diff("untrained", "--brief").splitlines()
-    assert line.startswith("Results cannot be compared with the committed ones: untrained: results/history/sgd.csv: ")
+    why = "python -m stages.diff untrained"
+    assert line == f"No committed results to compare with ({why} says why): commit yours."
     clean.train("adam", 0.9502, environment=synthetic.ENVIRONMENT | {"device": "GPU"})
     (line,) = clean.diff("HEAD", "--brief").splitlines()
     assert line.startswith(
