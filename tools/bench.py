@@ -150,7 +150,8 @@ def stages(rounds: int) -> str:
         whole = (clone / "params.yaml").read_text(encoding="utf-8")
         short = re.sub(r"^( +(last_)?epochs:) \d+", r"\1 1", whole, flags=re.MULTILINE)
         contenders = {name: (f"stages.{name}",) for name in ("check", "trace", "compare")}
-        contenders |= dict.fromkeys((f"train adam, {EPOCHS} epochs", "train adam, 1 epoch"), ("stages.train", "adam"))
+        # The whole training comes last: it leaves what `compare` reads in the next round.
+        contenders |= dict.fromkeys(("train adam, 1 epoch", f"train adam, {EPOCHS} epochs"), ("stages.train", "adam"))
         for _ in range(rounds):
             shutil.rmtree(clone / ".dvc/tmp/runs")
             for name, command in contenders.items():
