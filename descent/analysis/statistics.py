@@ -152,7 +152,7 @@ class Race(NamedTuple):
 
 
 def race(runs: Sequence[np.ndarray], looks: Sequence[int], confidence: float, resolution: float, started: int) -> Race:
-    """Hold the race as far as the runs go: before a look for which one in the race lacks runs, it stands still.
+    """Hold the race up to the first look for which an optimizer that is still in the race has too few runs.
 
     Args:
         runs: of each optimizer, at least two, [..., runs] in the order of the seeds; some may have more than others.
