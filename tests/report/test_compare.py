@@ -60,6 +60,7 @@ def test_order_of_optimizers_and_files_of_others_change_no_byte_of_the_report(co
     [
         ("results/history/adam.csv", None),
         ("results/metrics/adam.json", "{}"),
+        ("results/network.json", "{}"),
         ("data/reference/tutorial_history.csv", "optimizer\nsgd\n"),
         ("results/trajectories/trajectories.svg", None),
         ("params.yaml", "data: {}"),
