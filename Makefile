@@ -94,11 +94,12 @@ lock: .venv/bin/uv  ## Renew the locks from pyproject.toml
 COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate \
 	--no-emit-index-url --quiet --upgrade --custom-compile-command "make lock"
 
-# uv installs in a fifth of pip's time. It does not read pip's settings, so it is told where pip would look.
+# uv installs in a fifth of pip's time. It does not read pip's settings, so it is told where pip would look. It compiles
+# here what the first import would: where PYTHONDONTWRITEBYTECODE is set, as in many containers, every stage would again.
 .venv/%.installed: % requirements.txt | .venv/bin/uv
 	@echo "Installing $< into .venv (TensorFlow is some 600 MB; this is the slow part of the first run)"
 	@UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(.venv/bin/python -m pip config get global.index-url 2>/dev/null)}} \
-		.venv/bin/uv pip install --quiet --system-certs --python .venv/bin/python --require-hashes -r $<
+		.venv/bin/uv pip install --quiet --system-certs --compile-bytecode --python .venv/bin/python --require-hashes -r $<
 	@touch $@
 
 .venv/bin/uv: PATH := $(OUTSIDE)
