@@ -41,7 +41,7 @@ def be(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
     sys.dont_write_bytecode = "PYTHONDONTWRITEBYTECODE" in environment
     for name in [name for name in sys.modules if name.split(".")[0] == "descent"]:
         del sys.modules[name]  # the project's own are to be loaded
-    del sys.modules["keras"]  # or a stage would take it for loaded, and be silent; what lies below it stays loaded
+    sys.modules.pop("keras", None)  # or a stage takes it for loaded, and is silent; what lies below it stays loaded
     sys.argv = arguments
     runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)
 

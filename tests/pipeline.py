@@ -88,7 +88,7 @@ class Project:
     def attempt(self, command: str) -> subprocess.CompletedProcess:
         """Run a command line that may fail; those of DVC and of stages, where they need no shell, by `run_forked`."""
         environment = self._environment()
-        if re.match(r"dvc |python -m (?!stages\.repro)", command) and not re.search("[|&;<>$\n]", command):
+        if re.match("dvc |python -m ", command) and not re.search("[|&;<>$\n]", command):
             return run_forked(shlex.split(command)[1:], self.folder, environment)
         return subprocess.run(
             command, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True, check=False

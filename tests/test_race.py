@@ -13,7 +13,7 @@ from pipeline import STUBS, Project, shrink, stages_run, yaml
 
 from descent.analysis import records, tables
 
-COMMAND = "exec python -m stages.race --jobs 2"
+COMMAND = "python -m stages.race --jobs 2"
 LOOKS = [3, 5, 8]
 RATES = {"a": 0.05, "b": 0.15, "c": 0.5, "d": 2.0}  # the stand-in of the training errs as often as the rate says
 
@@ -107,7 +107,7 @@ def test_stopped_killed_and_repaired_race_is_continued_by_the_same_command_to_th
     """Stopped by Ctrl-C at any moment, and killed with all its processes, as by a power cut, at another."""
     project, moments = compared.duplicate(tmp_path / "project"), [random.uniform(0.05, 0.5) for _ in range(2)]
     for how, moment in zip(("Ctrl-C", "all killed"), moments, strict=True):
-        running = project.start(*COMMAND.split()[1:], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        running = project.start(*COMMAND.split(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         time.sleep(moment * raced.seconds)
         family = [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
         if how == "Ctrl-C":

@@ -69,8 +69,8 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
             first, *others = remaining
             rest = others[0].optimizer if len(others) == 1 else f"any other of the {_word(len(remaining))}"
             text += (
-                f" Even if another one is really better, choosing {first.optimizer} loses at most "
-                f"{score.text(behind[0])} {score.difference}, and choosing {rest} at most {score.text(max(behind))}."
+                f" Choosing {first.optimizer} gives up at most {score.text(behind[0])} {score.difference} against the "
+                f"true best. Choosing {rest} gives up at most {score.text(max(behind))}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
@@ -158,13 +158,16 @@ def summary(
 
 
 def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
-    """Say which of the tuned may be the best, and what tuning gained most."""
+    """Say which of the tuned may be the best, what tuning gained most, and how far behind this one still is."""
     if not any(row.may_be_best in ("yes", "no") for row in rows):
         return "These runs cannot tell which optimizer is the best with its learning rate tuned."
     text, score = f"Every learning rate is tuned. {verdict(rows, conditions)}", SCORES[conditions.training.score]
     gained = max((row for row in rows if row.gain > 0), key=lambda row: row.gain, default=None)
     if gained:
         text += f" {gained.optimizer} gained most from tuning: {score.text(gained.gain)} {score.difference}."
+        if gained.may_be_best == "no":
+            behind = score.turned(rows[0].val_accuracy - gained.val_accuracy)
+            text += f" It is now {score.text(behind)} behind {rows[0].optimizer}."
     return text
 
 
@@ -273,8 +276,11 @@ def _verdicts(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]
     better = rows[: rows.index(lowest)] if lowest else []
     above = [row.optimizer for row in better if row.may_be_best == "no" and row.val_accuracy != lowest.val_accuracy]
     if above:
-        left = f"{listed(above)} left with a {'higher' if score.direction > 0 else 'lower'} mean"
-        parts.append(f"{lowest.optimizer} remains although {left}: its runs scatter more, so less is certain about it.")
+        name, better_mean = lowest.optimizer, f"a {'higher' if score.direction > 0 else 'lower'} mean"
+        parts.append(
+            f"{name} could be the best although {listed(above)}, with {better_mean}, could not. The runs of {name} "
+            "scatter more, so its true mean is less certain."
+        )
     judged = [row for row in rows if row.runs > 1 and row.may_be_best != "diverged"]
     if alike := [row.optimizer for row in judged if math.isnan(row.val_accuracy_sd)]:
         parts.append(f"No ± where the runs differ by less than one validation example: {listed(alike)}.")

@@ -24,7 +24,7 @@ def test_answer_names_those_that_could_be_best_how_far_behind_they_can_be_and_th
     expected = [ranking[0].behind_at_most, ranking[1].behind_at_most, lead.lead, lead.low, lead.high]
     assert numbers(said) == [round(100 * value, 2) for value in expected]
     unknown = [row._replace(behind_at_most=math.nan) for row in ranking]
-    assert "really better" not in text.answer(unknown, leads, conditions)
+    assert "gives up" not in text.answer(unknown, leads, conditions)
 
 
 @pytest.mark.parametrize(
@@ -150,3 +150,12 @@ def test_study_of_another_machine_than_the_comparison_is_called_so():
     assert "different machines" in text.study_reading([kept], conditions)
     assert "different machines" not in text.study_reading([kept._replace(default=kept.val_accuracy)], conditions)
     assert "different machines" not in text.study_reading([synthetic.tuned_row()], conditions)
+
+
+@pytest.mark.parametrize(("verdict", "said"), [("no", " It is now 2.00 behind adam."), ("yes", "")])
+def test_what_gained_most_is_named_with_what_it_is_still_behind_where_it_is(verdict, said):
+    _, _, conditions = synthetic.findings()
+    sgd = synthetic.tuned_row()._replace(may_be_best=verdict)
+    adam = sgd._replace(optimizer="adam", val_accuracy=0.97, gain=0.05, may_be_best="yes")
+    answer = text.study_answer([adam, sgd], conditions)
+    assert answer.endswith(f"sgd gained most from tuning: 10.00 percentage points.{said}")
