@@ -53,10 +53,12 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         [best] = remaining
         left_last = [row for row in compared if row.runs_compared == most and row is not best]
         second = min(left_last, key=lambda row: row.behind_at_least)
-        leads = "It leads" if second.clearest_rival == best.optimizer else f"{second.clearest_rival} leads"
+        [ahead] = [row for row in rows if row.optimizer == second.clearest_rival]
+        leads = "It leads" if ahead is best else f"{ahead.optimizer} leads"
+        lead = f"{score.text(score.turned(ahead.val_accuracy - second.val_accuracy))} {score.difference}"
         text = (
             f"{best.optimizer} is the best of the {all_of_them} ({level} confidence). {leads} {second.optimizer}, the "
-            f"last to leave the race, by {at_least(second, score)} {score.difference} after {most} runs of both."
+            f"last to leave the race, by {lead} ({at_least(second, score)}) after {most} runs of both."
         )
     else:
         names = listed([row.optimizer for row in remaining])
@@ -66,11 +68,12 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
         behind = [row.behind_at_most for row in remaining]
         if not any(map(math.isnan, behind)):
-            first, *others = remaining
-            rest = others[0].optimizer if len(others) == 1 else f"any other of the {_word(len(remaining))}"
+            rest, bounds = f"the other {_word(len(remaining) - 1)}", [min(behind[1:]), max(behind[1:])]
+            if len(remaining) == 2:
+                rest, bounds = remaining[1].optimizer, behind[1:]
             text += (
-                f" Choosing {first.optimizer} gives up at most {score.text(behind[0])} {score.difference} against the "
-                f"true best. Choosing {rest} gives up at most {score.text(max(behind))}."
+                f" Choosing {remaining[0].optimizer} gives up at most {score.text(behind[0])} {score.difference} "
+                f"against the true best. For {rest} this bound is {' to '.join(map(score.text, bounds))}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):

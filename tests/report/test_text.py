@@ -48,13 +48,14 @@ def test_answer_says_what_these_runs_can_tell_and_no_more(options, begins, lacks
 def test_winner_of_a_race_is_named_with_its_lead_over_the_last_to_leave_and_the_runs_that_were_saved():
     ranking, _, conditions = synthetic.findings()
     looks = conditions.race.model_copy(update={"looks": [3, 6]})
-    ranking[0] = ranking[0]._replace(runs_compared=6)
+    ranking[0] = ranking[0]._replace(runs_compared=6, val_accuracy=0.951)
     ranking[1] = ranking[1]._replace(
-        may_be_best="no", runs_compared=6, clearest_rival="rmsprop", behind_at_least=0.0012
+        may_be_best="no", runs_compared=6, clearest_rival="rmsprop", behind_at_least=0.0012, val_accuracy=0.949
     )
     assert text.verdict(ranking, conditions._replace(race=looks)) == (
         "rmsprop is the best of the four optimizers (95 % confidence). It leads adam, the last to leave the race, by "
-        "at least 0.12 percentage points after 6 runs of both. The race took 18 runs; 6 runs of all four would be 24."
+        "0.20 percentage points (at least 0.12) after 6 runs of both. "
+        "The race took 18 runs; 6 runs of all four would be 24."
     )
 
 
