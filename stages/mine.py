@@ -122,7 +122,7 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
         ("data.file", file, f"{facts.classes} classes, examples {list(facts.shape)}"),
         ("data.train_size", train, f"of {trainable}: {steps} whole batches"),
         ("data.validation_size", validation, f"of {evaluable}; {test} others test"),
-        ("tuning.selection_size", selection, "do not train: make tune chooses learning rates on them"),
+        ("tuning.selection_size", selection, "kept from training: make tune chooses rates on them"),
         ("training.batch_size", batch, reason),
         ("training.epochs", epochs, f"{epochs * steps} update steps; the committed comparison has {STEPS}"),
         ("training.last_epochs", max(1, epochs // 4), "a quarter: their mean is compared"),

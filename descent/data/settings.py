@@ -113,7 +113,7 @@ def refuse_sizes(data: DataParameters, selection_size: int, info: DatasetInfo, w
                 mend = f"order = np.random.default_rng(0).permutation(len({y})); {x}, {y} = {x}[order], {y}[order]"
                 lines.append(
                     f"{where}: data.file: {data.file}: the {kind} examples: expected at least two classes,"
-                    f" got {info.names()[part[0]]} alone; to mix them in NumPy: {mend}"
+                    f" got {info.names()[part[0]]} alone; take more of them, or mix them in NumPy: {mend}"
                 )
     if lines:
         raise ParametersError("\n".join(lines))

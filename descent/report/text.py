@@ -168,7 +168,7 @@ def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     gained = max((row for row in rows if row.gain > 0), key=lambda row: row.gain, default=None)
     if gained:
         text += f" {gained.optimizer} gained most from tuning: {score.text(gained.gain)} {score.difference}."
-        if gained.may_be_best == "no":
+        if gained.may_be_best == "no" and len({row.runs for row in rows}) == 1:  # after a race, of unlike precision
             behind = score.turned(rows[0].val_accuracy - gained.val_accuracy)
             text += f" It is now {score.text(behind)} behind {rows[0].optimizer}."
     return text

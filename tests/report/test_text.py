@@ -160,3 +160,5 @@ def test_what_gained_most_is_named_with_what_it_is_still_behind_where_it_is(verd
     adam = sgd._replace(optimizer="adam", val_accuracy=0.97, gain=0.05, may_be_best="yes")
     answer = text.study_answer([adam, sgd], conditions)
     assert answer.endswith(f"sgd gained most from tuning: 10.00 percentage points.{said}")
+    raced = text.study_answer([adam._replace(runs=40), sgd], conditions)
+    assert raced.endswith("10.00 percentage points.")
