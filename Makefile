@@ -94,8 +94,8 @@ lock: .venv/bin/uv  ## Renew the locks from pyproject.toml
 COMPILE := .venv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate \
 	--no-emit-index-url --quiet --upgrade --custom-compile-command "make lock"
 
-# uv installs in a fifth of pip's time. It does not read pip's settings, so it is told where pip would look. It compiles
-# here what the first import would: where PYTHONDONTWRITEBYTECODE is set, as in many containers, every stage would again.
+# uv installs in a fifth of pip's time. It does not read pip's settings, so it is told where pip would look. It also
+# compiles: where PYTHONDONTWRITEBYTECODE is set, as in many containers, every stage would compile TensorFlow anew.
 .venv/%.installed: % requirements.txt | .venv/bin/uv
 	@echo "Installing $< into .venv (TensorFlow is some 600 MB; this is the slow part of the first run)"
 	@UV_DEFAULT_INDEX=$${UV_DEFAULT_INDEX:-$${PIP_INDEX_URL:-$$(.venv/bin/python -m pip config get global.index-url 2>/dev/null)}} \

@@ -5,7 +5,7 @@ Usage: make mine DATA=data/own.npz [NETWORK=networks/mine.py] [CONFIG='units: 16
        python -m stages.mine DATA [--network NETWORK] [--config CONFIG] ...        (the same, without make)
 
 DATA is an .npz or .csv file. NETWORK has a function build(input_shape, classes, ...); without it, the network of
-params.yaml stays. OPTIMIZER adds an entry. CONFIG and OPTIMIZER_CONFIG name values for arguments without a default.
+params.yaml stays. OPTIMIZER adds an entry. CONFIG and OPTIMIZER_CONFIG set arguments: all those without a default.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""docs/own.md is true: its example and its conversions run as they are written."""
+"""docs/own.md is true: its example and its conversions run, `make tune` alone in one process."""
 
 import re
 import shlex
@@ -95,6 +95,9 @@ def test_study_of_your_case_runs_with_your_optimizer(answered):
     assert len(outs) > 6
     assert all(path.exists() for path in outs)
     assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
+    page = (answered.folder / "results/tuning/index.html").read_text(encoding="utf-8")
+    # Two seeds of 3 factors, and of at most one more at each end.
+    assert re.search(r"Each choice took (6|8|10)( to (8|10))? runs\.", page)
 
 
 @pytest.mark.slow

@@ -42,7 +42,7 @@ def raced(compared, tmp_path_factory):
     """The same after an undisturbed race, with what that printed and the seconds it took."""
     project = compared.duplicate(tmp_path_factory.mktemp("raced") / "project")
     started = time.monotonic()
-    done = project.attempt(COMMAND)
+    done = project.attempt(f"exec {COMMAND}")  # in processes of its own, as those that are stopped below
     project.seconds = time.monotonic() - started
     assert (done.returncode, done.stderr) == (0, "")
     project.output = done.stdout
@@ -214,7 +214,7 @@ def test_runs_are_trained_once_and_the_study_races_too(real):
         assert len(lines) == 1 + 2 * runs[name]  # epochs
     assert re.search(r"^Next: 3 runs of each optimizer in the race \(2 new ones, about \d+ s\)$", done.stdout, re.M)
 
-    study = project.attempt(f"{COMMAND} --study")
+    study = project.attempt(f"exec {COMMAND} --study")  # by DVC's own command lines
     assert study.returncode == 0, study.stdout + study.stderr
     assert {"adam": 2, "sgd": 2} | wanted(project) == runs
     tuned = wanted(project, "tuned_runs")

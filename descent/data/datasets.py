@@ -291,8 +291,9 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
         if len(row) != len(header):
             raise _refusal(f"{path}: row {line}", f"{len(header)} values", str(len(row)))
         for column, cell in enumerate(row):
-            if column != place and not _is_number(cell):
-                raise _refusal(f"{path}: row {line}, column {header[column]}", "a number", repr(cell))
+            if not (cell if column == place else _is_number(cell)):
+                wanted = "a class" if column == place else "a number"
+                raise _refusal(f"{path}: row {line}, column {header[column]}", wanted, repr(cell))
     labels = [row.pop(place) for row in rows]
     labels = np.array(labels, float if all(map(_is_number, labels)) else str)
     examples, order = np.array(rows, float), np.random.default_rng(0).permutation(len(rows))

@@ -110,10 +110,13 @@ def refuse_sizes(data: DataParameters, selection_size: int, info: DatasetInfo, w
             if (part == part[0]).all():
                 source = kind if kind in labels else {"validation": "test", "selection": "train"}[kind]
                 x, y = f"x_{source}", f"y_{source}"
-                mend = f"order = np.random.default_rng(0).permutation(len({y})); {x}, {y} = {x}[order], {y}[order]"
+                mixed = f"order = np.random.default_rng(0).permutation(len({y})); {x}, {y} = {x}[order], {y}[order]"
+                mend = f"to mix them in NumPy: {mixed}"
+                if data.file.endswith(".csv"):  # whose rows are mixed already
+                    mend = "add rows of the rare classes"
                 lines.append(
                     f"{where}: data.file: {data.file}: the {kind} examples: expected at least two classes,"
-                    f" got {info.names()[part[0]]} alone; take more of them, or mix them in NumPy: {mend}"
+                    f" got {info.names()[part[0]]} alone; {mend}"
                 )
     if lines:
         raise ParametersError("\n".join(lines))

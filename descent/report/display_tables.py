@@ -131,7 +131,6 @@ def choices(rows: Sequence[Tuned], score: Score = SCORES["accuracy"]) -> Table:
         Column("Chosen again", lambda row: "–" if math.isnan(row.certainty) else f"{100 * row.certainty:.0f} %"),
         Column("Good range, decades", lambda row: "≥ " * row.good_range_open + number(row.good_range_decades, 1)),
         Column("Sensitivity", lambda row: accuracy(row.sensitivity, score=score)),
-        Column("Trials", lambda row: str(row.trials)),
     ]
     return _filled("How the learning rates were chosen", columns, rows)
 

@@ -122,6 +122,7 @@ def study(
         confidence=conditions.report.confidence,
         score=score,
     )
+    trials = [row.trials for row in rows]
     texts = {
         "answer": text.study_answer(rows, conditions),
         "conditions": text.study_conditions(conditions, parameters),
@@ -129,6 +130,7 @@ def study(
         "near": f"{score.factor * score.near:g} {score.difference.removesuffix('s')}",
         "difference": score.difference,
         "kind": score.title.split()[-1],
+        "trials": " to ".join(map(str, sorted({min(trials), max(trials)}))),
     }
     shown = {
         "tuned": display_tables.tuned(rows, score),

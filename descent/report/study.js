@@ -87,7 +87,8 @@ function showForgiving(offset) {
   const rows = study.optimizers
     .map(({ name }) => study.sensitivity.find((row) => row.optimizer === name && row.offset === offset) ?? { optimizer: name, score: "not tried" })
     .sort((a, b) => (a.error ?? (a.place === undefined ? 3 : 2)) - (b.error ?? (b.place === undefined ? 3 : 2)));
-  write("#forgiving_words", rows.map((row) => row.optimizer + " " + row.score).join("; ") + ".");
+  const words = rows.map((row) => row.optimizer + " " + row.score).join("; ") + ".";
+  write("#forgiving_words", words.replaceAll(" %", "\u00a0%")); // a number and its percent sign stay on one line
   return show("forgiving_chart", rows.filter((row) => row.best).slice(0, 1));
 }
 

@@ -55,10 +55,14 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         second = min(left_last, key=lambda row: row.behind_at_least)
         [ahead] = [row for row in rows if row.optimizer == second.clearest_rival]
         leads = "It leads" if ahead is best else f"{ahead.optimizer} leads"
-        lead = f"{score.text(score.turned(ahead.val_accuracy - second.val_accuracy))} {score.difference}"
+        least = at_least(second, score)
+        lead = f"{least} {score.difference}"
+        if ahead.runs == second.runs == most:  # else the means are of other runs than the verdict
+            mean = score.turned(ahead.val_accuracy - second.val_accuracy)
+            lead = f"{_never_zero(mean, score)} {score.difference} ({least})"
         text = (
             f"{best.optimizer} is the best of the {all_of_them} ({level} confidence). {leads} {second.optimizer}, the "
-            f"last to leave the race, by {lead} ({at_least(second, score)}) after {most} runs of both."
+            f"last to leave the race, by {lead} after {most} runs of both."
         )
     else:
         names = listed([row.optimizer for row in remaining])
@@ -68,12 +72,11 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
         behind = [row.behind_at_most for row in remaining]
         if not any(map(math.isnan, behind)):
-            rest, bounds = f"the other {_word(len(remaining) - 1)}", [min(behind[1:]), max(behind[1:])]
-            if len(remaining) == 2:
-                rest, bounds = remaining[1].optimizer, behind[1:]
+            rest = remaining[1].optimizer if len(remaining) == 2 else f"the other {_word(len(remaining) - 1)}"
+            low, high = score.text(min(behind[1:])), score.text(max(behind[1:]))
             text += (
                 f" Choosing {remaining[0].optimizer} gives up at most {score.text(behind[0])} {score.difference} "
-                f"against the true best. For {rest} this bound is {' to '.join(map(score.text, bounds))}."
+                f"against the true best. For {rest} this bound is {low if low == high else f'{low} to {high}'}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
@@ -84,9 +87,8 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
 
 
 def at_least(row: Rank | Tuned, score: Score) -> str:
-    """Write by how much the clearest rival leads an optimizer at the least, never as "at least 0.00"."""
-    written = score.text(row.behind_at_least)
-    return f"at least {written if float(written) else f'{score.factor * row.behind_at_least:.1g}'}"
+    """Write by how much the clearest rival leads an optimizer at the least."""
+    return f"at least {_never_zero(row.behind_at_least, score)}"
 
 
 def stated_conditions(conditions: Conditions, test_size: int, largest: tuple[str, float]) -> str:
@@ -168,7 +170,8 @@ def study_answer(rows: Sequence[Tuned], conditions: Conditions) -> str:
     gained = max((row for row in rows if row.gain > 0), key=lambda row: row.gain, default=None)
     if gained:
         text += f" {gained.optimizer} gained most from tuning: {score.text(gained.gain)} {score.difference}."
-        if gained.may_be_best == "no" and len({row.runs for row in rows}) == 1:  # after a race, of unlike precision
+        # After a race, the means of the two rest on unlike numbers of runs.
+        if gained.may_be_best == "no" and rows[0].may_be_best == "yes" and rows[0].runs == gained.runs:
             behind = score.turned(rows[0].val_accuracy - gained.val_accuracy)
             text += f" It is now {score.text(behind)} behind {rows[0].optimizer}."
     return text
@@ -280,10 +283,10 @@ def _verdicts(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]
     above = [row.optimizer for row in better if row.may_be_best == "no" and row.val_accuracy != lowest.val_accuracy]
     if above:
         name, better_mean = lowest.optimizer, f"a {'higher' if score.direction > 0 else 'lower'} mean"
-        parts.append(
-            f"{name} could be the best although {listed(above)}, with {better_mean}, could not. The runs of {name} "
-            "scatter more, so its true mean is less certain."
-        )
+        parts.append(f"{name} could be the best although {listed(above)}, with {better_mean}, could not.")
+        looks_and_spreads = [(row.runs_compared, row.val_accuracy_sd) for row in better if row.optimizer in above]
+        if all(runs == lowest.runs_compared and sd < lowest.val_accuracy_sd for runs, sd in looks_and_spreads):
+            parts.append(f"The runs of {name} scatter more, so its true mean is less certain.")
     judged = [row for row in rows if row.runs > 1 and row.may_be_best != "diverged"]
     if alike := [row.optimizer for row in judged if math.isnan(row.val_accuracy_sd)]:
         parts.append(f"No ± where the runs differ by less than one validation example: {listed(alike)}.")
@@ -293,6 +296,12 @@ def _verdicts(rows: Sequence[Rank] | Sequence[Tuned], score: Score) -> list[str]
 def _diverged(rows: Sequence[Rank] | Sequence[Tuned], how: str) -> list[str]:
     diverged = [f"{row.diverged} of {row.runs} of {row.optimizer}" for row in rows if row.diverged]
     return [f"Runs that {how}: {listed(diverged)}."] if diverged else []
+
+
+def _never_zero(difference: float, score: Score) -> str:
+    """Write a difference; one that would be 0.00, with its first digit."""
+    written = score.text(difference)
+    return written if float(written) else f"{score.factor * difference:.1g}"
 
 
 def _word(number: int) -> str:

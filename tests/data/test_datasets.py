@@ -105,6 +105,8 @@ def test_split_of_a_single_class_is_refused_with_the_line_that_mixes_it():
     validation, selection = str(refusal.value).splitlines()
     assert "data.file: data/own.npz: the validation examples: expected at least two classes, got 0 alone" in validation
     assert "the selection examples: expected at least two classes, got 3 alone" in selection
+    with pytest.raises(parameters.ParametersError, match=r"got 3 alone; add rows of the rare classes$"):
+        refuse_sizes(sizes(800, 400, "data/own.csv"), 100, info, "params.yaml")
     exec(validation.split("in NumPy: ")[1], {"np": np}, arrays)
     refuse_sizes(sizes(700, 250), 300, info, "params.yaml")
 
@@ -225,6 +227,7 @@ def test_csv_file_is_shuffled_and_cut_alike_whenever_it_is_read(tmp_path):
     [
         ([*TABLE, "1,a"], "row 12: expected 3 values, got 2"),
         ([*TABLE, "old,a,3"], "row 12, column age: expected a number, got 'old'"),
+        ([*TABLE, "1,,3"], "row 12, column label: expected a class, got ''"),
         (TABLE[:3], "expected a header of at least 2 columns with commas between, and 10 rows, got 3 columns (age, "),
         ([line.replace(",", ";") for line in TABLE], "expected a header of at least 2 columns with commas between"),
     ],

@@ -54,7 +54,7 @@ def test_tuned_stand_beside_their_defaults_and_how_their_rates_were_chosen():
     ]  # fmt: skip
     barely = display_tables.tuned([kept, row._replace(behind_at_least=0.00002)]).rows
     assert barely[1][3] == "at least 0.002"
-    assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00", "27"]]
+    assert display_tables.choices([row]).rows == [["sgd", "≥ 0.1", "80 %", "≥ 1.0", "2.00"]]
 
 
 @pytest.mark.parametrize(

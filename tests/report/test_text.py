@@ -48,15 +48,28 @@ def test_answer_says_what_these_runs_can_tell_and_no_more(options, begins, lacks
 def test_winner_of_a_race_is_named_with_its_lead_over_the_last_to_leave_and_the_runs_that_were_saved():
     ranking, _, conditions = synthetic.findings()
     looks = conditions.race.model_copy(update={"looks": [3, 6]})
-    ranking[0] = ranking[0]._replace(runs_compared=6, val_accuracy=0.951)
-    ranking[1] = ranking[1]._replace(
-        may_be_best="no", runs_compared=6, clearest_rival="rmsprop", behind_at_least=0.0012, val_accuracy=0.949
-    )
-    assert text.verdict(ranking, conditions._replace(race=looks)) == (
+    conditions = conditions._replace(race=looks)
+    ranking[0] = ranking[0]._replace(runs=6, runs_compared=6, val_accuracy=0.951)
+    left = {"may_be_best": "no", "clearest_rival": "rmsprop", "behind_at_least": 0.0012, "val_accuracy": 0.949}
+    ranking[1] = ranking[1]._replace(runs=6, runs_compared=6, **left)
+    assert text.verdict(ranking, conditions) == (
         "rmsprop is the best of the four optimizers (95 % confidence). It leads adam, the last to leave the race, by "
         "0.20 percentage points (at least 0.12) after 6 runs of both. "
         "The race took 18 runs; 6 runs of all four would be 24."
     )
+    ranking[1] = ranking[1]._replace(behind_at_least=0.000004, val_accuracy=0.95098)
+    assert "by 0.002 percentage points (at least 0.0004) after" in text.verdict(ranking, conditions)
+    ranking[1] = ranking[1]._replace(runs=8, behind_at_least=0.0012)  # two more than were looked at
+    assert "by at least 0.12 percentage points after 6 runs of both" in text.verdict(ranking, conditions)
+
+
+def test_bounds_of_more_than_two_that_could_be_best_are_given_as_a_range():
+    ranking, _, conditions = synthetic.findings()
+    rows = [row._replace(may_be_best="yes", behind_at_most=0.01 * place) for place, row in enumerate(ranking, 1)]
+    expected = "at most 1.00 percentage points against the true best. For the other three this bound is 2.00 to 4.00."
+    assert text.verdict(rows, conditions).endswith(expected)
+    rows = [row._replace(behind_at_most=0.02) for row in rows]
+    assert text.verdict(rows, conditions).endswith("For the other three this bound is 2.00.")
 
 
 def test_before_the_first_look_the_runs_that_it_needs_are_named():
@@ -162,3 +175,7 @@ def test_what_gained_most_is_named_with_what_it_is_still_behind_where_it_is(verd
     assert answer.endswith(f"sgd gained most from tuning: 10.00 percentage points.{said}")
     raced = text.study_answer([adam._replace(runs=40), sgd], conditions)
     assert raced.endswith("10.00 percentage points.")
+    training = conditions.training.model_copy(update={"score": "loss"})
+    sgd, adam = sgd._replace(val_accuracy=0.5), adam._replace(val_accuracy=0.3)
+    said_of_losses = text.study_answer([adam, sgd], conditions._replace(training=training))
+    assert ("It is now 0.2000 behind adam." in said_of_losses) == (verdict == "no")

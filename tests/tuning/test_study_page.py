@@ -12,7 +12,7 @@ from stages import compare_tuning
 
 PLOTS_PAGE = (Path(__file__).parents[2] / compare_tuning.PLOTS_PAGE).read_text(encoding="utf-8")
 TEXTS = {"answer": "adam is best.", "conditions": "Learning rate tuned.", "reading": "Within a column."}
-TEXTS |= {"kind": "accuracy", "near": "1 percentage point", "difference": "percentage points"}
+TEXTS |= {"kind": "accuracy", "near": "1 percentage point", "difference": "percentage points", "trials": "7 to 9"}
 WIDTH = 390  # of a phone
 # Moves every control as a reader does, and notes what is drawn after each move.
 PLAY = """
