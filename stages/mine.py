@@ -125,7 +125,7 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
         ("tuning.selection_size", selection, "kept from training: make tune chooses rates on them"),
         ("training.batch_size", batch, reason),
         ("training.epochs", epochs, f"{epochs * steps} update steps; the committed comparison has {STEPS}"),
-        ("training.last_epochs", max(1, epochs // 4), "a quarter: their mean is compared"),
+        ("training.last_epochs", max(1, epochs // 4), "a quarter: their mean validation score counts"),
         ("training.target_val_accuracy", target if target > share else 1.0, reached),
     ]
 
