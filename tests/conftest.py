@@ -1,5 +1,6 @@
 """What several test modules share."""
 
+import gc
 import os
 import signal
 
@@ -25,6 +26,7 @@ LONGEST = (
 def pytest_collection_modifyitems(items):
     """Order the modules for `--dist loadfile --no-loadscope-reorder`; within a module, tests stay as they stand."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+    gc.freeze()  # what all modules imported, TensorFlow too, is not looked through again
 
 
 @pytest.fixture(scope="session")
