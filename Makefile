@@ -75,7 +75,7 @@ lint: $(TEST_STAMP)  ## Check style and formatting
 	@ruff check .
 	@ruff format --check .
 
-bench: $(TEST_STAMP)  ## Measure speed: pipeline, training, stages (50 minutes, alone on the machine)
+bench: $(TEST_STAMP)  ## Measure speed: pipeline, training, stages (20 to 60 minutes, alone on the machine)
 	@python -m tools.bench
 
 clean:  ## Remove what tools leave behind, and the kept runs; results, data, the DVC cache and .venv stay

@@ -2,7 +2,7 @@
 
 Usage: python -m tools.bench [--rounds N] [PART ...]
 
-The parts are pipeline, training and stages; by default all, with 3 rounds: about 50 minutes, alone on the machine.
+The parts are pipeline, training and stages; by default all, with 3 rounds: 20 to 60 minutes, alone on the machine.
 Every round times each contender once, in an order that rotates; a ratio is taken within a round. Each part replaces
 its own section of the page, and a section of the page that has no part was measured by an earlier version.
 """
@@ -115,10 +115,10 @@ def pipeline(rounds: int) -> str:
             "the same seven, one seed, one by one": partial(ours, ["dvc", "repro"], as_the_tutorial),
             "the same seven, one seed, in parallel": partial(ours, IN_PARALLEL, as_the_tutorial),
             "params.yaml as it is, in parallel": partial(ours, IN_PARALLEL, lambda _: None),
-            "one learning rate of it changed, `dvc repro`": partial(another_rate, finished, count(0.0011, 0.0001)),
+            "another rate in params.yaml, `dvc repro`": partial(another_rate, finished, count(0.0011, 0.0001)),
         }
         found = measure(contenders, rounds)
-    title = f"The whole pipeline from a fresh clone, {EPOCHS} epochs, n = {rounds} rounds:"
+    title = f"From a fresh clone, or with a change in a finished one, {EPOCHS} epochs, n = {rounds} rounds:"
     return f"{title}\n\n{table(found, TUTORIAL)}"
 
 
