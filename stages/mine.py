@@ -120,7 +120,7 @@ def choose_sizes(file: str, facts: DatasetInfo) -> list[Choice]:
     return [
         ("download", {}, "your data set is here"),
         ("data.file", file, f"{facts.classes} classes, examples {list(facts.shape)}"),
-        ("data.train_size", train, f"of {trainable}: {steps} whole batches"),
+        ("data.train_size", train, f"of {trainable}: {steps} batches of {batch}"),
         ("data.validation_size", validation, f"of {evaluable}; {test} others test"),
         ("tuning.selection_size", selection, "kept from training: make tune chooses rates on them"),
         ("training.batch_size", batch, reason),
