@@ -2,7 +2,7 @@
 
 They are forked from a process that has loaded DVC, TensorFlow and what else takes long, and nothing of this project,
 which a test may have changed: to start interpreters is what such commands spend most of their time on. That stages run
-as the commands that dvc.yaml has, other tests show: the first `make repro` of test_own_case, the race of the study.
+as the commands that dvc.yaml has, the first `make repro` of test_own_case shows.
 
 Reads from each line a JSON list - folder, environment, files for stdout and stderr, arguments - and answers with the
 exit code. The arguments are those of DVC, or `-m MODULE ...`. Nothing that is imported here starts a thread, which a

@@ -130,6 +130,11 @@ class Project:
         change(parameters)
         yaml.dump(parameters, path)
 
+    def wanted(self, key: str = "runs") -> dict[str, int]:
+        """Return the numbers of runs that params.yaml has for single optimizers, as a race writes them."""
+        entries = yaml.load(self.folder / "params.yaml")["optimizers"]
+        return {name: entry[key] for name, entry in entries.items() if key in entry}
+
 
 @cache
 def _forks() -> subprocess.Popen:

@@ -1,14 +1,12 @@
-"""docs/own.md is true: its example and its conversions run, `make tune` alone in one process."""
+"""docs/own.md is true: its example and its conversions run, its study races."""
 
 import re
-import shlex
 import subprocess
 import sys
 
 import browser
 import pytest
-from dvc.repo import Repo
-from pipeline import ROOT, Project, yaml
+from pipeline import ROOT, Project, stages_run, yaml
 
 from descent.data import datasets
 
@@ -38,7 +36,7 @@ def answered(tmp_path_factory, mnist_archive):
         [line.split("  #")[0].strip() for line in block.splitlines()] for block in blocks("sh", text)
     ]
     assert wine.pop() == "make repro"  # which the next block has again
-    assert own_optimizer.pop() == "make tune"  # whose stages run in another test, in one process
+    assert own_optimizer.pop() == "make tune"  # which the race of the study begins with
     for line in [*digits, *wine, *own_optimizer]:
         if line.startswith("make"):  # without an environment of its own
             commands = [f"{line} --old-file .venv/requirements.txt.installed"]
@@ -84,16 +82,19 @@ def test_report_and_plots_of_other_data_do_not_speak_of_the_tutorial_and_none_fa
 
 
 @pytest.mark.slow
-def test_study_of_your_case_runs_with_your_optimizer(answered):
-    with Repo(str(answered.folder)) as repo:
-        stages = [stage for stage in repo.index.stages if "tuning" in stage.path_in_repo]
-    # As `dvc repro tuning/dvc.yaml` runs them, but in one process, which loads TensorFlow once.
-    commands = [shlex.split(stage.cmd)[3:] for stage in stages]
-    calls = [f"import {module}; {module}.main(*{keys})" for module, *keys in commands]
-    answered.run(shlex.join(["python", "-c", "\n".join(calls)]))
-    outs = [answered.folder / out.def_path for stage in stages for out in stage.outs]
-    assert len(outs) > 6
-    assert all(path.exists() for path in outs)
+def test_study_of_your_case_runs_with_your_optimizer_and_races(answered):
+    answered.edit(lambda of: of["race"].update(looks=[2, 3]))
+    before = answered.wanted()
+    output = answered.run("python -m stages.race --jobs 2 --study")  # which begins with the study
+    assert re.search(r"^After 2 runs of each:\n", output, re.MULTILINE)
+    assert answered.wanted() == before
+    tuned = answered.wanted("tuned_runs")
+    assert set(tuned.values()) <= {3}
+    epochs = yaml.load(answered.folder / "params.yaml")["training"]["epochs"]
+    for name in ("adam", "sgd", "signed"):
+        lines = (answered.folder / f"results/tuning/runs/{name}.csv").read_text(encoding="utf-8").splitlines()
+        assert sum(",report," in f",{line}," for line in lines) == tuned.get(name, 2) * epochs
+    assert stages_run(answered.run("dvc repro tuning/dvc.yaml")) == []
     assert "signed" in (answered.folder / "results/tuning/report/tuned.md").read_text(encoding="utf-8")
     page = (answered.folder / "results/tuning/index.html").read_text(encoding="utf-8")
     # Two seeds of 3 factors, and of at most one more at each end.

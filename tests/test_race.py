@@ -49,12 +49,6 @@ def raced(compared, tmp_path_factory):
     return project
 
 
-def wanted(project, key="runs"):
-    """The numbers of runs that params.yaml asks for."""
-    entries = yaml.load(project.folder / "params.yaml")["optimizers"]
-    return {name: entry[key] for name, entry in entries.items() if key in entry}
-
-
 def verdicts(project, monkeypatch):
     monkeypatch.chdir(project.folder)
     results = records.read_results()
@@ -66,7 +60,7 @@ def verdicts(project, monkeypatch):
 def test_winner_is_that_of_all_runs_of_all_optimizers_and_only_numbers_of_runs_changed(
     raced, compared, tmp_path, monkeypatch
 ):
-    assert wanted(raced) == {"a": 5, "b": 5}
+    assert raced.wanted() == {"a": 5, "b": 5}
     changed = raced.run("git diff --unified=0 params.yaml").splitlines()
     assert [line for line in changed if re.match(r"[-+](?![-+])", line)] == ["+    runs: 5"] * 2
     everything = compared.duplicate(tmp_path / "project")
@@ -158,7 +152,7 @@ def test_failed_training_or_no_two_optimizers_end_the_race_with_a_line_and_chang
     assert done.returncode == 1
     assert re.search(r"^train@a .* FAILED  logs/train@a.log\n    the reason$", done.stdout, re.MULTILINE)
     assert done.stderr == "The race stopped, see above. Mend the fault; the same command continues.\n"
-    assert wanted(project) == {}
+    assert project.wanted() == {}
 
 
 def tiny(parameters):
@@ -198,14 +192,14 @@ def test_module_that_computes_no_run_trains_nothing(real):
 
 
 @pytest.mark.slow
-def test_runs_are_trained_once_and_the_study_races_too(real):
-    """With the real stages: a race, then the race of the study."""
+def test_runs_are_trained_once(real):
+    """By the real stages."""
     project, before = real, histories(real)
     store = project.folder / ".dvc/tmp/runs"
     kept = {path.name: path.stat().st_ino for path in store.iterdir()}
     done = project.attempt(COMMAND)
     assert done.returncode == 0, done.stdout + done.stderr
-    runs = {"adam": 2, "sgd": 2} | wanted(project)
+    runs = {"adam": 2, "sgd": 2} | project.wanted()
     assert max(runs.values()) > 2
     assert trained(done.stdout) == sum(runs.values()) - 4
     assert {name: (store / name).stat().st_ino for name in kept} == kept
@@ -213,14 +207,3 @@ def test_runs_are_trained_once_and_the_study_races_too(real):
         assert [line for line in lines if not line.startswith("2,")] == before[name]
         assert len(lines) == 1 + 2 * runs[name]  # epochs
     assert re.search(r"^Next: 3 runs of each optimizer in the race \(2 new ones, about \d+ s\)$", done.stdout, re.M)
-
-    study = project.attempt(f"exec {COMMAND} --study")  # by DVC's own command lines
-    assert study.returncode == 0, study.stdout + study.stderr
-    assert {"adam": 2, "sgd": 2} | wanted(project) == runs
-    tuned = wanted(project, "tuned_runs")
-    assert tuned in ({}, {"adam": 3, "sgd": 3})
-    for name in ("adam", "sgd"):
-        lines = (project.folder / f"results/tuning/runs/{name}.csv").read_text().splitlines()
-        fresh = [line for line in lines if ",report," in f",{line},"]
-        assert len(fresh) == tuned.get(name, 2) * 2  # epochs
-    assert stages_run(project.run("dvc repro tuning/dvc.yaml")) == []
