@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from pipeline import STUBS, Project, shrink, stages_run, yaml
+from pipeline import STUBS, Project, shrink, stages_run
 
 from descent.analysis import records, tables
 
