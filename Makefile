@@ -60,7 +60,7 @@ repair: $(STAMP)  ## Take back what a kill left cut off, while no DVC works here
 	@python -m descent.parallel.scheduler
 	@rm -f .dvc/tmp/rwlock
 	@for lock in dvc.lock tuning/dvc.lock; do git checkout --quiet -- $$lock 2>/dev/null || rm -f $$lock; done
-	@find data results -name '.*.part' -delete
+	@find data results '(' -name '.*.part' -o -name '.*.tmp' ')' -delete
 
 test: $(TEST_STAMP)  ## Run the fast tests
 	@pytest -m "not slow" --numprocesses 2 --dist loadfile --no-loadscope-reorder

@@ -20,6 +20,7 @@ def test_cut_off_files_are_taken_back(project):
     before, path = project.made(), project.folder / "dvc.lock"
     path.write_bytes(path.read_bytes()[:1000] + b"\n  - : [")
     (project.folder / "results/metrics/.adam.json.999999999.part").write_bytes(b"{")
+    (project.folder / "results/report/.BtKG2um6URag5VbLGzXBhg.tmp").touch()  # DVC's own
     (project.folder / ".dvc/tmp/rwlock").write_bytes(b'{"results": {"wri')
     assert project.attempt(REPAIR).returncode == 0
     assert project.repro() == []
