@@ -1,15 +1,12 @@
-"""docs/own.md is true: its example and its conversions run, its study races."""
+"""docs/own.md is true: its example and its conversions run, its races train each run once."""
 
 import re
-import subprocess
-import sys
 
 import browser
 import pytest
-from pipeline import ROOT, Project, stages_run, yaml
+from pipeline import ROOT, Project, shrink, stages_run, yaml
 
-from descent.data import datasets
-
+NAMES = ["adam", "sgd", "signed"]
 PAGE = (ROOT / "docs/own.md").read_text(encoding="utf-8")
 
 
@@ -23,45 +20,45 @@ def blocks(language, text):
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
+def wine(parameters):
+    shrink(parameters)
+    parameters["race"]["looks"] = [2, 3]
+
+
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory, mnist_archive):
-    """A project in which the section was followed, what its commands printed, and an answer for each data set."""
+    """A project in which the section was followed, committed, and what its commands printed."""
     text = section("An example from start to end")
-    project = Project.copy(tmp_path_factory.mktemp("own") / "project", mnist_archive)
+    project = Project.copy(tmp_path_factory.mktemp("own") / "project", mnist_archive, wine)
     for block in blocks("python", text):
         (project.folder / re.match(r"# (\S+)\n", block)[1]).write_text(block, encoding="utf-8")
-    project.output, project.answers = "", []
+    project.output = ""
     project.run("env --unset PYTHONPATH python make_digits.py")  # scikit-learn is hidden by it
-    digits, wine, own_optimizer = [
-        [line.split("  #")[0].strip() for line in block.splitlines()] for block in blocks("sh", text)
-    ]
-    assert wine.pop() == "make repro"  # which the next block has again
-    assert own_optimizer.pop() == "make tune"  # which the race of the study begins with
-    for line in [*digits, *wine, *own_optimizer]:
+    first, second, third = [block.splitlines() for block in blocks("sh", text)]
+    assert first.pop() == second.pop() == "make repro"  # as the third block has it; of the first, its data are cut
+    assert third.pop() == "make tune"  # which the race of the study begins with
+    for line in [*first, "dvc repro prepare", *second, *third]:
         if line.startswith("make"):  # without an environment of its own
-            commands = [f"{line} --old-file .venv/requirements.txt.installed"]
-            if line == "make repro" and project.answers:  # the second time in processes that are forked
-                commands = project.run(f"{commands[0]} --dry-run").splitlines()
-            project.output += "".join(map(project.run, commands))
+            project.output += project.run(f"{line} --old-file .venv/requirements.txt.installed")
+        elif line.startswith("dvc"):
+            project.output += project.run(line)
         else:
             project.run(f"env --unset PYTHONPATH {line}")
-        if line == "make repro":
-            project.answers.append((project.folder / "results/report/ranking.md").read_text(encoding="utf-8"))
+    project.commit("Reproduce")
     return project
 
 
 @pytest.mark.slow
-def test_two_commands_print_the_table_of_the_page_and_end_with_an_answer(answered):
+def test_commands_of_the_page_print_its_table_and_end_with_an_answer(answered):
     [shown] = blocks("text", section("An example from start to end"))
     assert shown in answered.output
-    digits, wine = answered.answers
-    assert "digits.npz: the first 1024 training examples in batches of 64, 300 validation and 300 test" in digits
-    assert "wine.csv: the first 88 training examples" in wine
-    assert re.search(r"^\| signed +\|", wine, re.MULTILINE)
-    for answer in (digits, wine):
-        assert "Network: networks/table.py (units 64)" in answer
-        assert re.match(r"\*\*.*(adam|sgd|signed).*\*\*\n", answer)
-        assert answer in answered.output
+    assert "data/digits.npz" in answered.output.split(shown)[1]
+    answer = (answered.folder / "results/report/ranking.md").read_text(encoding="utf-8")
+    assert "wine.csv: the first 88 training examples" in answer
+    assert "Network: networks/table.py (units 64)" in answer
+    assert re.search(r"^\| signed +\|", answer, re.MULTILINE)
+    assert re.match(r"\*\*.*(adam|sgd|signed).*\*\*\n", answer)
+    assert answer in answered.output
 
 
 @pytest.mark.slow
@@ -81,9 +78,44 @@ def test_report_and_plots_of_other_data_do_not_speak_of_the_tutorial_and_none_fa
     assert [line for line in visit.console if "Infinite extent for field" not in line] == []
 
 
+def trained(output):
+    """How many runs the stages trained, of all that was printed."""
+    return sum(int(number) for number in re.findall(r"  run (\d+)/\1  ", output))
+
+
+def histories(project):
+    return {path.stem: path.read_text().splitlines() for path in (project.folder / "results/history").iterdir()}
+
+
+@pytest.mark.slow
+def test_module_that_computes_no_run_trains_nothing(answered):
+    with (answered.folder / "descent/runs/executor.py").open("a") as file:
+        file.write("# a comment\n")
+    output = answered.run("dvc repro")
+    assert stages_run(output) == ["compare", *(f"train@{name}" for name in NAMES)]
+    assert trained(output) == 0
+    assert output.count(": 2 of 2 runs were kept\n") == 3
+    assert "loading TensorFlow" not in output
+    assert answered.run("git status --porcelain results") == ""
+
+
+@pytest.mark.slow
+def test_race_trains_each_run_once(answered):
+    before, store = histories(answered), answered.folder / ".dvc/tmp/runs"
+    kept = {path.name: path.stat().st_ino for path in store.iterdir()}
+    output = answered.run("python -m stages.race --jobs 2")
+    runs = dict.fromkeys(NAMES, 2) | answered.wanted()
+    assert max(runs.values()) == 3
+    assert trained(output) == sum(runs.values()) - 6
+    assert {name: (store / name).stat().st_ino for name in kept} == kept
+    for name, lines in histories(answered).items():
+        assert [line for line in lines if not line.startswith("2,")] == before[name]
+        assert len(lines) - 1 == (len(before[name]) - 1) / 2 * runs[name]
+    assert re.search(r"^Next: 3 runs of each optimizer in the race \(\d new ones, about \d+ s\)$", output, re.MULTILINE)
+
+
 @pytest.mark.slow
 def test_study_of_your_case_runs_with_your_optimizer_and_races(answered):
-    answered.edit(lambda of: of["race"].update(looks=[2, 3]))
     before = answered.wanted()
     output = answered.run("python -m stages.race --jobs 2 --study")  # which begins with the study
     assert re.search(r"^After 2 runs of each:\n", output, re.MULTILINE)
@@ -91,7 +123,7 @@ def test_study_of_your_case_runs_with_your_optimizer_and_races(answered):
     tuned = answered.wanted("tuned_runs")
     assert set(tuned.values()) <= {3}
     epochs = yaml.load(answered.folder / "params.yaml")["training"]["epochs"]
-    for name in ("adam", "sgd", "signed"):
+    for name in NAMES:
         lines = (answered.folder / f"results/tuning/runs/{name}.csv").read_text(encoding="utf-8").splitlines()
         assert sum(",report," in f",{line}," for line in lines) == tuned.get(name, 2) * epochs
     assert stages_run(answered.run("dvc repro tuning/dvc.yaml")) == []
@@ -111,15 +143,3 @@ def test_changed_data_are_noticed_and_refused_before_they_train(answered):
     assert done.returncode != 0
     assert "data/wine.csv: row 2, column alcohol: expected a number, got 'high'" in done.stderr
     assert (answered.folder / "results/metrics/signed.json").exists()
-
-
-def test_csv_files_become_an_archive(tmp_path):
-    (tmp_path / "data").mkdir()
-    for name, labels in (("train", (0, 1, 2)), ("test", (2, 1))):
-        lines = ["label,a,b", *(f"{label},{label}.5,{label + 1}" for label in labels)]
-        (tmp_path / f"data/{name}.csv").write_text("\n".join(lines))
-    [code] = [block for block in blocks("python", section("Data of your own")) if "loadtxt" in block]
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
-    arrays = datasets.read(tmp_path / "data/own.npz")
-    assert arrays["x_train"].tolist() == [[0.5, 1.0], [1.5, 2.0], [2.5, 3.0]]
-    assert arrays["y_test"].tolist() == [2, 1]

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import psutil
 import pytest
-from pipeline import STUBS, Project, shrink, stages_run
+from pipeline import STUBS, Project, shrink
 
 from descent.analysis import records, tables
 
@@ -153,57 +153,3 @@ def test_failed_training_or_no_two_optimizers_end_the_race_with_a_line_and_chang
     assert re.search(r"^train@a .* FAILED  logs/train@a.log\n    the reason$", done.stdout, re.MULTILINE)
     assert done.stderr == "The race stopped, see above. Mend the fault; the same command continues.\n"
     assert project.wanted() == {}
-
-
-def tiny(parameters):
-    shrink(parameters)
-    parameters["race"]["looks"] = [2, 3]
-    parameters["network"]["config"]["dropout"] = 0  # compiled in half the time
-
-
-def trained(output):
-    """How many runs the stages trained, of all `make race` or `dvc repro` printed."""
-    return sum(int(number) for number in re.findall(r"  run (\d+)/\1  ", output))
-
-
-def histories(project):
-    path = project.folder / "results/history"
-    return {name: (path / f"{name}.csv").read_text().splitlines() for name in ("adam", "sgd")}
-
-
-@pytest.fixture(scope="module")
-def real(tmp_path_factory, mnist_archive):
-    """A small comparison by the real stages, committed."""
-    project = Project.copy(tmp_path_factory.mktemp("real") / "project", mnist_archive, tiny)
-    project.repro()
-    project.commit("Reproduce")
-    return project
-
-
-@pytest.mark.slow
-def test_module_that_computes_no_run_trains_nothing(real):
-    with (real.folder / "descent/runs/executor.py").open("a") as file:
-        file.write("# a comment\n")
-    output = real.run("dvc repro")
-    assert [stages_run(output), trained(output)] == [["compare", "train@adam", "train@sgd"], 0]
-    assert output.count(": 2 of 2 runs were kept\n") == 2
-    assert "loading TensorFlow" not in output
-    assert real.run("git status --porcelain results") == ""
-
-
-@pytest.mark.slow
-def test_runs_are_trained_once(real):
-    """By the real stages."""
-    project, before = real, histories(real)
-    store = project.folder / ".dvc/tmp/runs"
-    kept = {path.name: path.stat().st_ino for path in store.iterdir()}
-    done = project.attempt(COMMAND)
-    assert done.returncode == 0, done.stdout + done.stderr
-    runs = {"adam": 2, "sgd": 2} | project.wanted()
-    assert max(runs.values()) > 2
-    assert trained(done.stdout) == sum(runs.values()) - 4
-    assert {name: (store / name).stat().st_ino for name in kept} == kept
-    for name, lines in histories(project).items():
-        assert [line for line in lines if not line.startswith("2,")] == before[name]
-        assert len(lines) == 1 + 2 * runs[name]  # epochs
-    assert re.search(r"^Next: 3 runs of each optimizer in the race \(2 new ones, about \d+ s\)$", done.stdout, re.M)
