@@ -122,7 +122,7 @@ def study(
         confidence=conditions.report.confidence,
         score=score,
     )
-    trials = sorted({row.trials for row in rows}) or [0]  # no rows, if no optimizer has a learning rate to tune
+    trials = [row.trials for row in rows]
     texts = {
         "answer": text.study_answer(rows, conditions),
         "conditions": text.study_conditions(conditions, parameters),
@@ -130,7 +130,7 @@ def study(
         "near": f"{score.factor * score.near:g} {score.difference.removesuffix('s')}",
         "difference": score.difference,
         "kind": score.title.split()[-1],
-        "trials": " to ".join(map(str, sorted({trials[0], trials[-1]}))),
+        "trials": " to ".join(map(str, sorted({min(trials), max(trials)}))),
     }
     shown = {
         "tuned": display_tables.tuned(rows, score),

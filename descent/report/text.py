@@ -72,11 +72,12 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
         behind = [row.behind_at_most for row in remaining]
         if not any(map(math.isnan, behind)):
-            rest = remaining[1].optimizer if len(remaining) == 2 else f"the other {_word(len(remaining) - 1)}"
+            rest = remaining[1].optimizer if len(remaining) == 2 else f"one of the other {_word(len(remaining) - 1)}"
             low, high = score.text(min(behind[1:])), score.text(max(behind[1:]))
             text += (
                 f" Choosing {remaining[0].optimizer} gives up at most {score.text(behind[0])} {score.difference} "
-                f"against the true best. For {rest} this bound is {low if low == high else f'{low} to {high}'}."
+                f"against the true best. Choosing {rest} gives up at most {low}"
+                f"{'' if low == high else f' to {high}, depending on which'}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):

@@ -66,10 +66,12 @@ def test_winner_of_a_race_is_named_with_its_lead_over_the_last_to_leave_and_the_
 def test_bounds_of_more_than_two_that_could_be_best_are_given_as_a_range():
     ranking, _, conditions = synthetic.findings()
     rows = [row._replace(may_be_best="yes", behind_at_most=0.01 * place) for place, row in enumerate(ranking, 1)]
-    expected = "at most 1.00 percentage points against the true best. For the other three this bound is 2.00 to 4.00."
-    assert text.verdict(rows, conditions).endswith(expected)
+    assert text.verdict(rows, conditions).endswith(
+        "Choosing rmsprop gives up at most 1.00 percentage points against the true best. "
+        "Choosing one of the other three gives up at most 2.00 to 4.00, depending on which."
+    )
     rows = [row._replace(behind_at_most=0.02) for row in rows]
-    assert text.verdict(rows, conditions).endswith("For the other three this bound is 2.00.")
+    assert text.verdict(rows, conditions).endswith("Choosing one of the other three gives up at most 2.00.")
 
 
 def test_before_the_first_look_the_runs_that_it_needs_are_named():

@@ -62,15 +62,17 @@ def trainer(entry, network, data=DATA):
 
 
 def check_alone(entry, network, shared, data=DATA):
-    """Run seed 1 after another seed at another factor, as in the study, and alone; returns the weights at its end."""
-    company, alone = trainer(entry, network, data), trainer(entry, network, data)
-    company.train(Wanted(0, 0.5))
-    together, single = company.train(Wanted(1)), alone.train(Wanted(1))
-    assert toy.same(together, single)
-    assert toy.equal(company.program.model.get_weights(), alone.program.model.get_weights())
-    assert company.is_shared == shared
-    assert np.isfinite(single.history["loss"]).all()
-    return alone.program.model.get_weights()
+    """Run seed 1 alone, and after another seed at another factor, as in the study; returns the weights at its end."""
+    runs = trainer(entry, network, data)
+    alone = runs.train(Wanted(1))
+    weights = runs.program.model.get_weights()
+    runs.train(Wanted(0, 0.5))
+    together = runs.train(Wanted(1))
+    assert toy.same(together, alone)
+    assert toy.equal(runs.program.model.get_weights(), weights)
+    assert runs.is_shared == shared
+    assert np.isfinite(alone.history["loss"]).all()
+    return weights
 
 
 def check_eager(trained, entry, network, data=DATA, **tolerance):

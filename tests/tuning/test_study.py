@@ -160,3 +160,8 @@ def test_the_others_are_compared_without_it(left_out, capsys):
     assert "sgd: left out of the study, since its steps do not follow its learning rate\n" in printed
     assert "Left out, since their steps do not follow a learning rate: sgd." in printed
     assert "| sgd " not in printed
+    for kind in ("runs", "metrics"):
+        for path in (left_out / kind).iterdir():
+            path.write_bytes((left_out / kind / f"sgd{path.suffix}").read_bytes())
+    with pytest.raises(SystemExit, match="expected one whose learning rate can be tuned, got none"):
+        compare_tuning.main()
