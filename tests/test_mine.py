@@ -18,7 +18,9 @@ from stages import mine
 PARAMETERS = (ROOT / "params.yaml").read_text(encoding="utf-8")
 BUILD = """import keras
 def build(input_shape, classes, {}):
-    return keras.Sequential([keras.Input(input_shape), {}])
+    model = keras.Sequential([keras.Input(input_shape), {}])
+    model.compile("sgd", "mse")
+    return model
 """
 
 
