@@ -122,6 +122,7 @@ def test_study_of_your_case_runs_with_your_optimizer_and_races(answered):
     before = answered.wanted()
     output = answered.run("python -m stages.race --jobs 2 --study")  # which begins with the study
     assert re.search(r"^After 2 runs of each:\n", output, re.MULTILINE)
+    assert re.search(r"\nThe race is over after \d runs in all: (one optimizer|no look) is left.*\n$", output)
     assert answered.wanted() == before
     tuned = answered.wanted("tuned_runs")
     assert set(tuned.values()) <= {3}

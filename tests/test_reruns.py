@@ -98,8 +98,6 @@ def test_change_of_code_reruns_the_stages_that_may_import_it(project):
 
     add(project, "descent/report/figures.py")
     assert project.repro() == ["compare"]
-    add(project, "descent/core/process.py")
-    assert project.repro() == ["check", "compare", "download@mnist", "prepare", "trace", *trains]
     replace(project, "networks/mlp.py", ", layers.Dropout(dropout)]", "]")
     assert project.repro() == ["check", "compare", *trains]
     add(project, "optimizers/lion.py")
