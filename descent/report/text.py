@@ -70,14 +70,11 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         if len(remaining) == len(compared):
             share = "Either" if len(compared) == 2 else "Any"
         text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
-        behind = [row.behind_at_most for row in remaining]
-        if not any(map(math.isnan, behind)):
-            rest = remaining[1].optimizer if len(remaining) == 2 else f"one of the other {_word(len(remaining) - 1)}"
-            low, high = score.text(min(behind[1:])), score.text(max(behind[1:]))
+        if not any(math.isnan(row.behind_at_most) for row in remaining):
+            first, last = remaining[0], max(remaining[1:], key=lambda row: row.behind_at_most)
             text += (
-                f" Choosing {remaining[0].optimizer} gives up at most {score.text(behind[0])} {score.difference} "
-                f"against the true best. Choosing {rest} gives up at most {low}"
-                f"{'' if low == high else f' to {high}, depending on which'}."
+                f" {first.optimizer} is at most {score.text(first.behind_at_most)} {score.difference} behind the true "
+                f"best, {last.optimizer} at most {score.text(last.behind_at_most)}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
