@@ -13,7 +13,7 @@ ORIGIN = "`tools/experiments.py` made this page.\n"
 BLOCK = re.compile(
     r"(?<=<!-- begin )(?P<file>[^\s#]+)(?P<mark>(?:#(?P<numbers>\S+))? -->\n).*?(?=<!-- end -->)", re.DOTALL
 )
-HEADS = ("Optimizer", "Default rate", "Accuracy, %", "Could be best?", "Tuned rate", "Accuracy, %", "Could be best?")
+HEADS = ("Optimizer", "Default", "Accuracy, %", "Could be best?", "Tuned", "Accuracy, %", "Could be best?")
 
 
 def embed(text: str, root: Path) -> str:

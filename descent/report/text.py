@@ -74,7 +74,7 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
             first, last = remaining[0], max(remaining[1:], key=lambda row: row.behind_at_most)
             text += (
                 f" If {first.optimizer} is not the true best, it is at most {score.text(first.behind_at_most)} "
-                f"{score.difference} behind, {last.optimizer} at most {score.text(last.behind_at_most)}."
+                f"{score.difference} behind it, and {last.optimizer} at most {score.text(last.behind_at_most)}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):

@@ -68,7 +68,7 @@ def test_bounds_of_the_first_and_of_the_worst_choice_are_given():
     bounds = [0.01, 0.02, 0.04, 0.03]
     rows = [row._replace(may_be_best="yes", behind_at_most=bounds[place]) for place, row in enumerate(ranking)]
     assert text.verdict(rows, conditions).endswith(
-        " If rmsprop is not the true best, it is at most 1.00 percentage points behind, own at most 4.00."
+        " If rmsprop is not the true best, it is at most 1.00 percentage points behind it, and own at most 4.00."
     )
 
 
