@@ -24,7 +24,7 @@ def test_answer_names_those_that_could_be_best_how_far_behind_they_can_be_and_th
     expected = [ranking[0].behind_at_most, ranking[1].behind_at_most, lead.lead, lead.low, lead.high]
     assert numbers(said) == [round(100 * value, 2) for value in expected]
     unknown = [row._replace(behind_at_most=math.nan) for row in ranking]
-    assert "the true best" not in text.answer(unknown, leads, conditions)
+    assert "The true best" not in text.answer(unknown, leads, conditions)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,8 @@ def test_bounds_of_the_first_and_of_the_worst_choice_are_given():
     bounds = [0.01, 0.02, 0.04, 0.03]
     rows = [row._replace(may_be_best="yes", behind_at_most=bounds[place]) for place, row in enumerate(ranking)]
     assert text.verdict(rows, conditions).endswith(
-        " rmsprop leads. It can be at most 1.00 percentage points behind the true best, and own at most 4.00."
+        " rmsprop leads these runs. The true best may be another one, ahead by at most 1.00 percentage points, and "
+        "ahead of own by at most 4.00."
     )
 
 
