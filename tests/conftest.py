@@ -11,6 +11,7 @@ from descent.core import parameters
 from descent.data.datasets import write_archive
 from descent.data.download import Downloads, fetch
 
+gc.disable()  # until all modules are imported
 os.environ["PYTHONPATH"] = str(HIDING)  # for the processes that tests start
 signal.signal(signal.SIGINT, signal.default_int_handler)  # that it is ignored, as after a shell's &, they would inherit
 
@@ -27,6 +28,7 @@ def pytest_collection_modifyitems(items):
     """Order the modules for `--dist loadfile --no-loadscope-reorder`; within a module, tests stay as they stand."""
     items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
     gc.freeze()  # what all modules imported, TensorFlow too, is not looked through again
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -73,9 +73,9 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         if not any(math.isnan(row.behind_at_most) for row in remaining):
             first, last = remaining[0], max(remaining[1:], key=lambda row: row.behind_at_most)
             text += (
-                f" {first.optimizer} leads these runs. The true best may be another one, ahead by at most "
-                f"{score.text(first.behind_at_most)} {score.difference}, and ahead of {last.optimizer} by at most "
-                f"{score.text(last.behind_at_most)}."
+                f" {first.optimizer} leads these runs. The true best may be another one, ahead of {first.optimizer} by "
+                f"at most {score.text(first.behind_at_most)} {score.difference}. The largest such bound is "
+                f"{score.text(last.behind_at_most)}, for {last.optimizer}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):

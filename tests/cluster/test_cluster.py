@@ -108,8 +108,8 @@ def test_missing_worker_is_waited_for_a_while_and_a_lost_or_missing_scheduler_is
     with socket.socket() as probe:
         while probe.connect_ex((host, int(port))):  # the seconds below are for a worker
             time.sleep(0.1)
-    monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "5")
-    with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no worker within 5 s$"):
+    monkeypatch.setenv("DESCENT_CLUSTER_WAIT", "2")
+    with pytest.raises(InputError, match=f"^DESCENT_CLUSTER: {cluster.address}: no worker within 2 s$"):
         client.workers()
     monkeypatch.delenv("DESCENT_CLUSTER_WAIT")
     cluster.worker()

@@ -68,8 +68,8 @@ def test_bounds_of_the_first_and_of_the_worst_choice_are_given():
     bounds = [0.01, 0.02, 0.04, 0.03]
     rows = [row._replace(may_be_best="yes", behind_at_most=bounds[place]) for place, row in enumerate(ranking)]
     assert text.verdict(rows, conditions).endswith(
-        " rmsprop leads these runs. The true best may be another one, ahead by at most 1.00 percentage points, and "
-        "ahead of own by at most 4.00."
+        " rmsprop leads these runs. The true best may be another one, ahead of rmsprop by at most 1.00 percentage "
+        "points. The largest such bound is 4.00, for own."
     )
 
 
