@@ -41,7 +41,7 @@ def answer(ranking: Sequence[Rank], leads: Sequence[Lead], conditions: Condition
 
 
 def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> str:
-    """Say who won the race, or who remains in it and how far behind the best these can be at most."""
+    """Say who won the race, or who remains in it and how far ahead of the leader the true best can be."""
     compared = [row for row in rows if row.may_be_best in ("yes", "no")]
     remaining = [row for row in compared if row.may_be_best == "yes"]
     level, score = percent(conditions.report.confidence), SCORES[conditions.training.score]
@@ -70,12 +70,11 @@ def verdict(rows: Sequence[Rank] | Sequence[Tuned], conditions: Conditions) -> s
         if len(remaining) == len(compared):
             share = "Either" if len(compared) == 2 else "Any"
         text = f"{share} of the {all_of_them} could be the best ({level} confidence, {most} runs of each): {names}."
-        if not any(math.isnan(row.behind_at_most) for row in remaining):
-            first, last = remaining[0], max(remaining[1:], key=lambda row: row.behind_at_most)
+        leader = remaining[0].optimizer
+        if not math.isnan(remaining[0].behind_at_most):
+            bound = f"{score.text(remaining[0].behind_at_most)} {score.difference}"
             text += (
-                f" {first.optimizer} leads these runs. The true best may be another one, ahead of {first.optimizer} by "
-                f"at most {score.text(first.behind_at_most)} {score.difference}. The largest such bound is "
-                f"{score.text(last.behind_at_most)}, for {last.optimizer}."
+                f" {leader} leads these runs. The true best may be another one, ahead of {leader} by at most {bound}."
             )
     used = sum(row.runs_compared for row in compared)
     if used < most * len(compared):
