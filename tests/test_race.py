@@ -124,6 +124,21 @@ def test_stopped_killed_and_repaired_race_is_continued_by_the_same_command_to_th
 
 
 @pytest.mark.slow
+def test_two_equal_optimizers_both_remain_once_no_look_is_left(compared, tmp_path):
+    project = compared.duplicate(tmp_path / "project")
+
+    def change(parameters):
+        parameters["race"]["looks"] = LOOKS[:1]
+        parameters["optimizers"] = {name: {**parameters["optimizers"]["a"]} for name in ("first", "second")}
+
+    project.edit(change)
+    assert project.run(COMMAND).endswith(
+        "After 3 runs of each:\n  in the race: first, second\n"
+        "The race is over after 6 runs in all: no look is left in race.looks.\n"
+    )
+
+
+@pytest.mark.slow
 def test_failed_training_or_no_two_optimizers_end_the_race_with_a_line_and_change_no_parameter(compared, tmp_path):
     project = compared.duplicate(tmp_path / "project")
     project.edit(lambda of: [of["optimizers"].pop(name) for name in "bc"])
